@@ -1,0 +1,424 @@
+"""Every exception that reaches a caller, and nothing else.
+
+::
+
+    ModelHubError
+    ├── ConfigurationError       the application's own settings or arguments cannot be used
+    │   ├── UnknownProvider      no plugin registers that provider id
+    │   └── UnknownModel         the provider knows no such model
+    ├── PluginError              a plugin failed in a way that is its own fault
+    ├── CredentialsInvalid       a credential form is not filled in as it must be; ``fields`` says where
+    ├── StreamNotFinished        ``stream.result`` was read before the stream's end
+    ├── BadRequest               the request can never succeed as it is
+    │   ├── ContextLengthExceeded    too long for this model
+    │   ├── RequestTooLarge          too many bytes for this server
+    │   ├── ContentFiltered          refused by the vendor's policy
+    │   └── UnsupportedFeature       this model or server cannot do what was asked
+    ├── AuthenticationFailed     the key is wrong or missing
+    ├── PermissionDenied         the key is right and may not do this
+    │   └── RegionBlocked            not from this country
+    ├── QuotaExhausted           paid quota is used up; waiting does not help
+    ├── RateLimited              too many requests or tokens per time; waiting helps
+    ├── ModelNotFound            the server does not serve this model
+    │   └── ModelRetired             and never will again
+    ├── Overloaded               the endpoint has no capacity now
+    ├── ServerError              the endpoint failed
+    ├── ConnectFailed            no connection was made; nothing was sent
+    ├── ConnectionLost           the connection broke after sending
+    ├── Timeout                  a limit of time was reached; ``phase`` says which
+    ├── MalformedResponse        the endpoint answered something that its protocol does not allow
+    ├── StreamInterrupted        a stream broke off after its first content; ``partial`` holds what came
+    ├── NoDeploymentAvailable    nothing is left to try
+    └── UnclassifiedError        an answer that no rule knows
+
+Two attributes decide everything that is done about an error: ``scope`` (who is at fault) and ``retry`` (what may be tried next).
+Cancellation is no error here: the async library's own exception passes through.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelhub.types.records import Attempt
+    from modelhub.types.results import Result
+
+__all__ = [
+    "AuthenticationFailed",
+    "BadRequest",
+    "ConfigurationError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "ContentFiltered",
+    "ContextLengthExceeded",
+    "CredentialsInvalid",
+    "MalformedResponse",
+    "ModelHubError",
+    "ModelNotFound",
+    "ModelRetired",
+    "NoDeploymentAvailable",
+    "Overloaded",
+    "PermissionDenied",
+    "Phase",
+    "PluginError",
+    "QuotaExhausted",
+    "RateLimited",
+    "RegionBlocked",
+    "RequestTooLarge",
+    "Retry",
+    "Scope",
+    "ServerError",
+    "StreamInterrupted",
+    "StreamNotFinished",
+    "Timeout",
+    "UnclassifiedError",
+    "UnknownModel",
+    "UnknownProvider",
+    "UnsupportedFeature",
+]
+
+Phase = Literal["connect", "first_token", "idle", "total"]
+
+_E = TypeVar("_E", bound="ModelHubError")
+
+
+class Scope(StrEnum):
+    """Who is at fault."""
+
+    REQUEST = "request"
+    CREDENTIAL = "credential"
+    MODEL = "model"
+    ENDPOINT = "endpoint"
+    CALLER = "caller"
+    LOCAL = "local"
+    UNKNOWN = "unknown"
+
+
+class Retry(StrEnum):
+    """What may be tried next. Each value allows those that come after ``same`` only on another target."""
+
+    NO = "no"
+    SAME = "same"
+    OTHER_CREDENTIAL = "other_credential"
+    OTHER_DEPLOYMENT = "other_deployment"
+    OTHER_MODEL = "other_model"
+
+
+class ModelHubError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: What happened, in one sentence, without secrets.
+        remedy: Who must act and how, or ``None`` where the message says it all.
+        provider, model, deployment: What was being called, as far as it was known.
+        status: The HTTP status, where an HTTP answer came.
+        code: The vendor's own word for the error.
+        request_id: The vendor's id of the request.
+        retry_after: Seconds the vendor asks to wait.
+        sent: Whether the request left this process; ``None`` where that is not known.
+        excerpt: A redacted piece of the answer, 2 KB at most.
+        attempts: What was tried before this error was raised, oldest first.
+    """
+
+    scope: Scope = Scope.UNKNOWN
+    retry: Retry = Retry.NO
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        sent: bool | None = None,
+        excerpt: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.sent = sent
+        self.excerpt = excerpt
+        self.provider: str | None = None
+        self.model: str | None = None
+        self.deployment: str | None = None
+        self.attempts: tuple[Attempt, ...] = ()
+
+    def __str__(self) -> str:
+        where = "/".join(word for word in (self.provider, self.model) if word)
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text} ({self.remedy})" if self.remedy else text
+
+    def __repr__(self) -> str:
+        facts = {"status": self.status, "code": self.code, "retry_after": self.retry_after}
+        shown = "".join(f", {key}={value!r}" for key, value in facts.items() if value is not None)
+        return f"{type(self).__name__}({str(self)!r}{shown})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.__dict__)
+
+
+def _rebuild(cls: type[_E], message: str, state: dict[str, object]) -> _E:
+    error = cls.__new__(cls, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(ModelHubError):
+    """The application must mend its settings, its arguments or the way it uses the hub."""
+
+    scope = Scope.LOCAL
+
+
+class UnknownProvider(ConfigurationError):
+    """The application must name an installed provider; the message gives the nearest names."""
+
+
+class UnknownModel(ConfigurationError):
+    """The application must name a model the provider has; the message gives the nearest names."""
+
+
+class PluginError(ModelHubError):
+    """The plugin's author must act. Never counted against an endpoint.
+
+    Attributes:
+        distribution: Name and version of the distribution that registered the plugin, where known.
+    """
+
+    scope = Scope.LOCAL
+    distribution: str | None = None
+
+
+class CredentialsInvalid(ModelHubError):
+    """Whoever fills in the credential form must act.
+
+    Attributes:
+        fields: What is wrong with which form field, by ``variable``.
+    """
+
+    scope = Scope.CREDENTIAL
+    retry = Retry.OTHER_CREDENTIAL
+
+    def __init__(
+        self, message: str, *, fields: Mapping[str, str] | None = None, remedy: str | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, status=status)
+        self.fields: dict[str, str] = dict(fields or {})
+
+
+class StreamNotFinished(ModelHubError):
+    """The application must read the stream to its end first; ``stream.partial`` can be read at any time."""
+
+    scope = Scope.LOCAL
+
+
+class BadRequest(ModelHubError):
+    """The application must change the request.
+
+    Attributes:
+        parameter: The parameter or field at fault, where known.
+    """
+
+    scope = Scope.REQUEST
+
+    def __init__(  # noqa: PLR0913  every one is a fact that the caller may branch on
+        self,
+        message: str,
+        *,
+        parameter: str | None = None,
+        remedy: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        sent: bool | None = None,
+        excerpt: str | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            remedy=remedy,
+            status=status,
+            code=code,
+            request_id=request_id,
+            retry_after=retry_after,
+            sent=sent,
+            excerpt=excerpt,
+        )
+        self.parameter = parameter
+
+
+class ContextLengthExceeded(BadRequest):
+    """The prompt is too long for this model.
+
+    Attributes:
+        input_tokens: Tokens in the prompt, where the server said so.
+        context_size: Tokens that the model takes, where the server said so.
+    """
+
+    retry = Retry.OTHER_MODEL
+    input_tokens: int | None = None
+    context_size: int | None = None
+
+
+class RequestTooLarge(BadRequest):
+    """The request has more bytes than the server takes."""
+
+
+class ContentFiltered(BadRequest):
+    """The vendor's policy refused the content."""
+
+    retry = Retry.OTHER_MODEL
+
+
+class UnsupportedFeature(BadRequest):
+    """This model, server or plugin cannot do what was asked."""
+
+    retry = Retry.OTHER_MODEL
+
+
+class AuthenticationFailed(ModelHubError):
+    """Whoever owns the key must act: it is wrong, missing or expired.
+
+    Attributes:
+        url: Where to sign in, where the vendor says so.
+    """
+
+    scope = Scope.CREDENTIAL
+    retry = Retry.OTHER_CREDENTIAL
+    url: str | None = None
+
+
+class PermissionDenied(ModelHubError):
+    """Whoever owns the key must act: it may not do this."""
+
+    scope = Scope.CREDENTIAL
+    retry = Retry.OTHER_CREDENTIAL
+
+
+class RegionBlocked(PermissionDenied):
+    """The vendor does not serve the country that the call came from."""
+
+    scope = Scope.CALLER
+    retry = Retry.NO
+
+
+class QuotaExhausted(ModelHubError):
+    """Whoever pays must act: waiting does not help."""
+
+    scope = Scope.CREDENTIAL
+    retry = Retry.OTHER_CREDENTIAL
+
+
+class RateLimited(ModelHubError):
+    """Too many requests or tokens per time: ``retry_after`` says how long to wait, where the vendor does."""
+
+    scope = Scope.CREDENTIAL
+    retry = Retry.OTHER_CREDENTIAL
+
+
+class ModelNotFound(ModelHubError):
+    """The server does not serve this model: install it there, or name another."""
+
+    scope = Scope.MODEL
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class ModelRetired(ModelNotFound):
+    """The vendor has withdrawn the model."""
+
+    retry = Retry.OTHER_MODEL
+
+
+class Overloaded(ModelHubError):
+    """The endpoint is sound and has no capacity now."""
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class ServerError(ModelHubError):
+    """The endpoint failed."""
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class ConnectFailed(ModelHubError):
+    """No connection could be made (name, refusal, TLS): nothing was sent, so trying again is always safe."""
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class ConnectionLost(ModelHubError):
+    """The connection broke after the request was sent and before anything usable came back."""
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class Timeout(ModelHubError):
+    """A limit of time was reached.
+
+    Attributes:
+        phase: ``connect``, ``first_token``, ``idle`` or ``total`` (the caller's own deadline).
+        seconds: The limit.
+    """
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+    def __init__(self, message: str, *, phase: Phase, seconds: float, sent: bool | None = None) -> None:
+        super().__init__(message, sent=sent)
+        self.phase: Phase = phase
+        self.seconds = seconds
+        if phase == "total":
+            self.scope = Scope.CALLER
+            self.retry = Retry.NO
+
+
+class MalformedResponse(ModelHubError):
+    """The endpoint answered something that its protocol does not allow."""
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+
+
+class StreamInterrupted(ModelHubError):
+    """A stream broke off after its first content, or ended without its protocol's own end.
+
+    It is raised ``from`` the classified error and takes over that error's scope, retry, status, code and ids.
+
+    Attributes:
+        partial: Everything received: parts in order, tool calls, usage where it came.
+    """
+
+    scope = Scope.ENDPOINT
+    retry = Retry.OTHER_DEPLOYMENT
+    _taken_over: ClassVar[tuple[str, ...]] = ("scope", "retry", "status", "code", "request_id", "retry_after", "excerpt")
+
+    def __init__(self, message: str, *, partial: Result | None = None, cause: ModelHubError | None = None) -> None:
+        super().__init__(message, sent=True)
+        self.partial = partial
+        if cause is not None:
+            for name in self._taken_over:
+                setattr(self, name, getattr(cause, name))
+
+
+class NoDeploymentAvailable(ModelHubError):
+    """Nothing was left to try; ``attempts`` says why each one failed."""
+
+    scope = Scope.LOCAL
+
+
+class UnclassifiedError(ModelHubError):
+    """An error that no rule knows: not tried again, not counted against anybody."""

@@ -1,0 +1,64 @@
+"""Records of what the runtime did: attempts and warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelhub.types.json import JSON
+
+__all__ = ["Attempt", "Progress", "Warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one deployment.
+
+    Attributes:
+        deployment: Provider, model and credential as one word, without secrets.
+        error: The class name of what it failed with, or ``None``.
+        seconds: How long it took.
+    """
+
+    deployment: str
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001  the field's own word; the module is always named when it is used
+    """Something the caller should know, and that did not stop the call.
+
+    Attributes:
+        code: A stable word to branch on, such as ``parameter_unsupported``.
+        message: One sentence.
+        parameter: The parameter it is about, where it is about one.
+    """
+
+    code: str
+    message: str
+    parameter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long operation has come.
+
+    Attributes:
+        message: What is being done now.
+        completed, total: In ``unit``, where known.
+        unit: ``bytes``, ``layers``, …
+        data: What the provider reports beyond that.
+    """
+
+    message: str
+    completed: int | None = None
+    total: int | None = None
+    unit: str = "bytes"
+    data: JSON = None
+
+    @property
+    def fraction(self) -> float | None:
+        """Between 0 and 1, where the total is known."""
+        if self.completed is None or not self.total:
+            return None
+        return min(1.0, self.completed / self.total)

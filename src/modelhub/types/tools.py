@@ -1,0 +1,80 @@
+"""Tools that a model may ask to be run, and how it must choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+
+from modelhub.types.json import JSON
+
+__all__ = ["Tool", "ToolChoice", "ToolFunction", "tool"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | str
+"""``auto``, ``none``, ``required``, or the name of the one tool to call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as the model sees it.
+
+    Attributes:
+        name: What the model calls it by.
+        description: What it does, in words for the model.
+        parameters: A JSON Schema of an object.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, JSON] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+class ToolFunction(Generic[P, T]):
+    """A function with the `Tool` that describes it; calling it calls the function."""
+
+    __slots__ = ("function", "tool")
+
+    def __init__(self, function: Callable[P, T], described: Tool) -> None:
+        self.function = function
+        self.tool = described
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.tool.name}>"
+
+
+def tool(function: Callable[P, T]) -> ToolFunction[P, T]:
+    """Describe a function as a tool: its name, its docstring, and its annotated parameters as JSON Schema.
+
+    Raises:
+        ConfigurationError: The parameters have annotations that JSON Schema cannot say.
+
+    Example:
+        >>> @tool
+        ... def weather(city: str, days: int = 1) -> str:
+        ...     "Forecast for a city."
+        ...     return f"{city}: sun for {days} days"
+        >>> weather.tool.name
+        'weather'
+        >>> weather("Bandung")
+        'Bandung: sun for 1 days'
+    """
+    import inspect  # noqa: PLC0415  both are wanted only where an application declares tools
+
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    from modelhub.errors import ConfigurationError  # noqa: PLC0415
+
+    name = function.__name__
+    try:
+        schema = TypeAdapter(function).json_schema()
+    except Exception as error:
+        message = f"the parameters of tool {name!r} cannot be described: {error}"
+        raise ConfigurationError(message, remedy="annotate every parameter with a type that JSON can hold") from error
+    parameters = cast("Mapping[str, JSON]", schema)
+    return ToolFunction(function, Tool(name, inspect.getdoc(function) or "", parameters))
