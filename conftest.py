@@ -1,0 +1,134 @@
+"""What holds for every test of the repository, the plugins' included.
+
+Owns the choice of event loops and the guards that no test can leave out: no connection leaves this machine,
+nothing blocks an asyncio loop, no socket and no asyncio task outlives its test. tests/test_guards.py proves
+each of them. Owns no test double: those are in modelhub.testing, for plugin authors too.
+"""
+
+import asyncio
+import functools
+import inspect
+import ipaddress
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+from hypothesis import settings
+
+# A loaded machine is no bug: how long one example takes says nothing.
+settings.register_profile("modelhub", deadline=None)
+settings.load_profile("modelhub")
+
+OPEN_FILES = Path("/proc/self/fd")
+PATIENCE = 1.0  # seconds for a server thread to close the connections that a test has just dropped
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run a test marked `anyio` once on each event loop."""
+    return str(request.param)
+
+
+def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail whatever looks up or connects to another machine; child processes are not seen.
+
+    The failure is no `Exception`, so that no product code takes it for a network error and goes on.
+    """
+    if event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode()
+    if isinstance(host, str) and not is_this_machine(host):
+        pytest.fail(f"a test reached for the network: {event} {host}")
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host name or address stays on this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host in {"", "localhost"} or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(refuse_the_network)
+
+
+def open_sockets() -> set[str]:
+    """Return the sockets of this process by their kernel names; none where there is no /proc."""
+    sockets = set()
+    for descriptor in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
+        try:
+            name = str(descriptor.readlink())
+        except FileNotFoundError:  # the descriptor of the listing itself
+            continue
+        if name.startswith("socket:"):
+            sockets.add(name)
+    return sockets
+
+
+@pytest.fixture(autouse=True)
+def no_socket_outlives_its_test() -> Iterator[None]:
+    """Fail a test after which sockets are open that were not open before it."""
+    before = open_sockets()
+    yield
+    end = time.monotonic() + PATIENCE
+    while left := open_sockets() - before:
+        if time.monotonic() > end:
+            pytest.fail(f"{len(left)} sockets are still open after the test")
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_task_outlives_its_test(request: pytest.FixtureRequest) -> None:
+    """Fail an asyncio test whose tasks go on when it returns (trio's nurseries cannot do that)."""
+    if inspect.iscoroutinefunction(request.node.obj):
+        request.node.obj = without_leftover_tasks(request.node.obj)
+
+
+def without_leftover_tasks(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Wrap a test to look at the running tasks inside its own loop, which cancels them when it closes."""
+
+    @functools.wraps(test)
+    async def run(*arguments: object, **keywords: object) -> None:
+        try:
+            before = asyncio.all_tasks()
+        except RuntimeError:  # trio
+            return await test(*arguments, **keywords)
+        await test(*arguments, **keywords)
+        for _ in range(10):  # rounds for what is already finishing
+            if not asyncio.all_tasks() - before:
+                return None
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - before
+        pytest.fail(f"{len(left)} tasks are still running after the test: {left}")
+
+    return run
+
+
+@functools.cache
+def block_buster() -> BlockBuster:
+    """Return the one detector, which looks for our code on the stack: a test itself may read a file."""
+    return BlockBuster(scanned_modules=["modelhub", "modelhub_local_model", "modelhub_ollama_local"])
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail our code where it makes a blocking call on an asyncio loop; the same code runs on trio."""
+    node = request.node
+    if not (node.get_closest_marker("anyio") or node.get_closest_marker("asyncio")):
+        yield
+        return
+    block_buster().activate()
+    try:
+        yield
+    finally:
+        block_buster().deactivate()
