@@ -22,6 +22,7 @@ from modelhub.types.results import (
     SpeechResult,
     TranscriptionResult,
 )
+from modelhub.types.schema import ModelSchema
 from modelhub.types.tools import Tool, ToolChoice
 
 __all__ = [
@@ -50,6 +51,7 @@ class Request(Generic[R_co]):
         model: ``"provider/model"``, or several in order of preference.
         vendor: Provider-specific parameters by provider id.
         options: Those of ``vendor`` that are for the provider now serving; filled in by the hub.
+        schema: What is known of the model; filled in by the hub.
         timeout: Seconds for the whole call, or ``None`` for no such limit.
         id: The call's id; filled in by the hub.
     """
@@ -57,6 +59,7 @@ class Request(Generic[R_co]):
     model: str | Sequence[str] = ""
     vendor: Vendor = field(default_factory=dict)
     options: Mapping[str, JSON] = field(default_factory=dict)
+    schema: ModelSchema | None = None
     timeout: float | None = None
     id: str = ""
 

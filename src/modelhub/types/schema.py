@@ -17,6 +17,7 @@ from modelhub.types.json import JSON
 __all__ = [
     "Condition",
     "CredentialSchema",
+    "EndpointRule",
     "Feature",
     "FormField",
     "FormOption",
@@ -69,6 +70,21 @@ class FormOption:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRule:
+    """(ours) How a provider's base URL is read.
+
+    Attributes:
+        scheme: The scheme where none is given.
+        port: The port where neither scheme nor port is given.
+        strip: Endings of the path that belong to the API itself and that people paste along, such as ``/api``.
+    """
+
+    scheme: Literal["http", "https"] = "https"
+    port: int | None = None
+    strip: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FormField:
     """A field of a credential form.
 
@@ -76,7 +92,8 @@ class FormField:
         variable: The name that the value goes by.
         type: ``text-input``, ``secret-input``, ``select``, ``radio`` or ``switch``; ours besides: ``number``, ``url``, ``key-value``.
         required: Whether it must be filled in; a ``default`` satisfies it.
-        role: (ours) ``endpoint``, ``secret`` or ``option``: decides the base URL, what is masked and what is bound to an origin.
+        role: (ours) ``endpoint`` (the base URL), ``secret`` (masked), ``headers`` (sent with every request, masked) or ``option``.
+        endpoint: (ours) How the base URL is read, for the field whose role is ``endpoint``.
     """
 
     variable: str
@@ -90,12 +107,13 @@ class FormField:
     url: Labels | str | None = None
     max_length: int = 0
     show_on: Sequence[Condition] = ()
-    role: Literal["endpoint", "secret", "option"] | None = None
+    role: Literal["endpoint", "secret", "option", "headers"] | None = None
+    endpoint: EndpointRule | None = None
 
     @property
     def secret(self) -> bool:
         """Whether the value must never be shown."""
-        return self.role == "secret" or self.type == "secret-input"
+        return self.role in {"secret", "headers"} or self.type == "secret-input"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,266 @@
+"""``context.http``: what a plugin sends requests through. Joined to the credential's endpoint, authenticated, classified.
+
+One client serves one attempt. It knows every answer that is still open, so that closing the attempt can break the connection
+before anything else is closed.
+"""
+
+from __future__ import annotations
+
+import secrets as random_source
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, final
+from urllib.parse import quote, urlencode
+
+from modelhub.errors import ConfigurationError, MalformedResponse, ModelHubError
+from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
+from modelhub.rules.endpoint import Endpoint
+from modelhub.wire.encoding import ContentDecoder
+from modelhub.wire.json import dumps, loads
+from modelhub.wire.ndjson import NdjsonDecoder
+from modelhub.wire.sse import SseJsonDecoder
+
+__all__ = ["Classifier", "DocumentStream", "HttpClient"]
+
+_BODY_CAP = 64 * 1024 * 1024
+_ERROR_BODY_CAP = 64 * 1024
+_USER_AGENT = "modelhub"
+
+Classifier = Callable[[int, Mapping[str, str], bytes], ModelHubError]
+"""From status, headers and body of a refused request to the error to raise."""
+
+
+@final
+class HttpClient:
+    """Sends requests of one attempt.
+
+    Args:
+        backend: Gives the origin's backend; it is asked for at the first request only.
+        endpoint: Where requests go.
+        headers: Sent with every request: authentication and the user's own.
+        limits: The attempt's limits of time.
+        classify: Turns a status of 400 and more into an error.
+    """
+
+    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "sent")
+
+    def __init__(
+        self,
+        backend: Callable[[], Awaitable[Backend]],
+        endpoint: Endpoint,
+        *,
+        headers: Sequence[tuple[str, str]],
+        limits: ReadLimits,
+        classify: Classifier,
+    ) -> None:
+        self._backend = backend
+        self._endpoint = endpoint
+        self._headers = headers
+        self._classify = classify
+        self._open: list[Exchange] = []
+        self.limits = limits
+        self.sent = False
+
+    async def request(self, call: HttpCall) -> HttpResponse:
+        """Send a request and read the whole answer.
+
+        Raises:
+            ModelHubError: Classified: by the answer's status, or by how the connection failed.
+            MalformedResponse: The body is larger than 64 MiB or cannot be decoded.
+        """
+        async with self._exchange(call) as exchange:
+            body = await _read(exchange, _BODY_CAP)
+            return HttpResponse(exchange.status, exchange.headers, body)
+
+    async def json(self, call: HttpCall) -> Any:
+        """Send a request and parse the answer as JSON.
+
+        Raises:
+            ModelHubError: As `request`.
+            MalformedResponse: The body is no JSON; the message names the URL.
+        """
+        response = await self.request(call)
+        return self.parse(response, call)
+
+    def parse(self, response: HttpResponse, call: HttpCall) -> Any:
+        """Parse the body of an answer as JSON; see `json`."""
+        content_type = response.headers.get("content-type", "")
+        if "html" in content_type:
+            raise self._not_json(call, content_type)
+        try:
+            return loads(response.body)
+        except MalformedResponse as error:
+            error.message = f"{self._url(call)} answered something that is not JSON: {error.message}"
+            error.status = response.status
+            raise
+
+    async def stream(self, call: HttpCall) -> AsyncGenerator[list[Any], None]:
+        """Send a request and yield the documents of the answer, in the batches they come in.
+
+        A server that answers with one JSON document although a stream was asked for is understood.
+
+        Raises:
+            ModelHubError: As `request`; a broken stream raises after everything that came was yielded.
+        """
+        async with self._exchange(call) as exchange:
+            content_type = exchange.headers.get("content-type", "")
+            if "html" in content_type:
+                raise self._not_json(call, content_type)
+            if call.framing == "sse" and "application/json" in content_type:
+                yield [loads(await _read(exchange, _BODY_CAP))]
+                return
+            async for batch in _documents(exchange, call):
+                yield batch
+
+    async def bytes(self, call: HttpCall) -> AsyncGenerator[bytes, None]:
+        """Send a request and yield the answer's bytes as they come.
+
+        Raises:
+            ModelHubError: As `request`, and where JSON comes in place of bytes.
+        """
+        async with self._exchange(call) as exchange:
+            if "json" in exchange.headers.get("content-type", ""):
+                raise await self._refused(exchange)
+            decoder = _content_decoder(exchange)
+            async for chunk in exchange:
+                yield decoder.feed(chunk) if decoder else chunk
+
+    def classified(self, status: int, headers: Mapping[str, str], document: object) -> ModelHubError:
+        """Build the error that a document inside an answer stands for, as if it had come alone with ``status``."""
+        return self._classify(status, headers, dumps(document))
+
+    def abort(self) -> None:
+        """Break every connection that still carries an answer; at once, without waiting."""
+        for exchange in self._open:
+            exchange.abort()
+
+    async def aclose(self) -> None:
+        """Give back every connection."""
+        while self._open:
+            await self._open.pop().aclose()
+
+    @asynccontextmanager
+    async def _exchange(self, call: HttpCall) -> AsyncGenerator[Exchange, None]:
+        request = self._prepared(call)
+        backend = await self._backend()
+        exchange = await backend.open(request, self.limits)
+        self.sent = True
+        self._open.append(exchange)
+        try:
+            if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
+                raise await self._refused(exchange)
+            yield exchange
+        finally:
+            if exchange in self._open:
+                self._open.remove(exchange)
+            await exchange.aclose()
+
+    async def _refused(self, exchange: Exchange) -> ModelHubError:
+        try:
+            body = await _read(exchange, _ERROR_BODY_CAP, cut=True)
+        except ModelHubError:
+            body = b""  # the status says more than the broken body
+        return self._classify(exchange.status, exchange.headers, body)
+
+    def _prepared(self, call: HttpCall) -> HttpRequest:
+        body, content_type = _body(call)
+        headers = [("Host", self._endpoint.authority), ("User-Agent", _USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        headers.extend(self._headers)
+        headers.extend(call.headers.items())
+        if content_type:
+            headers.append(("Content-Type", content_type))
+        if body or call.method not in {"GET", "HEAD", "DELETE"}:
+            headers.append(("Content-Length", str(len(body))))
+        _check_headers(headers)
+        target = self._endpoint.prefix + quote(call.path, safe="/%:@!$&'()*+,;=~-._")
+        if call.query:
+            target = f"{target}?{urlencode(call.query)}"
+        return HttpRequest(call.method, target, headers, body)
+
+    def _url(self, call: HttpCall) -> str:
+        return f"{self._endpoint.url}{call.path}"
+
+    def _not_json(self, call: HttpCall, content_type: str) -> MalformedResponse:
+        return MalformedResponse(
+            f"{self._url(call)} answered a web page ({content_type}), not the API",
+            remedy="check the base URL: a login page or another server stands there",
+            status=200,
+            sent=True,
+        )
+
+
+async def _documents(exchange: Exchange, call: HttpCall) -> AsyncGenerator[list[Any], None]:
+    documents = SseJsonDecoder() if call.framing == "sse" else NdjsonDecoder()
+    content = _content_decoder(exchange)
+    async for chunk in exchange:
+        batch = documents.feed(content.feed(chunk) if content else chunk)
+        if batch:
+            yield batch
+        if documents.error is not None:
+            raise documents.error
+        if documents.done:
+            return
+    batch = documents.flush()
+    if batch:
+        yield batch
+
+
+def _content_decoder(exchange: Exchange) -> ContentDecoder | None:
+    encoding = exchange.headers.get("content-encoding", "identity")
+    return None if encoding == "identity" else ContentDecoder(encoding)
+
+
+async def _read(exchange: Exchange, cap: int, *, cut: bool = False) -> bytes:
+    content = _content_decoder(exchange)
+    pieces: list[bytes] = []
+    size = 0
+    async for chunk in exchange:
+        piece = content.feed(chunk) if content else chunk
+        pieces.append(piece)
+        size += len(piece)
+        if size > cap:
+            if cut:
+                break
+            raise MalformedResponse(f"the answer is larger than {cap // (1024 * 1024)} MiB", status=exchange.status, sent=True)
+    return b"".join(pieces)[:cap]
+
+
+def _body(call: HttpCall) -> tuple[bytes, str | None]:
+    if call.files or call.form:
+        return _multipart(call.form, call.files)
+    if call.content is not None:
+        return call.content, None
+    if call.json is None:
+        return b"", None
+    return dumps(call.json), "application/json"
+
+
+def _multipart(form: Mapping[str, str], files: Sequence[FilePart]) -> tuple[bytes, str]:
+    boundary = random_source.token_hex(16)
+    return b"".join(_multipart_pieces(boundary, form, files)), f"multipart/form-data; boundary={boundary}"
+
+
+def _multipart_pieces(boundary: str, form: Mapping[str, str], files: Sequence[FilePart]) -> Iterator[bytes]:
+    for name, value in form.items():
+        yield f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'.encode()
+    for file in files:
+        disposition = f'form-data; name="{_quoted(file.name)}"; filename="{_quoted(file.filename)}"'
+        yield f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {file.mime}\r\n\r\n".encode()
+        yield file.data
+        yield b"\r\n"
+    yield f"--{boundary}--\r\n".encode()
+
+
+def _quoted(text: str) -> str:
+    # https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
+    for name, value in headers:
+        if not value.isascii() or not value.isprintable():
+            # The value may be a key: it is not shown.
+            message = f"the value of header {name!r} has characters that a header cannot carry"
+            raise ConfigurationError(message, remedy="a key must be plain printable ASCII: paste it again without line breaks")
+        if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError(f"{name!r} cannot be the name of a header")

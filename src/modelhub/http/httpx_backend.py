@@ -1,0 +1,307 @@
+"""The default backend: the connections of httpcore, the engine inside httpx, without httpx's client layers.
+
+httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every connection for
+every request; an inference call wants none of them. httpx still brings the TLS configuration. Environment proxies are honoured
+except for loopback addresses.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Protocol, final
+
+import anyio
+import httpcore
+import httpx
+
+from modelhub.errors import ConfigurationError, ConnectFailed, ConnectionLost, MalformedResponse, ModelHubError
+from modelhub.http.seam import HttpRequest, ReadLimits
+from modelhub.rules.endpoint import Endpoint
+
+__all__ = ["HttpxBackend", "tls_context"]
+
+_KEEPALIVE_SECONDS = 15.0
+_CLOSE_SECONDS = 2.0
+
+
+def tls_context() -> ssl.SSLContext:
+    """Build the TLS configuration; reads certificate files, so call it in a thread."""
+    return httpx.create_ssl_context()
+
+
+class _Pool(Protocol):
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
+    async def aclose(self) -> None: ...
+
+
+@final
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
+
+    __slots__ = ("_aborted", "_inner")
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._aborted = False
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109  the library's own signature
+        if self._aborted:
+            return b""
+        return await self._inner.read(max_bytes, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109  the library's own signature
+        await self._inner.write(buffer, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  the library's own signature
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def abort(self) -> None:
+        """Shut the socket down: the peer sees the end at once, whatever becomes of the tasks that still hold the connection."""
+        self._aborted = True
+        sock = self._inner.get_extra_info("socket")
+        if sock is not None:
+            try:
+                sock.shutdown(2)
+            except OSError:
+                pass  # already gone, which is what was wanted
+
+
+@final
+class _Network(httpcore.AsyncNetworkBackend):
+    """Makes connections; the place where every connection's target is known."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(  # noqa: PLR0913  the library's own signature
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  the library's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+@final
+class _DirectPool:
+    """Idle connections of one origin, the last used first; finding one costs the same however many are busy."""
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self._origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
+        self._context = context
+        self._network = _Network()
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._busy: set[httpcore.AsyncHTTPConnection] = set()
+
+    async def acquire(self) -> httpcore.AsyncHTTPConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                self._busy.add(connection)
+                return connection
+            await connection.aclose()
+        fresh = httpcore.AsyncHTTPConnection(
+            origin=self._origin, ssl_context=self._context, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=self._network
+        )
+        self._busy.add(fresh)
+        return fresh
+
+    def release(self, connection: httpcore.AsyncHTTPConnection) -> None:
+        if connection in self._busy:
+            self._busy.discard(connection)
+            if connection.is_idle():
+                self._idle.append(connection)
+
+    async def aclose(self) -> None:
+        connections = [*self._idle, *self._busy]
+        self._idle.clear()
+        self._busy.clear()
+        for connection in connections:
+            await connection.aclose()
+
+    def __repr__(self) -> str:
+        return f"<pool of {len(self._idle)} idle and {len(self._busy)} busy>"
+
+
+@final
+class HttpxBackend:
+    """A `modelhub.http.seam.Backend` over httpcore's connections.
+
+    Args:
+        endpoint: The origin; its prefix is ignored here.
+        context: The TLS configuration; needed for ``https``.
+        trust_env: Whether proxies of the environment are used; loopback addresses never use one.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None = None, trust_env: bool = True) -> None:
+        self._endpoint = endpoint
+        self._scheme = endpoint.scheme.encode()
+        self._host = endpoint.host.encode()
+        self._direct = _DirectPool(endpoint, context)
+        proxy = _proxy_for(endpoint) if trust_env and not endpoint.is_loopback else None
+        self._proxied = _proxy_pool(proxy, context) if proxy else None
+
+    async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
+        """See `modelhub.http.seam.Backend.open`."""
+        url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._endpoint.port, target=request.target.encode("ascii"))
+        outgoing = httpcore.Request(
+            request.method.encode("ascii"),
+            url,
+            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
+            content=request.body,
+            extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
+        )
+        try:
+            if self._proxied is not None:
+                return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
+            connection = await self._direct.acquire()
+            try:
+                response = await connection.handle_async_request(outgoing)
+            except BaseException:
+                self._direct.release(connection)
+                raise
+            return HttpxExchange(response, limits, self._direct, connection)
+        except Exception as error:
+            raise _translated(error, limits, self._endpoint) from error
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await self._direct.aclose()
+            if self._proxied is not None:
+                await self._proxied.aclose()
+
+    def __repr__(self) -> str:
+        return f"<HttpxBackend {self._endpoint.url}: {self._direct!r}>"
+
+
+@final
+class HttpxExchange:
+    """An answer whose body is still coming."""
+
+    __slots__ = ("_body", "_closed", "_connection", "_finished", "_limits", "_pool", "_response", "headers", "status")
+
+    def __init__(
+        self,
+        response: httpcore.Response,
+        limits: ReadLimits,
+        pool: _DirectPool | None,
+        connection: httpcore.AsyncHTTPConnection | None,
+    ) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = {
+            name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        self._response = response
+        self._limits = limits
+        self._pool = pool
+        self._connection = connection
+        self._body: AsyncIterator[bytes] | None = None
+        self._closed = False
+        self._finished = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._body is None:
+            stream: Any = self._response.stream
+            self._body = stream.__aiter__()
+        try:
+            return await self._body.__anext__()
+        except StopAsyncIteration:
+            self._finished = True
+            raise
+        except Exception as error:
+            raise _translated(error, self._limits, None) from error
+
+    def abort(self) -> None:
+        """Break the connection at once."""
+        stream = self._response.extensions.get("network_stream")
+        if isinstance(stream, _Stream):
+            stream.abort()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._finished:
+            self.abort()
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            try:
+                if self._body is not None:
+                    await self._drain(self._body)
+                await self._response.aclose()
+            except Exception as error:  # noqa: BLE001  the connection is given up; what its closing says helps nobody
+                del error
+            finally:
+                if self._pool is not None and self._connection is not None:
+                    self._pool.release(self._connection)
+
+    async def _drain(self, body: AsyncIterator[bytes]) -> None:
+        # The library's generators are nested: only running them out ends all of them without leaving one to the collector.
+        # After `abort` that takes what is already in memory and no more.
+        try:
+            async for _ in body:
+                pass
+        except Exception as error:  # noqa: BLE001  the broken connection that was asked for
+            del error
+
+
+def _proxy_for(endpoint: Endpoint) -> str | None:
+    if urllib.request.proxy_bypass(endpoint.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(endpoint.scheme) or proxies.get("all")
+
+
+def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
+    proxy = httpx.Proxy(url)
+    target = str(proxy.url)
+    if target.startswith("socks5"):
+        return httpcore.AsyncSOCKSProxy(target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=_Network())
+    return httpcore.AsyncHTTPProxy(
+        target, proxy_auth=proxy.raw_auth, ssl_context=context, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=_Network()
+    )
+
+
+def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:
+    """The one wall between the library's exceptions and ours."""
+    where = f" to {endpoint.url}" if endpoint else ""
+    reason = str(error) or type(error).__name__
+    match error:
+        case ModelHubError():
+            return error
+        case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
+            return limits.expired("connect", sent=False)
+        case httpcore.TimeoutException():
+            return limits.expired("read", sent=True)
+        case httpcore.ConnectError() | httpcore.ProxyError() | ssl.SSLError():
+            return ConnectFailed(f"no connection{where}: {reason}", sent=False, remedy="check that the server runs and the address is right")
+        case httpcore.RemoteProtocolError() if "peer closed" not in reason and "disconnected" not in reason:
+            return MalformedResponse(f"the server{where} does not speak HTTP as it must: {reason}", sent=True)
+        case httpcore.NetworkError() | httpcore.RemoteProtocolError() | OSError():
+            return ConnectionLost(f"the connection{where} broke: {reason}", sent=True)
+        case httpcore.LocalProtocolError() | httpcore.UnsupportedProtocol() | UnicodeError() | TypeError():
+            return ConfigurationError(f"the request cannot be sent: {reason}", remedy="mend the header or path that it names")
+        case _:
+            return ConnectionLost(f"the connection{where} failed: {reason}", sent=None)

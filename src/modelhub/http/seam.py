@@ -1,0 +1,179 @@
+"""What a backend must offer and what passes through it: no type of any HTTP library.
+
+A backend opens exchanges for one origin. The limits of time of an exchange are one value, `ReadLimits`, that the backend asks
+before every read how long it may wait: so no timer and no cancel scope is made per event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias, final
+
+from modelhub.errors import Phase, Timeout
+from modelhub.types.json import JSON
+
+__all__ = ["Backend", "Exchange", "FilePart", "Framing", "HttpCall", "HttpRequest", "HttpResponse", "ReadLimits"]
+
+Framing: TypeAlias = Literal["ndjson", "sse"]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a multipart body.
+
+    Attributes:
+        name: The field's name.
+        filename: Its ending tells servers the format.
+        data: The bytes.
+        mime: The media type.
+    """
+
+    name: str
+    filename: str
+    data: bytes = field(repr=False)
+    mime: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """A request as a plugin builds it: relative to the credential's endpoint, not yet authenticated.
+
+    Attributes:
+        path: Joined to the endpoint, whose own path is kept.
+        json: The body; or ``content``; or ``form`` with ``files``.
+        method: ``POST`` unless said otherwise.
+        headers, query: Beyond those that the credential brings.
+        framing: How a streamed answer is split: ``ndjson`` or ``sse``.
+    """
+
+    path: str
+    json: JSON = None
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    form: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[FilePart] = ()
+    framing: Framing = "ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as a backend sends it: ``target`` is path and query, ready for the wire."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@final
+class ReadLimits:
+    """How long the reads of one attempt may take; all figures in seconds.
+
+    Until the first content, reads end at ``first_token`` seconds after the start, however many bytes come; after it, each read
+    may take ``idle`` seconds. ``deadline`` (absolute, by ``now``) ends everything.
+
+    Args:
+        now: A monotonic clock.
+        connect, first_token, idle: The limits.
+        deadline: The caller's own absolute deadline, or ``None``.
+        total: The seconds behind ``deadline``, for messages.
+    """
+
+    __slots__ = ("_content", "_now", "_start", "connect", "deadline", "first_token", "idle", "total")
+
+    def __init__(  # noqa: PLR0913  four limits, the clock that they are measured by, and the figure for messages
+        self,
+        now: Callable[[], float],
+        *,
+        connect: float = 5.0,
+        first_token: float = 300.0,
+        idle: float = 60.0,
+        deadline: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        self._now = now
+        self._start = now()
+        self._content = False
+        self.connect = connect
+        self.first_token = first_token
+        self.idle = idle
+        self.deadline = deadline
+        self.total = total
+
+    def content_came(self) -> None:
+        """The first content is here: from now on ``idle`` counts."""
+        self._content = True
+
+    def remaining(self) -> float:
+        """Seconds that the next read may take; never negative."""
+        now = self._now()
+        left = self.idle if self._content else self._start + self.first_token - now
+        if self.deadline is not None:
+            left = min(left, self.deadline - now)
+        return max(left, 0.0)
+
+    def connecting(self) -> float:
+        """Seconds that making a connection may take."""
+        return self.connect if self.deadline is None else max(0.0, min(self.connect, self.deadline - self._now()))
+
+    def expired(self, phase: Literal["connect", "read"], *, sent: bool) -> Timeout:
+        """Build the error for a wait that took too long."""
+        if self.deadline is not None and self._now() >= self.deadline:
+            limit = self.total if self.total is not None else 0.0
+            return Timeout(f"no answer within the {limit:g} s that the caller allowed", phase="total", seconds=limit, sent=sent)
+        if phase == "connect":
+            return Timeout(f"no connection within {self.connect:g} s", phase="connect", seconds=self.connect, sent=False)
+        which: Phase = "idle" if self._content else "first_token"
+        limit = self.idle if self._content else self.first_token
+        text = f"nothing came for {limit:g} s" if self._content else f"no content within {limit:g} s"
+        return Timeout(text, phase=which, seconds=limit, sent=sent)
+
+
+class Exchange(Protocol):
+    """An answer whose body is still coming."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, names in lower case; the last of several counts."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Pieces of the body as they come, still encoded. Raises what ``Backend.open`` raises."""
+
+    def abort(self) -> None:
+        """Break the connection at once and without waiting; safe at any time and from any task of the loop."""
+
+    async def aclose(self) -> None:
+        """Give the connection back if the body was read to its end, else close it. Idempotent."""
+
+
+class Backend(Protocol):
+    """An HTTP client for one origin on one event loop."""
+
+    async def open(self, request: HttpRequest, limits: ReadLimits) -> Exchange:
+        """Send a request and wait for the answer's headers.
+
+        Raises:
+            ConnectFailed: No connection; nothing was sent.
+            ConnectionLost: The connection broke afterwards.
+            Timeout: A limit was reached.
+            MalformedResponse: The answer is no HTTP.
+        """
+
+    async def aclose(self) -> None:
+        """Close every connection. Idempotent."""

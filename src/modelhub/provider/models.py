@@ -1,0 +1,175 @@
+"""The six model classes that authors subclass. A model that is no HTTP vendor writes ``stream`` or ``invoke`` itself.
+
+One instance serves all calls at once: what belongs to a call lives in the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import ClassVar, Generic, TypeVar
+
+from modelhub.errors import PluginError
+from modelhub.provider.context import ProviderContext
+from modelhub.rules.fold import ChatFold, SpeechFold
+from modelhub.types.events import (
+    AudioDelta,
+    AudioEvent,
+    ChatEvent,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+)
+from modelhub.types.messages import ReasoningPart, TextPart, ToolCall
+from modelhub.types.requests import (
+    ChatRequest,
+    EmbedRequest,
+    ModerationRequest,
+    Request,
+    RerankRequest,
+    SpeechRequest,
+    TranscriptionRequest,
+)
+from modelhub.types.results import ChatResult, EmbedResult, ModerationResult, RerankResult, Result, SpeechResult, TranscriptionResult
+from modelhub.types.schema import ModelType
+from modelhub.types.usage import TokenCount
+
+__all__ = [
+    "AIModel",
+    "LargeLanguageModel",
+    "ModerationModel",
+    "RerankModel",
+    "Speech2TextModel",
+    "TTSModel",
+    "TextEmbeddingModel",
+    "chat_events",
+]
+
+Q = TypeVar("Q", bound=Request[Result])
+R = TypeVar("R", bound=Result)
+
+
+class AIModel(Generic[Q, R]):
+    """What every model class has.
+
+    Attributes:
+        model_type: The type it serves.
+        times_itself: Whether its reads keep ``context.limits`` by themselves, as those of `context.http` do.
+    """
+
+    model_type: ClassVar[ModelType]
+    times_itself: ClassVar[bool] = False
+
+    async def invoke(self, request: Q, context: ProviderContext) -> R:
+        """Answer a request, all at once."""
+        raise _nothing_written(self, "invoke")
+
+    async def count_tokens(self, request: Q, context: ProviderContext) -> TokenCount | None:  # noqa: ARG002  for subclasses
+        """Return how many tokens the prompt has, or ``None`` where that cannot be told."""
+        return None
+
+
+def _nothing_written(model: object, what: str) -> PluginError:
+    return PluginError(f"{type(model).__name__} has no {what}", remedy=f"the plugin's author must write {type(model).__name__}.{what}")
+
+
+class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
+    """A model that continues conversations: write ``stream`` as an async generator, or ``invoke``; each gives the other."""
+
+    model_type = ModelType.LLM
+
+    async def invoke(self, request: ChatRequest[None], context: ProviderContext) -> ChatResult[None]:
+        """Answer all at once: by default the folded stream."""
+        if type(self).stream is LargeLanguageModel.stream:
+            raise _nothing_written(self, "stream or invoke")
+        fold = ChatFold(request.id)
+        async with aclosing(self.stream(request, context)) as events:
+            async for event in events:
+                fold.add(event)
+        return fold.result()
+
+    async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
+        """Answer in events: by default those of the whole answer."""
+        if type(self).invoke is LargeLanguageModel.invoke:
+            raise _nothing_written(self, "stream or invoke")
+        for event in chat_events(await self.invoke(request, context)):
+            yield event
+
+
+def chat_events(result: ChatResult[None]) -> Sequence[ChatEvent]:
+    """Take a whole answer apart into the events that fold to it."""
+    events: list[ChatEvent] = [Started(result.id or None)]
+    for number, part in enumerate(result.message.parts):
+        match part:
+            case TextPart():
+                events.append(TextDelta(number, part.text, result.logprobs if number == 0 else None, part.state))
+            case ReasoningPart():
+                events.append(ReasoningDelta(number, part.text, part.state))
+            case ToolCall():
+                events.append(ToolCallDelta(number, part.id, part.name, part.raw_arguments, part.state))
+            case _:
+                pass
+    reason = result.finish_reason or FinishReason.UNKNOWN
+    events.append(Finish(reason, result.raw_finish_reason, result.usage, result.timing, result.raw))
+    return events
+
+
+class TextEmbeddingModel(AIModel[EmbedRequest, EmbedResult]):
+    """A model that turns texts into vectors.
+
+    Attributes:
+        max_batch: Texts in one request at most; the hub splits longer lists and keeps their order. A model's own
+            ``max_chunks`` property goes before it.
+    """
+
+    model_type = ModelType.TEXT_EMBEDDING
+    max_batch: ClassVar[int] = 64
+
+
+class RerankModel(AIModel[RerankRequest, RerankResult]):
+    """A model that puts documents in order. It may return them all: the hub sorts, checks and cuts."""
+
+    model_type = ModelType.RERANK
+
+
+class Speech2TextModel(AIModel[TranscriptionRequest, TranscriptionResult]):
+    """A model that turns speech into text."""
+
+    model_type = ModelType.SPEECH2TEXT
+
+
+class TTSModel(AIModel[SpeechRequest, SpeechResult]):
+    """A model that speaks: write ``stream`` as an async generator, or ``invoke``; each gives the other."""
+
+    model_type = ModelType.TTS
+
+    def mime(self, request: SpeechRequest) -> str:
+        """Return the media type of the sound that a request asks for."""
+        return f"audio/{request.format or 'wav'}"
+
+    async def invoke(self, request: SpeechRequest, context: ProviderContext) -> SpeechResult:
+        """Speak all at once: by default the folded stream."""
+        if type(self).stream is TTSModel.stream:
+            raise _nothing_written(self, "stream or invoke")
+        fold = SpeechFold(self.mime(request))
+        async with aclosing(self.stream(request, context)) as events:
+            async for event in events:
+                fold.add(event)
+        return fold.result()
+
+    async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:
+        """Speak in pieces: by default the whole in one."""
+        if type(self).invoke is TTSModel.invoke:
+            raise _nothing_written(self, "stream or invoke")
+        result = await self.invoke(request, context)
+        yield AudioDelta(result.audio)
+        yield Finish(FinishReason.STOP, usage=result.usage, timing=result.timing)
+
+
+class ModerationModel(AIModel[ModerationRequest, ModerationResult]):
+    """A model that judges texts."""
+
+    model_type = ModelType.MODERATION

@@ -1,0 +1,190 @@
+"""Blocking code beside an event loop: in daemon threads, so that one that hangs never holds up the exit of the program.
+
+The async library's own worker threads are waited for at the end of an asyncio program; a plugin's hanging import must not be.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar, final
+
+import anyio
+import anyio.lowlevel
+
+__all__ = ["LoopHandle", "iterate_in_thread", "run_in_thread"]
+
+T = TypeVar("T")
+
+_AHEAD = 64
+"""Items that a generator's thread may be ahead of its consumer."""
+
+
+@final
+class LoopHandle:
+    """A way to have something done in an event loop from any thread."""
+
+    __slots__ = ("_ident", "_native")
+
+    def __init__(self) -> None:
+        self._native: Any = anyio.lowlevel.current_token().native_token
+        self._ident = threading.get_ident()
+
+    def post(self, function: Callable[..., object], *args: object) -> None:
+        """Have ``function(*args)`` called in the loop soon; nothing happens where the loop has ended."""
+        if threading.get_ident() == self._ident:
+            function(*args)
+            return
+        with suppress(RuntimeError):  # the loop is closed: nobody is waiting any more
+            if hasattr(self._native, "call_soon_threadsafe"):
+                self._native.call_soon_threadsafe(function, *args)
+            else:
+                self._native.run_sync_soon(function, *args)
+
+
+@final
+class _Outcome(Generic[T]):
+    __slots__ = ("done", "error", "value")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+
+
+async def run_in_thread(function: Callable[[], T], *, name: str, on_cancel: Callable[[], object] | None = None) -> T:
+    """Run a blocking function in a daemon thread of its own and wait for it.
+
+    Args:
+        function: What to run.
+        name: The thread's name.
+        on_cancel: Called when the wait is cancelled, from the loop's thread, to make the function end early. The function is
+            then waited for; without ``on_cancel`` it is left behind.
+
+    Raises:
+        BaseException: What the function raised, ``SystemExit`` and ``KeyboardInterrupt`` included.
+    """
+    loop = LoopHandle()
+    outcome: _Outcome[T] = _Outcome()
+
+    def body() -> None:
+        try:
+            outcome.value = function()
+        except BaseException as error:  # noqa: BLE001  it is raised where the function was called from
+            outcome.error = error
+        loop.post(outcome.done.set)
+
+    threading.Thread(target=body, name=name, daemon=True).start()
+    try:
+        await outcome.done.wait()
+    except BaseException:
+        if on_cancel is not None:
+            on_cancel()
+            with anyio.CancelScope(shield=True):
+                await outcome.done.wait()
+        raise
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value  # type: ignore[return-value]  # set wherever no error was
+
+
+@final
+class _Channel(Generic[T]):
+    """Items from a thread to a loop; the thread waits when it is too far ahead."""
+
+    def __init__(self) -> None:
+        self._loop = LoopHandle()
+        self._items: deque[T] = deque()
+        self._room = threading.Semaphore(_AHEAD)
+        self._wake = anyio.Event()
+        self._waiting = False
+        self.closed = False
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def put(self, item: T) -> None:
+        self._room.acquire()
+        self._items.append(item)
+        self._signal()
+
+    def end(self, error: BaseException | None) -> None:
+        self.error = error
+        self.ended = True
+        self._signal()
+
+    def close(self) -> None:
+        self.closed = True
+        self._room.release()
+
+    def _signal(self) -> None:
+        self._loop.post(self._set)
+
+    def _set(self) -> None:
+        self._wake.set()
+
+    async def get(self) -> tuple[T] | None:
+        """The next item, as a tuple of one; ``None`` at the end."""
+        while not self._items:
+            if self.ended and not self._items:
+                return None
+            self._wake = anyio.Event()
+            if self._items or self.ended:
+                continue
+            await self._wake.wait()
+        self._room.release()
+        return (self._items.popleft(),)
+
+    async def finished(self) -> None:
+        """Wait until the thread has ended."""
+        while not self.ended:
+            self._wake = anyio.Event()
+            if not self.ended:
+                await self._wake.wait()
+
+
+async def iterate_in_thread(
+    generator: Generator[T, None, None] | Iterator[T], *, name: str, on_cancel: Callable[[], object] | None = None
+) -> AsyncGenerator[T, None]:
+    """Run a blocking generator in a daemon thread and yield its items.
+
+    When the consumer stops early or is cancelled, ``on_cancel`` is called, the generator is closed by its own thread, and the
+    thread is waited for; without ``on_cancel`` it ends at its next item.
+
+    Raises:
+        BaseException: What the generator raised.
+    """
+    channel: _Channel[T] = _Channel()
+
+    def body() -> None:
+        error: BaseException | None = None
+        try:
+            for item in generator:
+                if channel.closed:
+                    break
+                channel.put(item)
+        except BaseException as raised:  # noqa: BLE001  it is raised where the items are consumed
+            error = raised
+        finally:
+            close = getattr(generator, "close", None)
+            if close is not None:
+                try:
+                    close()
+                except BaseException as raised:  # noqa: BLE001  likewise
+                    error = error or raised
+            channel.end(error)
+
+    threading.Thread(target=body, name=name, daemon=True).start()
+    try:
+        while (item := await channel.get()) is not None:
+            yield item[0]
+        if channel.error is not None:
+            raise channel.error
+    finally:
+        if not channel.ended:
+            channel.close()
+            if on_cancel is not None:
+                on_cancel()
+                with anyio.CancelScope(shield=True):
+                    await channel.finished()

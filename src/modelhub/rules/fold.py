@@ -1,0 +1,215 @@
+"""Events to a result. The same fold serves whole answers, streams and what is left of a broken stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import cast, final
+
+from modelhub.types.events import (
+    AudioDelta,
+    Citation,
+    Event,
+    Finish,
+    FinishReason,
+    MediaDelta,
+    Notice,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+)
+from modelhub.types.json import JSON
+from modelhub.types.messages import AssistantMessage, AssistantPart, MediaPart, ReasoningPart, TextPart, ToolCall
+from modelhub.types.records import Warning
+from modelhub.types.results import ChatResult, SpeechResult
+
+__all__ = ["ChatFold", "SpeechFold", "folded", "is_content", "tool_arguments"]
+
+_CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, MediaDelta, AudioDelta)
+
+
+def is_content(event: Event) -> bool:
+    """Whether a caller has something in hand once this event was delivered: then nothing may be tried again."""
+    if type(event) is TextDelta or type(event) is ReasoningDelta:
+        return bool(event.text) or event.state is not None
+    return isinstance(event, _CONTENT)
+
+
+def tool_arguments(text: str) -> Mapping[str, JSON] | None:
+    """Read the arguments a model wrote: ``{}`` where it wrote none, ``None`` where they are no JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return cast("Mapping[str, JSON]", value) if isinstance(value, dict) else None
+
+
+class _Part:
+    """A part of the message while its pieces come in."""
+
+    __slots__ = ("call_id", "kind", "mime", "name", "pieces", "state")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.mime = ""
+        self.call_id: str | None = None
+        self.name = ""
+        self.state: JSON = None
+
+
+@final
+class ChatFold:
+    """Puts the events of an answer together.
+
+    Args:
+        call_id: Prefix for the ids of tool calls whose vendor sends none.
+    """
+
+    __slots__ = ("_call_id", "_citations", "_data", "_logprobs", "_parts", "finish", "id", "model", "warnings")
+
+    def __init__(self, call_id: str = "call") -> None:
+        self._call_id = call_id
+        self._parts: dict[int, _Part] = {}
+        self._data: dict[int, list[bytes]] = {}
+        self._logprobs: list[TokenLogprob] = []
+        self._citations: list[Citation] = []
+        self.finish: Finish | None = None
+        self.id: str | None = None
+        self.model: str | None = None
+        self.warnings: list[Warning] = []
+
+    def add(self, event: Event) -> None:
+        """Take the next event. Types that it does not know are passed over."""
+        # The commonest first: this runs once per event of every stream.
+        if type(event) is TextDelta:
+            self._part(event.part, "text", event.state).pieces.append(event.text)
+            if event.logprobs is not None:
+                self._logprobs.extend(event.logprobs)
+        else:
+            self._add_other(event)
+
+    def _add_other(self, event: Event) -> None:
+        match event:
+            case ReasoningDelta():
+                self._part(event.part, "reasoning", event.state).pieces.append(event.text)
+            case ToolCallDelta():
+                part = self._part(event.part, "tool_call", event.state)
+                part.call_id = event.id or part.call_id
+                part.name = event.name or part.name
+                part.pieces.append(event.arguments)
+            case MediaDelta():
+                self._part(event.part, "media", None).mime = event.mime
+                self._data.setdefault(event.part, []).append(event.data)
+            case Citation():
+                self._citations.append(event)
+            case Notice():
+                self.warnings.append(event.warning)
+            case Started():
+                self.id, self.model = event.id or self.id, event.model or self.model
+            case Finish():
+                self.finish = event
+            case _:
+                pass
+
+    def _part(self, number: int, kind: str, state: JSON) -> _Part:
+        part = self._parts.get(number)
+        if part is None:
+            part = self._parts[number] = _Part(kind)
+        if state is not None:
+            part.state = state
+        return part
+
+    def result(self) -> ChatResult[None]:
+        """Return what has come so far: whole after `Finish`, partial before it."""
+        parts = tuple(self._built(number, part) for number, part in sorted(self._parts.items()))
+        calls = [part for part in parts if isinstance(part, ToolCall)]
+        finish = self.finish
+        return ChatResult(
+            id=self.id or "",
+            message=AssistantMessage(parts),
+            finish_reason=_reason(finish, calls),
+            raw_finish_reason=finish.raw_finish_reason if finish else None,
+            usage=finish.usage if finish else None,
+            timing=finish.timing if finish else None,
+            raw=finish.raw if finish else None,
+            warnings=tuple(self.warnings),
+            logprobs=tuple(self._logprobs) if self._logprobs else None,
+            citations=tuple(self._citations),
+            output=None,
+        )
+
+    def _built(self, number: int, part: _Part) -> AssistantPart:
+        text = "".join(part.pieces)
+        match part.kind:
+            case "text":
+                return TextPart(text, part.state)
+            case "reasoning":
+                return ReasoningPart(text, part.state)
+            case "media":
+                return MediaPart(part.mime, b"".join(self._data.get(number, ())))
+            case _:
+                return ToolCall(
+                    part.call_id or f"{self._call_id}_{number}", part.name, tool_arguments(text), text, part.state
+                )
+
+
+def _reason(finish: Finish | None, calls: list[ToolCall]) -> FinishReason | None:
+    if finish is None:
+        return None
+    if finish.finish_reason is FinishReason.STOP and calls:
+        return FinishReason.TOOL_CALLS
+    if finish.finish_reason is FinishReason.TOOL_CALLS and not calls:
+        return FinishReason.STOP
+    return finish.finish_reason
+
+
+@final
+class SpeechFold:
+    """Puts the pieces of a sound together.
+
+    Args:
+        mime: The media type of the sound.
+    """
+
+    __slots__ = ("_pieces", "finish", "mime", "warnings")
+
+    def __init__(self, mime: str) -> None:
+        self._pieces: list[bytes] = []
+        self.mime = mime
+        self.finish: Finish | None = None
+        self.warnings: list[Warning] = []
+
+    def add(self, event: Event) -> None:
+        """Take the next event. Types that it does not know are passed over."""
+        match event:
+            case AudioDelta():
+                self._pieces.append(event.data)
+            case Notice():
+                self.warnings.append(event.warning)
+            case Finish():
+                self.finish = event
+            case _:
+                pass
+
+    def result(self) -> SpeechResult:
+        """Return what has come so far."""
+        return SpeechResult(
+            audio=b"".join(self._pieces),
+            mime=self.mime,
+            usage=self.finish.usage if self.finish else None,
+            timing=self.finish.timing if self.finish else None,
+            warnings=tuple(self.warnings),
+        )
+
+
+def folded(events: Iterable[Event], *, call_id: str = "call") -> ChatResult[None]:
+    """Put all events of an answer together at once."""
+    fold = ChatFold(call_id)
+    for event in events:
+        fold.add(event)
+    return fold.result()
