@@ -3,8 +3,9 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PROJECTS := . $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
-PYPROJECTS := $(PROJECTS:%=%/pyproject.toml)
+PLUGINS := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
+PROJECTS := . $(PLUGINS)
+PYPROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 
 # The stamps carry the directory's name, so that a copied or moved tree does not go on importing the original.
 empty :=
@@ -60,12 +61,13 @@ wheels: $(DEV) ## build the distributions into dist/
 # Resolved in one go for every platform. The distributions of this repository are left out of the lists: they are
 # installed from the tree. Nothing of the index goes into the files: neither its address nor a path.
 COMPILE = $(UV) pip compile --universal --fork-strategy fewest --generate-hashes --no-header --python-version 3.11 \
-  --no-emit-index-url --no-emit-find-links $(patsubst %,--no-emit-package modelhub-%,core local-model ollama-local)
+  --no-emit-index-url --no-emit-find-links --no-emit-package modelhub-core \
+  $(subst _,-,$(patsubst plugins/%,--no-emit-package modelhub-%,$(PLUGINS)))
 lock: $(TOOLS) ## resolve requirements/*.in anew (LOCK="--upgrade" or LOCK="--upgrade-package NAME" for newer versions)
-	$(COMPILE) $(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
-	$(COMPILE) $(LOCK) requirements/model.in --no-deps --output-file requirements/model.txt
-	$(COMPILE) $(LOCK) $(PYPROJECTS) --extra cli requirements/dev.in --output-file requirements/dev.txt
-	$(COMPILE) $(PYPROJECTS) --extra cli requirements/demo.in --constraints requirements/dev.txt \
+	@$(COMPILE) $(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
+	@$(COMPILE) $(LOCK) requirements/model.in --no-deps --output-file requirements/model.txt
+	@$(COMPILE) $(LOCK) $(PYPROJECTS) --extra cli requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) $(PYPROJECTS) --extra cli requirements/demo.in --constraints requirements/dev.txt \
 	  --output-file requirements/demo.txt
 
 clean: ## remove the environment, caches and build results
