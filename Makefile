@@ -23,7 +23,8 @@ PINNED := --no-deps --require-hashes --no-build-isolation
 install = $(UV) pip install --python $(PY) $(1) || { echo "uv could not install, trying pip"; $(PIP) install $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs format lock wheels clean
+.PHONY: help setup demo test check check-format check-lint check-types check-api check-layers bench docs format lock \
+  wheels clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -37,11 +38,22 @@ demo: $(DEMO) ## run the demonstration
 test: $(DEV) ## run the tests (options for pytest: make test ARGS="-k stream")
 	$(PY) -m pytest $(ARGS)
 
-check: $(DEV) ## format, lint, types, layers: everything that needs no run of the product
+check: check-format check-lint check-types check-api check-layers ## format, lint, types, layers (all of them: make -k check)
+
+check-format: $(DEV)
 	$(PY) -m ruff format --check .
+
+check-lint: $(DEV)
 	$(PY) -m ruff check .
+
+check-types: $(DEV)
 	$(PY) -m mypy
+
+# Every type that a user of the package can see is known, by pyright's rules.
+check-api: $(DEV)
 	$(PY) -m basedpyright --pythonpath $(PY) --verifytypes modelhub --ignoreexternal
+
+check-layers: $(DEV)
 	$(PY) -m pytest tests/test_layers.py
 
 bench: $(DEV) ## run the benchmarks
@@ -88,7 +100,7 @@ $(DEMO): $(TOOLS) requirements/demo.txt requirements/model.txt $(PYPROJECTS)
 
 PYTHON ?= python3.14 python3.13 python3.12 python3.11 python3
 $(TOOLS): requirements/bootstrap.txt
-	@if ! $(PY) -c '' 2>/dev/null; then \
+	@if ! $(PY) -c 'import pip' 2>/dev/null; then \
 	  found= complete=; \
 	  for python in $(PYTHON); do \
 	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
