@@ -1,0 +1,1 @@
+"""For tests of the core, of plugins and of applications: real sockets, exact bytes, no patching."""
