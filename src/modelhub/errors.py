@@ -27,6 +27,7 @@
     ├── ConnectionLost           the connection broke after sending
     ├── Timeout                  a limit of time was reached; ``phase`` says which
     ├── MalformedResponse        the endpoint answered something that its protocol does not allow
+    │   └── OutputInvalid            the model's answer has not the shape that was asked for; ``partial`` holds it
     ├── StreamInterrupted        a stream broke off after its first content; ``partial`` holds what came
     ├── NoDeploymentAvailable    nothing is left to try
     └── UnclassifiedError        an answer that no rule knows
@@ -60,6 +61,7 @@ __all__ = [
     "ModelNotFound",
     "ModelRetired",
     "NoDeploymentAvailable",
+    "OutputInvalid",
     "Overloaded",
     "PermissionDenied",
     "Phase",
@@ -186,6 +188,8 @@ class UnknownProvider(ConfigurationError):
 class UnknownModel(ConfigurationError):
     """The application must name a model the provider has; the message gives the nearest names."""
 
+    retry = Retry.OTHER_MODEL
+
 
 class PluginError(ModelHubError):
     """The plugin's author must act. Never counted against an endpoint.
@@ -195,6 +199,7 @@ class PluginError(ModelHubError):
     """
 
     scope = Scope.LOCAL
+    retry = Retry.OTHER_MODEL
     distribution: str | None = None
 
 
@@ -391,6 +396,18 @@ class MalformedResponse(ModelHubError):
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
+
+
+class OutputInvalid(MalformedResponse):
+    """The model's answer has not the shape that ``response_format`` asked for.
+
+    Attributes:
+        partial: The whole answer as it came.
+    """
+
+    scope = Scope.MODEL
+    retry = Retry.OTHER_MODEL
+    partial: Result | None = None
 
 
 class StreamInterrupted(ModelHubError):

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any, final
 from urllib.parse import quote, urlencode
 
+import anyio
+
 from modelhub.errors import ConfigurationError, MalformedResponse, ModelHubError
 from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
 from modelhub.rules.endpoint import Endpoint
@@ -24,6 +26,7 @@ __all__ = ["Classifier", "DocumentStream", "HttpClient"]
 
 _BODY_CAP = 64 * 1024 * 1024
 _ERROR_BODY_CAP = 64 * 1024
+_SETTLE_SECONDS = 0.05
 _USER_AGENT = "modelhub"
 
 Classifier = Callable[[int, Mapping[str, str], bytes], ModelHubError]
@@ -129,6 +132,19 @@ class HttpClient:
         """Build the error that a document inside an answer stands for, as if it had come alone with ``status``."""
         return self._classify(status, headers, dumps(document))
 
+    async def settle(self) -> None:
+        """The answer is complete: read what little may follow it, so that the connection can serve again.
+
+        A server that sends its last bytes late or keeps the body open is not waited for.
+        """
+        for exchange in self._open:
+            with anyio.move_on_after(_SETTLE_SECONDS):
+                size = 0
+                async for chunk in exchange:
+                    size += len(chunk)
+                    if size > _ERROR_BODY_CAP:
+                        break
+
     def abort(self) -> None:
         """Break every connection that still carries an answer; at once, without waiting."""
         for exchange in self._open:
@@ -198,7 +214,7 @@ async def _documents(exchange: Exchange, call: HttpCall) -> AsyncGenerator[list[
             yield batch
         if documents.error is not None:
             raise documents.error
-        if documents.done:
+        if isinstance(documents, SseJsonDecoder) and documents.done:
             return
     batch = documents.flush()
     if batch:

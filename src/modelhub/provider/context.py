@@ -71,6 +71,11 @@ class ProviderContext:
         return self._http
 
     @property
+    def open_http(self) -> HttpClient | None:
+        """The client behind `http`, for whoever must close it; ``None`` where there is no endpoint."""
+        return self._http
+
+    @property
     def deadline(self) -> float | None:
         """When the caller wants to have heard, by `clock`; ``None`` where no such limit was set."""
         return self.limits.deadline

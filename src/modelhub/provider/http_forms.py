@@ -141,6 +141,7 @@ class HttpLargeLanguageModel(LargeLanguageModel):
                             http.limits.content_came()
                         yield event
                         if type(event) is Finish:
+                            await http.settle()
                             return
         for event in self.end(state):
             yield event

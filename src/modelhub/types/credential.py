@@ -35,7 +35,14 @@ class Credential(Mapping[str, JSON]):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The secret values."""
-        return tuple(str(self._values[name]) for name in sorted(self._secret_names) if self._values.get(name))
+        texts: list[str] = []
+        for name in sorted(self._secret_names):
+            value = self._values.get(name)
+            if isinstance(value, Mapping):
+                texts.extend(str(item) for item in value.values())
+            elif value:
+                texts.append(str(value))
+        return tuple(texts)
 
     def __getitem__(self, name: str) -> JSON:
         return self._values[name]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 __all__ = ["JSON", "JSONObject"]
 
-JSON: TypeAlias = Union[None, bool, int, float, str, "Sequence[JSON]", "Mapping[str, JSON]"]
+if TYPE_CHECKING:
+    JSON: TypeAlias = Union[None, bool, int, float, str, Sequence["JSON"], Mapping[str, "JSON"]]
+else:
+    JSON = object  # pydantic reads the schema classes and cannot follow an alias that names itself
+
 JSONObject: TypeAlias = Mapping[str, JSON]

@@ -1,0 +1,195 @@
+"""modelhub: one async way to every AI model, through provider plugins.
+
+Names are loaded when they are first used (PEP 562), so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelhub.errors import ModelHubError, StreamInterrupted
+    from modelhub.hub import BoundModel, ModelHub
+    from modelhub.runtime.stream import Stream
+    from modelhub.types.events import (
+        AudioDelta,
+        AudioEvent,
+        ChatEvent,
+        Citation,
+        Event,
+        Finish,
+        FinishReason,
+        MediaDelta,
+        Notice,
+        ReasoningDelta,
+        Started,
+        TextDelta,
+        ToolCallDelta,
+    )
+    from modelhub.types.messages import (
+        AssistantMessage,
+        MediaPart,
+        Message,
+        ReasoningPart,
+        SystemMessage,
+        TextPart,
+        ToolCall,
+        ToolMessage,
+        UserMessage,
+    )
+    from modelhub.types.plugins import PluginState, ProviderInfo, ValidationReport
+    from modelhub.types.records import Attempt, Progress, Warning
+    from modelhub.types.requests import (
+        ChatRequest,
+        EmbedRequest,
+        ModerationRequest,
+        Request,
+        RerankRequest,
+        SpeechRequest,
+        TranscriptionRequest,
+    )
+    from modelhub.types.results import (
+        ChatResult,
+        EmbedResult,
+        ModerationResult,
+        RankedDocument,
+        RerankResult,
+        Result,
+        SpeechResult,
+        TranscriptionResult,
+    )
+    from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
+    from modelhub.types.tools import Tool, tool
+    from modelhub.types.usage import Cost, Timing, TokenCount, Usage
+
+_PLACES = {
+    "modelhub.errors": ("ModelHubError", "StreamInterrupted"),
+    "modelhub.hub": ("BoundModel", "ModelHub"),
+    "modelhub.runtime.stream": ("Stream",),
+    "modelhub.types.events": (
+        "AudioDelta",
+        "AudioEvent",
+        "ChatEvent",
+        "Citation",
+        "Event",
+        "Finish",
+        "FinishReason",
+        "MediaDelta",
+        "Notice",
+        "ReasoningDelta",
+        "Started",
+        "TextDelta",
+        "ToolCallDelta",
+    ),
+    "modelhub.types.messages": (
+        "AssistantMessage",
+        "MediaPart",
+        "Message",
+        "ReasoningPart",
+        "SystemMessage",
+        "TextPart",
+        "ToolCall",
+        "ToolMessage",
+        "UserMessage",
+    ),
+    "modelhub.types.plugins": ("PluginState", "ProviderInfo", "ValidationReport"),
+    "modelhub.types.records": ("Attempt", "Progress", "Warning"),
+    "modelhub.types.requests": (
+        "ChatRequest",
+        "EmbedRequest",
+        "ModerationRequest",
+        "Request",
+        "RerankRequest",
+        "SpeechRequest",
+        "TranscriptionRequest",
+    ),
+    "modelhub.types.results": (
+        "ChatResult",
+        "EmbedResult",
+        "ModerationResult",
+        "RankedDocument",
+        "RerankResult",
+        "Result",
+        "SpeechResult",
+        "TranscriptionResult",
+    ),
+    "modelhub.types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
+    "modelhub.types.tools": ("Tool", "tool"),
+    "modelhub.types.usage": ("Cost", "Timing", "TokenCount", "Usage"),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "AssistantMessage",
+    "Attempt",
+    "AudioDelta",
+    "AudioEvent",
+    "BoundModel",
+    "ChatEvent",
+    "ChatRequest",
+    "ChatResult",
+    "Citation",
+    "Cost",
+    "EmbedRequest",
+    "EmbedResult",
+    "Event",
+    "Finish",
+    "FinishReason",
+    "MediaDelta",
+    "MediaPart",
+    "Message",
+    "ModelHub",
+    "ModelHubError",
+    "ModelSchema",
+    "ModelType",
+    "ModerationRequest",
+    "ModerationResult",
+    "Notice",
+    "PluginState",
+    "Progress",
+    "ProviderInfo",
+    "ProviderSchema",
+    "RankedDocument",
+    "ReasoningDelta",
+    "ReasoningPart",
+    "Request",
+    "RerankRequest",
+    "RerankResult",
+    "Result",
+    "SpeechRequest",
+    "SpeechResult",
+    "Started",
+    "Stream",
+    "StreamInterrupted",
+    "SystemMessage",
+    "TextDelta",
+    "TextPart",
+    "Timing",
+    "TokenCount",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolMessage",
+    "TranscriptionRequest",
+    "TranscriptionResult",
+    "Usage",
+    "UserMessage",
+    "ValidationReport",
+    "Warning",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACE_OF.get(name)
+    if place is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

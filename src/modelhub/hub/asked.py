@@ -1,0 +1,182 @@
+"""From the verbs' arguments to a request and what is wanted around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from modelhub.errors import BadRequest, ConfigurationError
+from modelhub.provider.threads import run_in_thread
+from modelhub.rules.messages import messages_from
+from modelhub.rules.names import did_you_mean
+from modelhub.rules.parameters import check_text
+from modelhub.runtime.configuration import credential_sources
+from modelhub.runtime.core import GivenCredentials
+from modelhub.runtime.output import format_of
+from modelhub.types.parameters import ChatParameters
+from modelhub.types.requests import ChatRequest, Request
+from modelhub.types.tools import Tool, ToolFunction
+
+if TYPE_CHECKING:
+    from modelhub.hub.options import Target
+    from modelhub.types.messages import Messages
+
+__all__ = ["Asked", "Binding", "audio_of", "binding_of", "chat_asked", "other_asked", "texts_of"]
+
+_AROUND = ("timeout", "credentials", "vendor", "progress")
+_BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a bound model brings to every call.
+
+    Attributes:
+        targets: The models, in order.
+        credentials: Its own, or ``None`` for those configured.
+        parameters: Neutral parameters that a call may override.
+        vendor: Provider-specific parameters that a call may override.
+        timeout: Seconds for a whole call, where a call does not say.
+    """
+
+    targets: tuple[str, ...]
+    credentials: GivenCredentials | None = None
+    parameters: ChatParameters = field(default_factory=ChatParameters)
+    vendor: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and whose credentials serve it."""
+
+    request: Request[Any]
+    credentials: GivenCredentials | None = None
+    progress: Any = None
+
+
+def binding_of(config: object) -> Binding:
+    """Read what an application binds: ``"provider/model"``, several of them, or a dict.
+
+    Raises:
+        ConfigurationError: It is none of these, or has a key without meaning.
+    """
+    if isinstance(config, str):
+        return Binding((config,))
+    if isinstance(config, Mapping):
+        return _bound_config(config)
+    if isinstance(config, Sequence) and config and all(isinstance(each, str) for each in config):
+        return Binding(tuple(config))
+    raise ConfigurationError(f"a {type(config).__name__} names no model", remedy='give "provider/model", a list of them, or a dict')
+
+
+def _bound_config(config: Mapping[str, Any]) -> Binding:
+    unknown = [key for key in config if key not in _BINDING_KEYS]
+    if unknown:
+        message = f"the bound model's configuration has an unknown key {unknown[0]!r}"
+        raise ConfigurationError(message, remedy=did_you_mean(unknown[0], _BINDING_KEYS, what="keys"))
+    provider, model = config.get("provider"), config.get("model", "")
+    if not isinstance(provider, str) or not isinstance(model, str):
+        raise ConfigurationError("the bound model's configuration needs provider and model, both texts")
+    given = config.get("credentials")
+    return Binding(
+        (f"{provider}/{model}" if model else provider,),
+        GivenCredentials(credential_sources(given, provider), lasting=True) if given is not None else None,
+        cast("ChatParameters", dict(config.get("parameters", {}))),
+        config.get("vendor", {}),
+        config.get("timeout"),
+    )
+
+
+def _asked(binding: Binding, request: Request[Any], options: Mapping[str, Any]) -> Asked:
+    given = options.get("credentials")
+    credentials = binding.credentials
+    if given is not None:
+        provider = binding.targets[0].partition("/")[0]
+        credentials = GivenCredentials(credential_sources(given, provider))
+    timeout = options.get("timeout", binding.timeout)
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
+        raise BadRequest(f"timeout is {timeout!r}: it must be a number of seconds above 0", parameter="timeout")
+    vendor = {**binding.vendor, **options.get("vendor", {})} if binding.vendor or options.get("vendor") else {}
+    return Asked(replace(request, model=binding.targets, vendor=vendor, timeout=timeout), credentials, options.get("progress"))
+
+
+def other_asked(binding: Binding, request: Request[Any], options: Mapping[str, Any]) -> Asked:
+    """Build what is asked of a model that is no chat model.
+
+    Raises:
+        BadRequest: A keyword has no meaning here.
+    """
+    for name in options:
+        if name not in _AROUND:
+            remedy = did_you_mean(name, _AROUND, what="keywords")
+            raise BadRequest(f"there is no parameter {name!r} here", parameter=name, remedy=remedy)
+    return _asked(binding, request, options)
+
+
+async def chat_asked(binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]) -> Asked:
+    """Build what is asked of a chat model.
+
+    Raises:
+        BadRequest: Something in the conversation or the keywords cannot be sent.
+        ConfigurationError: ``response_format`` cannot be described.
+    """
+    parameters = {key: value for key, value in options.items() if key not in (*_AROUND, "system", "tools", "tool_choice")}
+    shape = None
+    if response_format is not None:
+        shape = await run_in_thread(lambda: format_of(response_format), name="response format")
+    request: ChatRequest[None] = ChatRequest(
+        messages=messages_from(messages, system=options.get("system")),
+        tools=tuple(_tool(each) for each in options.get("tools") or ()),
+        tool_choice=options.get("tool_choice"),
+        response_format=shape,
+        parameters=cast("ChatParameters", {**binding.parameters, **parameters}),
+    )
+    return _asked(binding, request, options)
+
+
+def _tool(given: object) -> Tool:
+    if isinstance(given, ToolFunction):
+        return given.tool
+    if isinstance(given, Tool):
+        return given
+    if isinstance(given, Mapping):
+        function = given.get("function", given)
+        if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+            return Tool(function["name"], function.get("description") or "", function.get("parameters") or {"type": "object"})
+    raise BadRequest(f"a tool is a {type(given).__name__}: give a Tool, a function decorated with @tool, or a dict", parameter="tools")
+
+
+def texts_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return texts as a tuple.
+
+    Raises:
+        BadRequest: One of them cannot be sent.
+    """
+    texts = (given,) if isinstance(given, str) else tuple(given)
+    return tuple(check_text(text, f"texts[{number}]") for number, text in enumerate(texts))
+
+
+async def audio_of(audio: bytes | str | Path) -> tuple[bytes, str]:
+    """Return a recording's bytes and a file name; a path is read in a thread.
+
+    Raises:
+        BadRequest: The file cannot be read.
+    """
+    if isinstance(audio, bytes):
+        return audio, _sound_name(audio)
+    path = Path(audio)
+    try:
+        return await run_in_thread(path.read_bytes, name="audio file"), path.name
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror}", parameter="audio") from error
+
+
+def _sound_name(data: bytes) -> str:
+    signatures = {b"RIFF": "audio.wav", b"fLaC": "audio.flac", b"OggS": "audio.ogg", b"ID3": "audio.mp3", b"\x1aE\xdf\xa3": "audio.webm"}
+    for signature, name in signatures.items():
+        if data.startswith(signature):
+            return name
+    return "audio.m4a" if data[4:8] == b"ftyp" else "audio.mp3"

@@ -1,0 +1,266 @@
+"""A hub between entering and leaving: the runtime of one event loop, and every kind of call into it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+import anyio.lowlevel
+
+from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, UnknownModel
+from modelhub.hub.asked import Asked, Binding
+from modelhub.provider.threads import run_in_thread
+from modelhub.rules.names import did_you_mean
+from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
+from modelhub.runtime.catalogue import Catalogue
+from modelhub.runtime.configuration import Settings, credential_sources, read_settings
+from modelhub.runtime.core import Deployment, GivenCredentials, Runtime, redacted, split_target
+from modelhub.runtime.plugins import Plugin, PluginRegistry
+from modelhub.runtime.stream import Stream
+from modelhub.types.plugins import ProviderInfo, ValidationReport
+from modelhub.types.records import Progress
+from modelhub.types.schema import ModelSchema, ModelType
+
+if TYPE_CHECKING:
+    from modelhub.provider.context import ProviderContext
+    from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.json import JSON
+    from modelhub.types.usage import TokenCount
+
+__all__ = ["Calls"]
+
+R = TypeVar("R")
+
+
+@final
+class Calls:
+    """Everything behind the hub's verbs.
+
+    Args:
+        config: Settings as a dict or a file; see `modelhub.runtime.configuration.read_settings`.
+        providers: Providers registered in code.
+        cache_dir: Where plugins keep what they fetched; the user's cache folder by default.
+        progress: Told how far long things have come.
+        policy: What becomes of parameters that a model does not take; over the settings.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, object] | Path | str | None,
+        *,
+        providers: Iterable[object],
+        cache_dir: Path | None,
+        progress: Callable[[Progress], None] | None,
+        policy: str | None,
+    ) -> None:
+        if policy not in {None, "strict", "warn"}:
+            raise ConfigurationError(f"policy is {policy!r}: it must be strict or warn")
+        self._config = config
+        self._providers = tuple(providers)
+        self._cache_dir = cache_dir or _user_cache()
+        self._progress = progress
+        self._policy = policy
+        self._registry: PluginRegistry | None = None
+        self._server: Server | None = None
+        self._loop: object = None
+
+    async def enter(self) -> None:
+        """Read the settings, if that was not done before, and belong to this event loop.
+
+        Raises:
+            ConfigurationError: The settings cannot be used, or the hub is entered already.
+        """
+        if self._server is not None:
+            raise ConfigurationError("the hub is entered already", remedy="make one hub per event loop")
+        settings: Settings = await run_in_thread(lambda: read_settings(self._config), name="settings")
+        if self._registry is None:
+            self._registry = PluginRegistry(settings.plugins, self._providers)
+        runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress)
+        self._server = Server(runtime, Catalogue(runtime))
+        self._loop = anyio.lowlevel.current_token()
+
+    async def leave(self) -> None:
+        """Close everything that belongs to the loop."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.runtime.aclose()
+
+    @property
+    def server(self) -> Server:
+        """What serves calls.
+
+        Raises:
+            ConfigurationError: The hub is not entered, or was entered in another event loop.
+        """
+        if self._server is None:
+            remedy = "write: async with ModelHub() as hub: …"
+            raise ConfigurationError("the hub is used outside its async with", remedy=remedy)
+        if self._loop != anyio.lowlevel.current_token():
+            remedy = "a hub belongs to the event loop it was entered in: use one per loop, each with its async with"
+            raise ConfigurationError("the hub is used in another event loop than it was entered in", remedy=remedy)
+        return self._server
+
+    async def _call(self, asked: Asked) -> Call:
+        runtime = self.server.runtime
+        request = asked.request
+        targets = (request.model,) if isinstance(request.model, str) else request.model
+        deadline = None if request.timeout is None else runtime.clock() + request.timeout
+        deployments = await runtime.deployments(targets, asked.credentials)
+        policy = self._policy or runtime.settings.policy
+        return Call(request, deployments, deadline, policy, asked.progress)  # type: ignore[arg-type]  # checked in __init__
+
+    async def answered(self, asked: Asked) -> Any:
+        """Answer a request, all at once."""
+        return await self.server.invoke(await self._call(asked))
+
+    def streamed(self, asked: Callable[[], Awaitable[Asked]]) -> Stream[Any, Any]:
+        """Make the stream of a request."""
+
+        async def resolve() -> Call:
+            return await self._call(await asked())
+
+        return Stream(lambda: self.server, resolve)
+
+    async def counted(self, asked: Asked) -> TokenCount:
+        """Count the tokens of a request's prompt."""
+        return await self.server.count_tokens(await self._call(asked))
+
+    async def infos(self, *, load: bool) -> list[ProviderInfo]:
+        """Return every provider as it stands."""
+        registry = self.server.runtime.registry
+        if load:
+            await registry.load_all()
+        return await registry.infos()
+
+    async def listed(self, provider: str, kind: ModelType | None, credentials: object) -> Sequence[ModelSchema]:
+        """Return a provider's models."""
+        deployment, _, context = await self._prepared(provider, "", credentials)
+        try:
+            return await self.server.catalogue.list(deployment, kind)
+        except ModelHubError as error:
+            raise attributed(error, deployment, ()) from error.__cause__
+        finally:
+            await released(context)
+
+    async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
+        """Return what the first model of a binding is and takes."""
+        server = self.server
+        deployments = await server.runtime.deployments(binding.targets[:1], binding.credentials)
+        deployment = deployments[0]
+        kinds = [kind] if kind is not None else list(deployment.plugin.schema.supported_model_types)
+        bound = await server.runtime.registry.bound(deployment.plugin)
+        first_error: ModelHubError | None = None
+        for each in kinds:
+            context = await self._context(bound, deployment)
+            try:
+                return await server.catalogue.describe(deployment, each, bound, context)
+            except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
+                error = redacted(foreign(raised, deployment), deployment.credential)
+                first_error = first_error or attributed(error, deployment, ())
+            finally:
+                await released(context)
+        raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
+
+    async def validated(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
+        """Check a credential: the form, then the vendor, then the model."""
+        runtime = self.server.runtime
+        plugin = await runtime.registry.find(provider)
+        stages: list[str] = []
+        try:
+            deployment = Deployment(plugin, model or "", self._credential(plugin, credentials))
+        except CredentialsInvalid as error:
+            return ValidationReport.of(provider, (), error)
+        stages.append("form")
+        bound = await runtime.registry.bound(plugin)
+        context = await self._context(bound, deployment, progress=lambda progress: stages.append(progress.message))
+        try:
+            if bound.validate_provider_credentials is not None:
+                await bound.validate_provider_credentials(context)
+            if model:
+                await self._validated_model(bound, deployment, context, stages)
+        except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
+            error_ = redacted(foreign(raised, deployment), deployment.credential)
+            return ValidationReport.of(provider, tuple(stages), attributed(error_, deployment, ()))
+        finally:
+            await released(context)
+        return ValidationReport.of(provider, tuple(stages), None)
+
+    async def _validated_model(
+        self, bound: BoundProvider, deployment: Deployment, context: ProviderContext, stages: list[str]
+    ) -> None:
+        kinds = deployment.plugin.schema.supported_model_types
+        if bound.validate_model_credentials is None:
+            await self.described(Binding((deployment.name,), None), None)
+        else:
+            first_error: ModelHubError | None = None
+            for kind in kinds:
+                try:
+                    await bound.validate_model_credentials(deployment.model, kind, context)
+                    break
+                except ModelHubError as error:
+                    first_error = first_error or error
+            else:
+                if first_error is not None:
+                    raise first_error
+        stages.append(f"model {deployment.model}")
+
+    async def operated(
+        self, provider: str, name: str, arguments: Mapping[str, JSON], credentials: object
+    ) -> AsyncGenerator[Progress, None]:
+        """Run one of a provider's operations."""
+        deployment, bound, context = await self._prepared(provider, str(arguments.get("model", "")), credentials)
+        operations = deployment.plugin.schema.operations
+        if name not in operations or bound.operate is None:
+            remedy = did_you_mean(name, operations, what="operations")
+            raise ConfigurationError(f"provider {provider!r} has no operation {name!r}", remedy=remedy)
+        unknown = [each for each in arguments if each not in operations[name].arguments]
+        if unknown:
+            remedy = did_you_mean(unknown[0], operations[name].arguments, what="arguments")
+            raise ConfigurationError(f"operation {name!r} takes no argument {unknown[0]!r}", remedy=remedy)
+        try:
+            async with aclosing(bound.operate(name, arguments, context)) as reports:
+                async for report in reports:
+                    yield report
+        except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
+            error = redacted(foreign(raised, deployment), deployment.credential)
+            raise attributed(error, deployment, ()) from error.__cause__
+        finally:
+            await released(context)
+
+    async def _prepared(
+        self, provider: str, model: str, credentials: object
+    ) -> tuple[Deployment, BoundProvider, ProviderContext]:
+        runtime = self.server.runtime
+        id, _ = split_target(provider)
+        plugin = await runtime.registry.find(id)
+        deployment = Deployment(plugin, model, self._credential(plugin, credentials))
+        bound = await runtime.registry.bound(plugin)
+        return deployment, bound, await self._context(bound, deployment)
+
+    async def _context(
+        self, bound: BoundProvider, deployment: Deployment, *, progress: Callable[[Progress], None] | None = None
+    ) -> ProviderContext:
+        runtime = self.server.runtime
+        limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
+        return await runtime.context(bound, deployment, limits, progress=progress)
+
+    def _credential(self, plugin: Plugin, credentials: object) -> Any:
+        given = None if credentials is None else GivenCredentials(credential_sources(credentials, plugin.id))
+        return self.server.runtime.credentials(plugin, given)[0]
+
+    def __repr__(self) -> str:
+        return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
+
+
+def _user_cache() -> Path:
+    """Return the folder for what can be fetched again, by each system's own custom."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return base / "modelhub" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "modelhub"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelhub"

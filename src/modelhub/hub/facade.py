@@ -1,0 +1,321 @@
+"""`ModelHub`: the façade. It holds no logic of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, final, overload
+
+from modelhub.hub.asked import Asked, binding_of, chat_asked
+from modelhub.hub.bound import BoundModel
+from modelhub.hub.calls import Calls
+from modelhub.types.requests import ChatRequest, InputType, Request, SpeechRequest
+from modelhub.types.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from modelhub.hub.options import CallOptions, ChatOptions, Credentials, JSONFormat, Target
+    from modelhub.rules.parameters import Policy
+    from modelhub.runtime.stream import Stream
+    from modelhub.types.events import AudioEvent, ChatEvent
+    from modelhub.types.json import JSON
+    from modelhub.types.messages import Messages
+    from modelhub.types.plugins import ProviderInfo, ValidationReport
+    from modelhub.types.records import Progress
+    from modelhub.types.results import (
+        ChatResult,
+        EmbedResult,
+        ModerationResult,
+        RerankResult,
+        SpeechResult,
+        TranscriptionResult,
+    )
+    from modelhub.types.schema import ModelSchema, ModelType
+    from modelhub.types.usage import TokenCount
+
+__all__ = ["ModelHub"]
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+
+
+@final
+class ModelHub:
+    """Every AI model behind one object: ``async with ModelHub() as hub``.
+
+    It belongs to the event loop it was entered in, and can be entered again after it was left.
+
+    Args:
+        config: Settings: a dict, a file, or ``None`` for the file that ``MODELHUB_CONFIG`` names, else ``modelhub.toml``.
+        providers: Providers to register in code; they go before installed ones.
+        cache_dir: Where plugins keep what they fetched.
+        progress: Told how far long things have come, such as loading a model.
+        policy: ``strict``: a parameter that a model does not take is an error; ``warn``: it is left out, with a warning.
+
+    Example:
+        >>> async def main():
+        ...     async with ModelHub() as hub:
+        ...         reply = await hub.chat("local_model/smollm2-135m-instruct", "Hello")
+        ...         print(reply.text)
+    """
+
+    __slots__ = ("_calls",)
+
+    def __init__(
+        self,
+        config: Mapping[str, object] | Path | str | None = None,
+        *,
+        providers: Iterable[object] = (),
+        cache_dir: Path | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self._calls = Calls(config, providers=providers, cache_dir=cache_dir, progress=progress, policy=policy)
+
+    async def __aenter__(self) -> Self:
+        """Read the settings and belong to this event loop.
+
+        Raises:
+            ConfigurationError: The settings cannot be used.
+        """
+        await self._calls.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close every connection and session."""
+        await self._calls.leave()
+
+    def bind(self, config: Target | Mapping[str, Any]) -> BoundModel:
+        """Bind a model: ``"provider/model"``, several to try in order, or a dict.
+
+        Args:
+            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them to try in
+                order), ``parameters``, ``vendor`` and ``timeout``.
+
+        Raises:
+            ConfigurationError: It cannot be bound; the message names the key.
+        """
+        return BoundModel(self._calls, binding_of(config))
+
+    async def invoke(self, request: Request[R]) -> R:
+        """Answer a request, all at once.
+
+        Raises:
+            ModelHubError: Classified; ``attempts`` says what was tried.
+        """
+        result: R = await self._calls.answered(Asked(request))
+        return result
+
+    @overload
+    async def chat(
+        self, model: Target, messages: Messages, *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> ChatResult[T]: ...
+    @overload
+    async def chat(
+        self, model: Target, messages: Messages, *, response_format: JSONFormat, **options: Unpack[ChatOptions]
+    ) -> ChatResult[JSON]: ...
+    @overload
+    async def chat(
+        self, model: Target, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
+    ) -> ChatResult[None]: ...
+    async def chat(self, model: Target, messages: Messages, *, response_format: object = None, **options: Any) -> ChatResult[Any]:
+        """Continue a conversation.
+
+        Args:
+            model: ``"provider/model"``, or several to try in order.
+            messages: A text, messages, or dicts in OpenAI's shape.
+            response_format: The shape the answer must have: a type, a JSON Schema, or ``"json"``; then ``.output`` has it.
+            options: ``system``, ``tools``, ``tool_choice``, ``timeout`` (seconds), ``credentials``, ``vendor``, and the
+                neutral parameters (`modelhub.types.parameters.ChatParameters`).
+
+        Raises:
+            BadRequest: Something cannot be sent; ``parameter`` names it.
+            OutputInvalid: The answer does not have the shape asked for.
+            ModelHubError: Classified; ``attempts`` says what was tried.
+        """
+        result: ChatResult[Any] = await self._calls.answered(
+            await chat_asked(binding_of(model), messages, response_format, options)
+        )
+        return result
+
+    @overload
+    def stream(self, model: ChatRequest[T]) -> Stream[ChatEvent, ChatResult[T]]: ...
+    @overload
+    def stream(self, model: SpeechRequest) -> Stream[AudioEvent, SpeechResult]: ...
+    @overload
+    def stream(
+        self, model: Target, messages: Messages, *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> Stream[ChatEvent, ChatResult[T]]: ...
+    @overload
+    def stream(
+        self, model: Target, messages: Messages, *, response_format: JSONFormat, **options: Unpack[ChatOptions]
+    ) -> Stream[ChatEvent, ChatResult[JSON]]: ...
+    @overload
+    def stream(
+        self, model: Target, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
+    ) -> Stream[ChatEvent, ChatResult[None]]: ...
+    def stream(
+        self,
+        model: Target | ChatRequest[Any] | SpeechRequest,
+        messages: Messages = (),
+        *,
+        response_format: object = None,
+        **options: Any,
+    ) -> Stream[Any, Any]:
+        """Answer in events: ``async with hub.stream(…) as stream: async for event in stream: …``.
+
+        Entering waits for the first content, and raises every error before it; see `chat` for the arguments.
+        """
+
+        async def asked() -> Asked:
+            if isinstance(model, Request):
+                return Asked(model)
+            return await chat_asked(binding_of(model), messages, response_format, options)
+
+        return self._calls.streamed(asked)
+
+    async def embed(
+        self,
+        model: Target,
+        texts: str | Sequence[str],
+        *,
+        input_type: InputType | None = None,
+        dimensions: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EmbedResult:
+        """Turn texts into vectors, in their order; long lists are split into the provider's batches.
+
+        Args:
+            model: ``"provider/model"``, or several to try in order.
+            texts: One text or several; none gives no vectors and makes no request.
+            input_type: ``document`` or ``query``, for models that tell them apart.
+            dimensions: Length of the vectors, for models that can shorten them.
+            options: ``timeout``, ``credentials``, ``vendor``, ``progress``.
+
+        Raises:
+            ModelHubError: Classified; a failed batch fails the whole.
+        """
+        return await self.bind(model).embed(texts, input_type=input_type, dimensions=dimensions, **options)
+
+    async def rerank(
+        self, model: Target, query: str, documents: Sequence[str], *, top_n: int | None = None, **options: Unpack[CallOptions]
+    ) -> RerankResult:
+        """Put documents in order of what they say about a query, best first.
+
+        Raises:
+            ModelHubError: Classified.
+        """
+        return await self.bind(model).rerank(query, documents, top_n=top_n, **options)
+
+    async def transcribe(
+        self,
+        model: Target,
+        audio: bytes | str | Path,
+        *,
+        language: str | None = None,
+        prompt: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TranscriptionResult:
+        """Turn speech into text.
+
+        Args:
+            model: ``"provider/model"``, or several to try in order.
+            audio: A recording's bytes, or the path of one.
+            language: ISO 639-1 code of the language spoken.
+            prompt: Words that help with names and spelling.
+            options: ``timeout``, ``credentials``, ``vendor``, ``progress``.
+
+        Raises:
+            ModelHubError: Classified.
+        """
+        return await self.bind(model).transcribe(audio, language=language, prompt=prompt, **options)
+
+    async def speak(
+        self,
+        model: Target,
+        text: str,
+        *,
+        voice: str | None = None,
+        format: str | None = None,  # noqa: A002  the field's own word
+        speed: float | None = None,
+        **options: Unpack[CallOptions],
+    ) -> SpeechResult:
+        """Turn text into speech. ``hub.stream(SpeechRequest(…))`` gives it in pieces.
+
+        Raises:
+            ModelHubError: Classified.
+        """
+        return await self.bind(model).speak(text, voice=voice, format=format, speed=speed, **options)
+
+    async def moderate(self, model: Target, text: str, **options: Unpack[CallOptions]) -> ModerationResult:
+        """Judge a text.
+
+        Raises:
+            ModelHubError: Classified.
+        """
+        return await self.bind(model).moderate(text, **options)
+
+    async def count_tokens(self, model: Target, messages: Messages, **options: Unpack[ChatOptions]) -> TokenCount:
+        """Count the tokens of a conversation; ``estimated`` says whether it is an estimate.
+
+        Raises:
+            UnsupportedFeature: The provider cannot count.
+        """
+        return await self.bind(model).count_tokens(messages, **options)
+
+    async def providers(self, *, load: bool = False) -> list[ProviderInfo]:
+        """Return every provider plugin as it stands, usable or not.
+
+        Args:
+            load: Whether to import their code, which tells which of them work; listing imports none.
+        """
+        return await self._calls.infos(load=load)
+
+    async def models(
+        self, provider: str, model_type: ModelType | None = None, *, credentials: Credentials | None = None
+    ) -> Sequence[ModelSchema]:
+        """Return a provider's models, as the vendor lists them now.
+
+        Raises:
+            ModelHubError: They could not be listed.
+        """
+        return await self._calls.listed(provider, model_type, credentials)
+
+    async def info(self, model: str, model_type: ModelType | None = None) -> ModelSchema:
+        """Return what a model is and takes: context size, features, parameter rules, price.
+
+        Raises:
+            ModelNotFound: The server does not have it.
+            UnknownModel: The provider knows no such model.
+        """
+        return await self.bind(model).info(model_type)
+
+    async def validate(
+        self, provider: str, credentials: Credentials | None = None, *, model: str | None = None
+    ) -> ValidationReport:
+        """Check credentials in stages: the form, the vendor, and, where one is named, the model.
+
+        Raises:
+            UnknownProvider: There is no such provider.
+            PluginError: Its plugin cannot be used.
+        """
+        return await self._calls.validated(provider, credentials, model)
+
+    def operate(
+        self, provider: str, name: str, *, credentials: Credentials | None = None, **arguments: JSON
+    ) -> AsyncGenerator[Progress, None]:
+        """Run one of a provider's operations, such as pulling a model, and yield how far it has come.
+
+        Raises:
+            ConfigurationError: There is no such operation, or it takes no such argument.
+            ModelHubError: What it ended with.
+        """
+        return self._calls.operated(provider, name, arguments, credentials)
+
+    def __repr__(self) -> str:
+        return f"<ModelHub: {self._calls!r}>"
+

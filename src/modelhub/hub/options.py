@@ -1,0 +1,53 @@
+"""The keywords of the verbs, written once for the hub and for bound models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
+
+from modelhub.types.parameters import ChatParameters, Vendor
+
+if TYPE_CHECKING:
+    from modelhub.types.json import JSON
+    from modelhub.types.records import Progress
+    from modelhub.types.tools import Tool, ToolChoice, ToolFunction
+
+__all__ = ["CallOptions", "ChatOptions", "Credentials", "JSONFormat", "Target"]
+
+Target: TypeAlias = str | Sequence[str]
+"""``"provider/model"``, or several in order of preference."""
+
+Credentials: TypeAlias = "Mapping[str, JSON] | Sequence[Mapping[str, JSON]]"
+"""The form's values, flat, or several to try in order: flat, or as ``{"id": …, "values": {…}}``."""
+
+JSONFormat: TypeAlias = "Mapping[str, JSON] | str"
+"""A JSON Schema, or ``"json"`` for any JSON."""
+
+
+class CallOptions(TypedDict, total=False):
+    """Keywords that every verb takes.
+
+    Attributes:
+        timeout: Seconds for the whole call.
+        credentials: Values over those configured, for this call only.
+        vendor: Provider-specific parameters by provider id.
+        progress: Told how far long things have come, such as loading a model.
+    """
+
+    timeout: float | None
+    credentials: Credentials | None
+    vendor: Vendor
+    progress: Callable[[Progress], None]
+
+
+class ChatOptions(CallOptions, ChatParameters, total=False):
+    """Keywords of ``chat`` and ``stream``: those of every verb, the neutral parameters, and these.
+
+    Attributes:
+        system: Instructions to put before the conversation.
+        tools, tool_choice: Tools the model may ask for, and how it must choose.
+    """
+
+    system: str | None
+    tools: Sequence[Tool | ToolFunction[..., object]]
+    tool_choice: ToolChoice | None

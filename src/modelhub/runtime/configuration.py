@@ -1,0 +1,201 @@
+"""The application's settings: ``modelhub.toml`` or a dict, and what the environment says over it.
+
+Credentials, later wins: form default < ``MODELHUB_<PROVIDER>_<FIELD>`` < ``modelhub.toml`` < bound model < call.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from modelhub.errors import ConfigurationError
+from modelhub.rules.parameters import Policy
+from modelhub.runtime.plugins import PluginSettings
+from modelhub.types.json import JSON
+from modelhub.types.schema import FormField
+
+__all__ = ["CredentialSource", "Settings", "credentials_of_environment", "read_settings"]
+
+_FILE = "modelhub.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSource:
+    """A credential as it is configured: the values that are given, before the form is filled in.
+
+    Attributes:
+        values: By the form's variables.
+        id: A name without secrets.
+    """
+
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    id: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginTable:
+    """The table ``[plugins]``."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    allow: Sequence[str] | None = None
+    deny: Sequence[str] = ()
+    prefer: Mapping[str, str] = field(default_factory=dict)
+    load_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTable:
+    """The table ``[policy]``: what becomes of parameters that a model does not take."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    parameters: Policy = "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutTable:
+    """The table ``[timeouts]``, in seconds; what is left out is the provider's own or the default."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    connect: float | None = None
+    first_token: float | None = None
+    idle: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """All tables of ``modelhub.toml``."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    plugins: PluginTable = field(default_factory=PluginTable)
+    policy: PolicyTable = field(default_factory=PolicyTable)
+    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
+    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the runtime is set up with.
+
+    Attributes:
+        plugins: Which plugins may be used.
+        policy: What becomes of parameters that a model does not take.
+        timeouts: Limits of time over the providers' own.
+        credentials: By provider id, in the order to try them.
+        source: The file it was read from.
+    """
+
+    plugins: PluginSettings = field(default_factory=PluginSettings)
+    policy: Policy = "strict"
+    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
+    credentials: Mapping[str, Sequence[CredentialSource]] = field(default_factory=dict)
+    source: Path | None = None
+
+
+def read_settings(config: Mapping[str, object] | Path | str | None) -> Settings:
+    """Read the settings. Blocks: call it in a thread.
+
+    Args:
+        config: A dict in the file's shape; a file; or ``None`` for the file that ``MODELHUB_CONFIG`` names, else
+            ``modelhub.toml`` in the working directory, else none.
+
+    Raises:
+        ConfigurationError: The file cannot be read or says something that has no meaning; the message names the place.
+    """
+    source: Path | None = None
+    if isinstance(config, Mapping):
+        document: Mapping[str, object] = config
+    else:
+        source = _file(config)
+        document = _parsed(source) if source is not None else {}
+    tables = _validated(document, str(source) if source is not None else "the configuration")
+    environment_allow = _listed("MODELHUB_PLUGINS_ALLOW")
+    environment_deny = _listed("MODELHUB_PLUGINS_DENY")
+    plugins = PluginSettings(
+        allow=tables.plugins.allow if environment_allow is None else environment_allow,
+        deny=[*tables.plugins.deny, *(environment_deny or ())],
+        prefer=tables.plugins.prefer,
+        rows=tables.providers,
+        load_seconds=tables.plugins.load_seconds,
+    )
+    credentials = {provider: credential_sources(given, provider) for provider, given in tables.credentials.items()}
+    return Settings(plugins, tables.policy.parameters, tables.timeouts, credentials, source)
+
+
+def _file(config: Path | str | None) -> Path | None:
+    if config is not None:
+        return Path(config)
+    named = os.environ.get("MODELHUB_CONFIG")
+    if named:
+        return Path(named)
+    path = Path(_FILE)
+    return path if path.is_file() else None
+
+
+def _parsed(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no TOML: {error}") from error
+
+
+def _validated(document: Mapping[str, object], source: str) -> SettingsFile:
+    if not document:
+        return SettingsFile()
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  wanted only where settings are read
+
+    try:
+        unknown = set(document) - set(SettingsFile.__dataclass_fields__)
+        if unknown:
+            known = ", ".join(SettingsFile.__dataclass_fields__)
+            raise ConfigurationError(f"{source}: unknown table {sorted(unknown)[0]!r}", remedy=f"the tables are {known}")
+        return TypeAdapter(SettingsFile).validate_python(dict(document))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise ConfigurationError(f"{source}: {place}: {first['msg']}") from error
+
+
+def _listed(name: str) -> list[str] | None:
+    value = os.environ.get(name)
+    return None if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def credential_sources(given: object, provider: str) -> list[CredentialSource]:
+    """Read configured credentials: flat values, or a list of flat values or of ``{id, values}``.
+
+    Raises:
+        ConfigurationError: It is neither; the message does not repeat the values.
+    """
+    rows = [given] if isinstance(given, Mapping) else given
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not rows:
+        remedy = "give the form's values as a table, or a list of tables"
+        raise ConfigurationError(f"the credentials of {provider!r} are a {type(given).__name__}", remedy=remedy)
+    sources = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise ConfigurationError(f"credential {number} of {provider!r} is a {type(row).__name__}, not a table")
+        name = "default" if len(rows) == 1 else str(number)
+        if isinstance(row.get("values"), Mapping):
+            sources.append(CredentialSource(dict(row["values"]), str(row.get("id", name))))
+        else:
+            sources.append(CredentialSource(dict(row), name))
+    return sources
+
+
+def credentials_of_environment(provider: str, form: Sequence[FormField]) -> dict[str, JSON]:
+    """Return the form's values that the environment gives, from ``MODELHUB_<PROVIDER>_<FIELD>``."""
+    prefix = f"MODELHUB_{provider}_".upper().replace("-", "_")
+    values: dict[str, JSON] = {}
+    for each in form:
+        value = os.environ.get(prefix + each.variable.upper())
+        if value:
+            values[each.variable] = value
+    return values

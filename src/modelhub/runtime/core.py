@@ -1,0 +1,258 @@
+"""The parts of a hub between entering and leaving it, and how they make what a call needs: deployments and contexts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import final
+
+from modelhub.errors import ConfigurationError, ModelHubError, UnknownModel
+from modelhub.http.client import HttpClient
+from modelhub.http.seam import Backend, ReadLimits
+from modelhub.provider.context import ProviderContext
+from modelhub.provider.threads import LoopHandle
+from modelhub.rules.endpoint import Endpoint
+from modelhub.rules.forms import auth_headers, endpoint_in, filled
+from modelhub.runtime.configuration import CredentialSource, Settings, credentials_of_environment
+from modelhub.runtime.connections import Connections
+from modelhub.runtime.plugins import Plugin, PluginRegistry
+from modelhub.runtime.registration import BoundProvider
+from modelhub.types.credential import Credential
+from modelhub.types.records import Progress
+
+__all__ = ["Deployment", "GivenCredentials", "Runtime", "redacted", "split_target"]
+
+_UNARY_SECONDS = 600.0
+"""How long a whole answer may take to begin: it comes when the last token is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A provider, a model and a credential: what one attempt calls."""
+
+    plugin: Plugin
+    model: str
+    credential: Credential
+
+    @property
+    def provider_id(self) -> str:
+        """The provider's id."""
+        return self.plugin.id
+
+    @property
+    def name(self) -> str:
+        """``provider/model``."""
+        return f"{self.plugin.id}/{self.model}"
+
+    @property
+    def id(self) -> str:
+        """Name and credential as one word, without secrets."""
+        return self.name if self.credential.id == "default" else f"{self.name}#{self.credential.id}"
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split ``provider/model`` at the first slash; the model is empty where there is none.
+
+    Raises:
+        ConfigurationError: It names no provider.
+    """
+    provider, _, model = target.partition("/")
+    if not provider:
+        raise ConfigurationError(f"{target!r} names no provider", remedy='write it as "provider/model"')
+    return provider, model
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenCredentials:
+    """Credentials that a call or a bound model brings; the same object is the same credentials.
+
+    Attributes:
+        sources: In the order to try them.
+        lasting: Whether they will be used again.
+    """
+
+    sources: Sequence[CredentialSource]
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What all requests with one credential share."""
+
+    endpoint: Endpoint
+    headers: list[tuple[str, str]]
+    backend: Callable[[], Awaitable[Backend]]
+
+
+@final
+class Runtime:
+    """What a hub works with on one event loop.
+
+    Args:
+        registry: The plugins.
+        settings: The application's settings.
+        cache_dir: Where plugins keep what they fetched.
+        progress: Told how far long things have come.
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        registry: PluginRegistry,
+        settings: Settings,
+        *,
+        cache_dir: Path,
+        progress: Callable[[Progress], None] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.connections = Connections()
+        self.clock = clock
+        self._cache_dir = cache_dir
+        self._progress = progress
+        self._loop = LoopHandle()
+        self._filled: dict[tuple[str, GivenCredentials | None], tuple[Credential, ...]] = {}
+        self._lines: dict[tuple[str, object], _Line | None] = {}
+
+    async def deployments(
+        self, targets: Iterable[str], given: GivenCredentials | None
+    ) -> list[Deployment]:
+        """Return what may be tried for the targets named, in order: for each model each of its credentials.
+
+        Raises:
+            UnknownProvider: No target's provider is known.
+            PluginError: No target's plugin can be used.
+            CredentialsInvalid: No credential can be used.
+            ConfigurationError: A target cannot be one.
+        """
+        found: list[Deployment] = []
+        first_error: ModelHubError | None = None
+        for target in targets:
+            id, model = split_target(target)
+            try:
+                plugin = await self.registry.find(id)
+                model = model or self._default_model(plugin)
+                found += [Deployment(plugin, model, credential) for credential in self.credentials(plugin, given)]
+            except ModelHubError as error:
+                first_error = first_error or error
+        if not found:
+            raise first_error or ConfigurationError("no model is named", remedy='name one as "provider/model"')
+        return found
+
+    def _default_model(self, plugin: Plugin) -> str:
+        if plugin.schema.default_model:
+            return plugin.schema.default_model
+        remedy = f'write it as "{plugin.id}/model"; `modelhub models {plugin.id}` lists them'
+        raise UnknownModel(f"no model of provider {plugin.id!r} is named", remedy=remedy)
+
+    def credentials(self, plugin: Plugin, given: GivenCredentials | None) -> tuple[Credential, ...]:
+        """Return a provider's credentials, filled in: those given, else those configured, else what the environment says.
+
+        Raises:
+            CredentialsInvalid: None of them can be used; the first one's complaint.
+        """
+        key = (plugin.id, given)
+        credentials = self._filled.get(key)
+        if credentials is None:
+            credentials = self._filled_in(plugin, None if given is None else given.sources)
+            if given is None or given.lasting:
+                self._filled[key] = credentials
+        return credentials
+
+    def _filled_in(self, plugin: Plugin, sources: Sequence[CredentialSource] | None) -> tuple[Credential, ...]:
+        form = plugin.schema.form
+        environment = credentials_of_environment(plugin.id, form)
+        configured = self.settings.credentials.get(plugin.id) or (CredentialSource(),)
+        if sources is None:
+            layers = [(source.id, {**environment, **source.values}) for source in configured]
+        else:
+            # What a bound model or a call gives stands over the first configured credential.
+            layers = [(source.id, {**environment, **configured[0].values, **source.values}) for source in sources]
+        credentials: list[Credential] = []
+        first_error: ModelHubError | None = None
+        for name, values in layers:
+            try:
+                credentials.append(filled(form, values, provider=plugin.id, id=name))
+            except ModelHubError as error:
+                first_error = first_error or error
+        if first_error is not None and not credentials:
+            raise first_error
+        return tuple(credentials)
+
+    def limits(self, plugin: Plugin, *, deadline: float | None, total: float | None, streaming: bool) -> ReadLimits:
+        """Return the limits of time of one attempt: the application's, else the provider's, else the defaults."""
+        own, given = plugin.schema.timeouts, self.settings.timeouts
+        first_token = given.first_token or own.get("first_token", 300.0)
+        return ReadLimits(
+            self.clock,
+            connect=given.connect or own.get("connect", 5.0),
+            first_token=first_token if streaming else max(first_token, _UNARY_SECONDS),
+            idle=given.idle or own.get("idle", 60.0),
+            deadline=deadline,
+            total=total,
+        )
+
+    async def context(
+        self,
+        bound: BoundProvider,
+        deployment: Deployment,
+        limits: ReadLimits,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ProviderContext:
+        """Make the context of one attempt."""
+        credential = deployment.credential
+        line = self._line(bound, deployment)
+        http = None
+        if line is not None:
+            http = HttpClient(line.backend, line.endpoint, headers=line.headers, limits=limits, classify=bound.classify)
+        context = ProviderContext(
+            provider=deployment.provider_id,
+            credential=credential,
+            limits=limits,
+            clock=self.clock,
+            cache_dir=self._cache_dir / deployment.provider_id,
+            progress=partial(self._report, progress or self._progress),
+            http=http,
+        )
+        if bound.open is not None:
+            context.session = await self.connections.session(bound, context)
+        return context
+
+    def _line(self, bound: BoundProvider, deployment: Deployment) -> _Line | None:
+        credential = deployment.credential
+        key = (bound.id, credential.key)
+        if key not in self._lines:
+            endpoint = endpoint_in(credential)
+            if endpoint is None:
+                self._lines[key] = None
+            else:
+                headers = auth_headers(bound.auth, deployment.plugin.schema.form, credential)
+                self._lines[key] = _Line(endpoint, headers, partial(self.connections.backend, endpoint, credential))
+        return self._lines[key]
+
+    def _report(self, sink: Callable[[Progress], None] | None, progress: Progress) -> None:
+        if sink is not None:
+            self._loop.post(sink, progress)
+
+    async def aclose(self) -> None:
+        """Close everything that belongs to the loop."""
+        await self.connections.aclose()
+
+
+def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:
+    """Take a credential's secrets out of an error's texts: vendors echo keys."""
+    for secret in credential.secrets:
+        if len(secret) < 4:  # noqa: PLR2004  shorter ones are no keys, and stand in ordinary words
+            continue
+        error.message = error.message.replace(secret, "***")
+        if error.excerpt is not None:
+            error.excerpt = error.excerpt.replace(secret, "***")
+        error.args = (error.message,)
+    return error
+

@@ -1,0 +1,213 @@
+"""From a plugin object to callables: signatures checked beyond what pluggy checks, then bound for the hot path.
+
+pluggy accepts a misspelt hook, an argument of the wrong kind, a coroutine where a generator is meant and a class where an
+instance is meant, and fails at the call or not at all. Here each is one line at load: plugin, hook, found, expected.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, final
+
+import pluggy
+
+from modelhub.errors import ModelHubError, PluginError
+from modelhub.hookspecs import HOOKS, PROJECT, ProviderHooks
+from modelhub.provider.base import REQUEST_TYPES, ModelProvider
+from modelhub.rules.names import nearest
+from modelhub.types.events import Event
+from modelhub.types.records import Progress
+from modelhub.types.requests import Request
+from modelhub.types.results import Result
+from modelhub.types.schema import ModelSchema, ModelType
+from modelhub.types.usage import TokenCount
+from modelhub.wire.status import classify, error_facts
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from modelhub.provider.context import ProviderContext
+    from modelhub.types.json import JSON
+
+__all__ = ["BoundProvider", "bind", "problems_of"]
+
+_GENERATORS = ("stream", "operate")
+_PLAIN = ("provider_schema", "open")
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(getattr(ProviderHooks, name)).parameters)[1:] for name in HOOKS
+}
+
+
+def problems_of(plugin: object) -> list[str]:
+    """Return what is wrong with a plugin object, one line each; nothing where it can be registered."""
+    if isinstance(plugin, type):
+        hint = "make it a subclass of modelhub.provider.ModelProvider, or name an instance"
+        return [f"{plugin.__name__} is a class where an instance is meant: {hint}"]
+    problems: list[str] = []
+    implemented = 0
+    for name, function in _candidates(plugin):
+        if name in HOOKS:
+            implemented += 1
+            problems.extend(f"hook {name}: {problem}" for problem in _signature_problems(name, function))
+        else:
+            near = nearest(name, HOOKS, most=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"hooks are {', '.join(HOOKS)}"
+            problems.append(f"hook {name}: there is no such hook; {hint}")
+    if not implemented and not problems:
+        problems.append("it implements no hook: mark functions with modelhub.provider.hookimpl, or subclass ModelProvider")
+    return problems
+
+
+def _candidates(plugin: object) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name in dir(type(plugin) if not isinstance(plugin, ModuleType) else plugin):
+        static = inspect.getattr_static(plugin, name, None)
+        marked = hasattr(static, "modelhub_impl")
+        if not marked and not (isinstance(plugin, ModelProvider) and _looks_misspelt(type(plugin), name)):
+            continue
+        function = getattr(plugin, name)
+        if callable(function):
+            yield name, function
+
+
+def _looks_misspelt(cls: type, name: str) -> bool:
+    """Whether a method without a mark was probably meant as a hook: marks are set by name, so a misspelt one has none."""
+    known = {*HOOKS, *dir(ModelProvider)}
+    if name in known or name.startswith("_") or not callable(inspect.getattr_static(cls, name, None)):
+        return False
+    near = nearest(name, HOOKS, most=1)
+    return bool(near) and abs(len(near[0]) - len(name)) <= 2 and sum(a == b for a, b in zip(name, near[0], strict=False)) >= 4  # noqa: PLR2004
+
+
+def _signature_problems(name: str, function: Callable[..., Any]) -> Iterator[str]:
+    expected = _ARGUMENTS[name]
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in expected:
+            near = nearest(parameter.name, expected, most=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it may take {', '.join(expected) or 'nothing'}"
+            yield f"argument {parameter.name!r} is not one of the hook's; {hint}"
+        elif parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            yield f"argument {parameter.name!r} is {parameter.kind.description}; it must be an ordinary one"
+    colour = _colour(function)
+    if name in _GENERATORS:
+        if colour not in {"async generator", "function"}:
+            yield f"it is a {colour}; it must be an async generator (async def with yield)"
+    elif name in _PLAIN:
+        if colour != "function":
+            hint = "a function decorated with contextlib.asynccontextmanager" if name == "open" else "a plain function"
+            yield f"it is a {colour}; it must be {hint}"
+    elif colour != "coroutine":
+        yield f"it is a {colour}; it must be a coroutine (async def)"
+
+
+def _colour(function: Callable[..., Any]) -> str:
+    if inspect.isasyncgenfunction(function):
+        return "async generator"
+    if inspect.iscoroutinefunction(function):
+        return "coroutine"
+    if inspect.isgeneratorfunction(function):
+        return "generator"
+    return "function"
+
+
+@final
+class BoundProvider:
+    """A plugin's hooks as callables. A hook that it does not implement is ``None``.
+
+    Attributes:
+        id: The provider's id.
+        plugin: The plugin object.
+    """
+
+    def __init__(self, id: str, plugin: object, hooks: Mapping[str, Callable[..., Any]]) -> None:
+        self.id = id
+        self.plugin = plugin
+        self.validate_provider_credentials: Callable[[ProviderContext], Awaitable[None]] | None
+        self.validate_provider_credentials = hooks.get("validate_provider_credentials")
+        self.validate_model_credentials: Callable[[str, ModelType, ProviderContext], Awaitable[None]] | None
+        self.validate_model_credentials = hooks.get("validate_model_credentials")
+        self.list_models: Callable[[ProviderContext], Awaitable[list[ModelSchema]]] | None = hooks.get("list_models")
+        self.describe_model: Callable[[str, ModelType, ProviderContext], Awaitable[ModelSchema | None]] | None
+        self.describe_model = hooks.get("describe_model")
+        self.invoke: Callable[[Request[Any], ProviderContext], Awaitable[Result]] = hooks.get("invoke", _no_hook("invoke", id))
+        self.stream: Callable[[Request[Any], ProviderContext], AsyncGenerator[Event, None]]
+        self.stream = hooks.get("stream", _no_hook("stream", id))
+        self.count_tokens: Callable[[Request[Any], ProviderContext], Awaitable[TokenCount | None]] | None
+        self.count_tokens = hooks.get("count_tokens")
+        self.operate: Callable[[str, Mapping[str, JSON], ProviderContext], AsyncGenerator[Progress, None]] | None
+        self.operate = hooks.get("operate")
+        self.open: Callable[[ProviderContext], AbstractAsyncContextManager[object]] | None = hooks.get("open")
+        self.provider_schema: Callable[[], object] | None = hooks.get("provider_schema")
+        self.auth: Mapping[str, str] = getattr(plugin, "auth", {})
+        self._models = plugin.models if isinstance(plugin, ModelProvider) else {}
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelHubError:
+        """Build the error for a refused request, by the plugin's own rule where it has one."""
+        own = getattr(self.plugin, "classify", None)
+        if own is not None:
+            error = own(status, headers, body)
+            if isinstance(error, ModelHubError):
+                return error
+        codes: Mapping[str, type[ModelHubError]] = getattr(self.plugin, "error_codes", {})
+        return classify(status, error_facts(status, headers, body), codes)
+
+    def times_itself(self, request: Request[Any]) -> bool:
+        """Whether the model that serves a request keeps the limits of time by itself."""
+        model = self._models.get(REQUEST_TYPES[type(request)])
+        return model is not None and model.times_itself
+
+    def batch_size(self) -> int:
+        """How many texts the embedding model takes at once."""
+        return getattr(self._models.get(ModelType.TEXT_EMBEDDING), "max_batch", 64)
+
+    def speech_type(self, request: Request[Any]) -> str:
+        """The media type of the sound that a request asks for."""
+        model = self._models.get(ModelType.TTS)
+        return model.mime(request) if model is not None and hasattr(model, "mime") else "audio/wav"
+
+    def __repr__(self) -> str:
+        return f"<provider {self.id}>"
+
+
+def _no_hook(name: str, id: str) -> Callable[..., Any]:
+    def missing(*_: object) -> Any:
+        raise PluginError(f"the plugin of provider {id!r} does not implement the hook {name!r}")
+
+    return missing
+
+
+def bind(id: str, plugin: object) -> BoundProvider:
+    """Register a plugin with a pluggy manager of its own and bind its hooks.
+
+    Raises:
+        PluginError: It cannot be registered; the message has a line for each problem.
+    """
+    problems = problems_of(plugin)
+    if problems:
+        raise PluginError("; ".join(problems), remedy="the plugin's author must mend it")
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(ProviderHooks)
+    try:
+        manager.register(plugin, name=id)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(str(error), remedy="the plugin's author must mend it") from error
+    hooks = {}
+    for name in HOOKS:
+        implementations = getattr(manager.hook, name).get_hookimpls()
+        if implementations:
+            hooks[name] = _narrowed(implementations[-1].function, implementations[-1].argnames, _ARGUMENTS[name])
+    return BoundProvider(id, plugin, hooks)
+
+
+def _narrowed(function: Callable[..., Any], taken: tuple[str, ...], given: tuple[str, ...]) -> Callable[..., Any]:
+    """Let a hook be called with all arguments in order, whichever of them the plugin takes."""
+    if tuple(taken) == given:
+        return function
+    places = [given.index(name) for name in taken]
+
+    def call(*arguments: object) -> Any:
+        return function(*(arguments[place] for place in places))
+
+    return call

@@ -1,0 +1,294 @@
+"""A stream: entered at the first content, ended by exactly one `Finish`, closed on break, cancel and error.
+
+Until the first content another deployment may be tried; lifecycle events are held back until then. After it, whatever goes wrong
+is `StreamInterrupted` with everything received. Closing breaks the connection first and the generator after it: a generator
+that another task is reading cannot be closed, and one that timed out once would end in silence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import TracebackType
+from typing import Generic, TypeVar, cast, final
+
+import anyio
+
+from modelhub.errors import ConfigurationError, ConnectionLost, ModelHubError, StreamInterrupted, StreamNotFinished
+from modelhub.rules.fold import ChatFold, SpeechFold, is_content
+from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
+from modelhub.runtime.core import Deployment, redacted
+from modelhub.types.events import Event, Finish, TextDelta
+from modelhub.types.records import Attempt
+from modelhub.types.requests import SpeechRequest
+from modelhub.types.results import Result
+
+__all__ = ["Stream"]
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+R_co = TypeVar("R_co", bound=Result, covariant=True)
+
+_HELD = 32
+"""Lifecycle events that may be held back before the stream counts as begun."""
+
+_CLOSE_SECONDS = 5.0
+
+
+@final
+class _Source:
+    """One attempt's events: the generator, its connection and its limits of time."""
+
+    __slots__ = ("_generator", "_scope", "_timed", "prepared")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self._generator: AsyncGenerator[Event, None] = prepared.bound.stream(prepared.request, prepared.context)
+        self._timed = not prepared.bound.times_itself(prepared.request)
+        self._scope: anyio.CancelScope | None = None
+
+    async def next(self) -> Event:
+        """The next event. Raises StopAsyncIteration at the generator's end."""
+        if not self._timed:
+            return await self._generator.__anext__()
+        limits = self.prepared.context.limits
+        with anyio.CancelScope(deadline=anyio.current_time() + limits.remaining()) as scope:
+            self._scope = scope
+            return await self._generator.__anext__()
+        raise limits.expired("read", sent=True)
+
+    def content_came(self) -> None:
+        """From now on the limits of a running stream count."""
+        self.prepared.context.limits.content_came()
+
+    async def ended(self) -> None:
+        """Let the generator finish by itself after its `Finish`, so that its connection can serve again."""
+        with anyio.move_on_after(_CLOSE_SECONDS):
+            async for _ in self._generator:
+                break  # something after the end: not for the caller
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Break the connection, then end the generator. Idempotent."""
+        http = self.prepared.context.open_http
+        if http is not None:
+            http.abort()
+        if self._scope is not None:
+            self._scope.cancel()
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            try:
+                await self._generator.aclose()
+            except RuntimeError:
+                pass  # another task is reading it: that task's read fails with the connection and ends it
+            except Exception as error:  # noqa: BLE001  a plugin's clean-up; there is nobody left to tell
+                self.prepared.context.log.debug("closing a stream raised %s", type(error).__name__)
+            if http is not None:
+                await http.aclose()
+
+
+@final
+class Stream(Generic[E_co, R_co]):
+    """Events of an answer as they come. Use it as ``async with hub.stream(…) as stream`` and iterate.
+
+    Args:
+        server: What serves the call.
+        resolve: Gives the call when the stream is entered.
+    """
+
+    __slots__ = (
+        "_call",
+        "_closed",
+        "_deployment",
+        "_end",
+        "_failure",
+        "_first_content",
+        "_fold",
+        "_held",
+        "_resolve",
+        "_result",
+        "_server",
+        "_source",
+        "_start",
+        "_tried",
+        "_unusable",
+    )
+
+    def __init__(self, server: Callable[[], Server], resolve: Callable[[], Awaitable[Call]]) -> None:
+        self._server = server
+        self._resolve = resolve
+        self._call: Call | None = None
+        self._deployment: Deployment | None = None
+        self._source: _Source | None = None
+        self._fold: ChatFold | SpeechFold = ChatFold()
+        self._held: deque[Event] = deque()
+        self._tried: list[Attempt] = []
+        self._start = 0.0
+        self._first_content: float | None = None
+        self._result: Result | None = None
+        self._failure: ModelHubError | None = None
+        self._unusable: ModelHubError | None = None
+        self._end = False
+        self._closed = False
+
+    async def __aenter__(self) -> Stream[E_co, R_co]:
+        """Wait for the first content (or the end).
+
+        Raises:
+            ModelHubError: No deployment got that far; the last one's error.
+        """
+        if self._call is not None:
+            message = "this stream was entered before"
+            raise ConfigurationError(message, remedy="make a new one with hub.stream(…)")
+        self._call = await self._resolve()
+        await self._server().tried(self._call, self._begin)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it, whatever happened."""
+        await self.aclose()
+
+    async def _begin(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> None:
+        server = self._server()
+        clock = server.runtime.clock
+        self._deployment, self._tried, self._start = deployment, attempts, clock()
+        prepared = await server.prepare(call, deployment, streaming=True)
+        speech = isinstance(prepared.request, SpeechRequest)
+        self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
+        self._held.clear()
+        source = self._source = _Source(prepared)
+        try:
+            while len(self._held) < _HELD:
+                try:
+                    event = await source.next()
+                except StopAsyncIteration:
+                    raise ConnectionLost("the answer ended before its first content", sent=True) from None
+                self._fold.add(event)
+                self._held.append(event)
+                if is_content(event):
+                    self._first_content = clock() - self._start
+                    source.content_came()
+                    return
+                if isinstance(event, Finish):
+                    await self._finish()
+                    return
+        except BaseException:
+            await source.aclose()
+            raise
+
+    def __aiter__(self) -> Stream[E_co, R_co]:
+        return self
+
+    async def __anext__(self) -> E_co:
+        if self._held:
+            return cast("E_co", self._held.popleft())
+        source = self._source
+        if self._end or source is None or self._closed:
+            return self._nothing_more()
+        try:
+            event = await source.next()
+        except StopAsyncIteration:
+            raise await self._broken(None) from None
+        except Exception as error:
+            broken = await self._broken(error)
+            raise broken from broken.__cause__
+        except BaseException:
+            await self.aclose()
+            raise
+        self._fold.add(event)
+        if type(event) is Finish:
+            await self._finish()
+        return cast("E_co", event)
+
+    def _nothing_more(self) -> E_co:
+        if self._failure is not None:
+            raise self._failure
+        if self._call is None:
+            message = "the stream was not entered"
+            raise ConfigurationError(message, remedy="write: async with hub.stream(…) as stream: async for event in stream: …")
+        if not self._end:
+            raise StreamNotFinished("the stream was closed before its end", remedy="stream.partial holds what came")
+        raise StopAsyncIteration
+
+    async def _broken(self, raised: Exception | None) -> StreamInterrupted:
+        """Close, and build what the caller gets: everything received, from what went wrong."""
+        assert self._deployment is not None  # noqa: S101  only an entered stream is read
+        assert self._source is not None  # noqa: S101  likewise
+        closing = self._closed
+        cause = None
+        if raised is not None:
+            cause = redacted(foreign(raised, self._deployment), self._source.prepared.context.credential)
+        await self.aclose()
+        text = "the stream was closed while it was read" if closing else "the stream broke off before its end"
+        message = f"{text}: {cause.message}" if cause is not None and not closing else text
+        error = StreamInterrupted(message, partial=self.partial, cause=cause)
+        seconds = self._server().runtime.clock() - self._start
+        attempts = [*self._tried, Attempt(self._deployment.id, type(cause or error).__name__, seconds)]
+        attributed(error, self._deployment, attempts)
+        error.__cause__ = cause
+        self._failure = error
+        return error
+
+    async def _finish(self) -> None:
+        """The end is here: complete the result and give the connection back."""
+        assert self._source is not None  # noqa: S101  only an entered stream ends
+        assert self._deployment is not None  # noqa: S101  likewise
+        assert self._call is not None  # noqa: S101  likewise
+        self._end = True
+        server = self._server()
+        seconds = server.runtime.clock() - self._start
+        await self._source.ended()
+        try:
+            self._result = server.finished(
+                self._call,
+                self._deployment,
+                self._source.prepared,
+                self._fold.result(),
+                self._tried,
+                seconds,
+                first_content=self._first_content,
+            )
+        except ModelHubError as error:
+            # The events were all delivered: only whoever asks for the result hears of it.
+            self._unusable = attributed(error, self._deployment, self._tried)
+
+    @property
+    def result(self) -> R_co:
+        """The whole answer.
+
+        Raises:
+            StreamNotFinished: The stream was not read to its end.
+            OutputInvalid: The answer does not have the shape that was asked for.
+        """
+        if self._result is not None:
+            return cast("R_co", self._result)
+        failure = self._failure or self._unusable
+        if failure is not None:
+            raise failure
+        message = "the stream has not reached its end"
+        raise StreamNotFinished(message, remedy="read it to the end first, or use stream.partial")
+
+    @property
+    def partial(self) -> R_co:
+        """What has come so far; the whole answer after the end."""
+        return cast("R_co", self._result if self._result is not None else self._fold.result())
+
+    async def text(self) -> AsyncGenerator[str, None]:
+        """Yield only the text, as it comes."""
+        async for event in self:
+            if type(event) is TextDelta:
+                yield event.text
+
+    async def aclose(self) -> None:
+        """Stop, from any task: the server sees the connection end at once. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._source is not None and not self._end:
+            await self._source.aclose()
+
+    def __repr__(self) -> str:
+        where = self._deployment.id if self._deployment is not None else "not entered"
+        state = "finished" if self._end else "broken" if self._failure else "closed" if self._closed else "open"
+        return f"<Stream {where}: {state}>"
+
