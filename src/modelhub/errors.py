@@ -32,7 +32,8 @@
     ├── NoDeploymentAvailable    nothing is left to try
     └── UnclassifiedError        an answer that no rule knows
 
-Two attributes decide everything that is done about an error: ``scope`` (who is at fault) and ``retry`` (what may be tried next).
+Two attributes decide everything that is done about an error: ``scope`` (who is at fault) and ``retry`` (what may
+be tried next).
 Cancellation is no error here: the async library's own exception passes through.
 """
 
@@ -214,7 +215,12 @@ class CredentialsInvalid(ModelHubError):
     retry = Retry.OTHER_CREDENTIAL
 
     def __init__(
-        self, message: str, *, fields: Mapping[str, str] | None = None, remedy: str | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        remedy: str | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy, status=status)
         self.fields: dict[str, str] = dict(fields or {})
@@ -235,7 +241,7 @@ class BadRequest(ModelHubError):
 
     scope = Scope.REQUEST
 
-    def __init__(  # noqa: PLR0913  every one is a fact that the caller may branch on
+    def __init__(
         self,
         message: str,
         *,
@@ -421,7 +427,15 @@ class StreamInterrupted(ModelHubError):
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
-    _taken_over: ClassVar[tuple[str, ...]] = ("scope", "retry", "status", "code", "request_id", "retry_after", "excerpt")
+    _taken_over: ClassVar[tuple[str, ...]] = (
+        "scope",
+        "retry",
+        "status",
+        "code",
+        "request_id",
+        "retry_after",
+        "excerpt",
+    )
 
     def __init__(self, message: str, *, partial: Result | None = None, cause: ModelHubError | None = None) -> None:
         super().__init__(message, sent=True)

@@ -1,8 +1,9 @@
 """The contract between the core and its plugins: the hooks, what they take, and what they return.
 
-A plugin implements any of them, as a `modelhub.provider.ModelProvider` (which dispatches to one class per model type), as an
-object, or as a module of functions marked with `hookimpl`. All hooks are ``firstresult``; a plugin may take fewer arguments than
-the hook has. Contract versions count changes of the data (requests, events, manifest) as well as of the signatures.
+A plugin implements any of them, as a `modelhub.provider.ModelProvider` (which dispatches to one class per model
+type), as an object, or as a module of functions marked with `hookimpl`. All hooks are ``firstresult``; a plugin may
+take fewer arguments than the hook has. Contract versions count changes of the data (requests, events, manifest) as
+well as of the signatures.
 """
 
 from __future__ import annotations
@@ -90,12 +91,14 @@ class ProviderHooks(Protocol):
         ...
 
     @hookspec(firstresult=True)
-    def operate(self, name: str, arguments: Mapping[str, JSON], context: ProviderContext) -> AsyncGenerator[Progress, None]:
+    def operate(
+        self, name: str, arguments: Mapping[str, JSON], context: ProviderContext
+    ) -> AsyncGenerator[Progress, None]:
         """Do something besides answering, such as pulling a model, and say how far it has come."""
         ...
 
     @hookspec(firstresult=True)
-    def open(self, context: ProviderContext) -> AbstractAsyncContextManager[object]:  # noqa: A001  the contract's own word
+    def open(self, context: ProviderContext) -> AbstractAsyncContextManager[object]:
         """Open what lasts longer than a call: tokens, an SDK's client, a loaded model.
 
         Entered once per event loop and credential, left when the hub is; what it yields is ``context.session``.

@@ -1,7 +1,9 @@
-"""``context.http``: what a plugin sends requests through. Joined to the credential's endpoint, authenticated, classified.
+"""``context.http``: what a plugin sends requests through.
 
-One client serves one attempt. It knows every answer that is still open, so that closing the attempt can break the connection
-before anything else is closed.
+Joined to the credential's endpoint, authenticated, classified.
+
+One client serves one attempt. It knows every answer that is still open, so that closing the attempt can break the
+connection before anything else is closed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from modelhub.wire.json import dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
 from modelhub.wire.sse import SseJsonDecoder
 
-__all__ = ["Classifier", "DocumentStream", "HttpClient"]
+__all__ = ["Classifier", "HttpClient"]
 
 _BODY_CAP = 64 * 1024 * 1024
 _ERROR_BODY_CAP = 64 * 1024
@@ -180,7 +182,12 @@ class HttpClient:
 
     def _prepared(self, call: HttpCall) -> HttpRequest:
         body, content_type = _body(call)
-        headers = [("Host", self._endpoint.authority), ("User-Agent", _USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        headers = [
+            ("Host", self._endpoint.authority),
+            ("User-Agent", _USER_AGENT),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+        ]
         headers.extend(self._headers)
         headers.extend(call.headers.items())
         if content_type:
@@ -237,7 +244,9 @@ async def _read(exchange: Exchange, cap: int, *, cut: bool = False) -> bytes:
         if size > cap:
             if cut:
                 break
-            raise MalformedResponse(f"the answer is larger than {cap // (1024 * 1024)} MiB", status=exchange.status, sent=True)
+            raise MalformedResponse(
+                f"the answer is larger than {cap // (1024 * 1024)} MiB", status=exchange.status, sent=True
+            )
     return b"".join(pieces)[:cap]
 
 
@@ -277,6 +286,8 @@ def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
         if not value.isascii() or not value.isprintable():
             # The value may be a key: it is not shown.
             message = f"the value of header {name!r} has characters that a header cannot carry"
-            raise ConfigurationError(message, remedy="a key must be plain printable ASCII: paste it again without line breaks")
+            raise ConfigurationError(
+                message, remedy="a key must be plain printable ASCII: paste it again without line breaks"
+            )
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError(f"{name!r} cannot be the name of a header")

@@ -1,22 +1,30 @@
 """The default backend: the connections of httpcore, the engine inside httpx, without httpx's client layers.
 
-httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every connection for
-every request; an inference call wants none of them. httpx still brings the TLS configuration. Environment proxies are honoured
-except for loopback addresses.
+httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every
+connection for every request; an inference call wants none of them. httpx still brings the TLS configuration.
+Environment proxies are honoured except for loopback addresses.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, final
 
 import anyio
 import httpcore
 import httpx
 
-from modelhub.errors import ConfigurationError, ConnectFailed, ConnectionLost, MalformedResponse, ModelHubError
+from modelhub.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    MalformedResponse,
+    ModelHubError,
+)
 from modelhub.http.seam import HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 
@@ -46,12 +54,12 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._inner = inner
         self._aborted = False
 
-    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109  the library's own signature
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         if self._aborted:
             return b""
         return await self._inner.read(max_bytes, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
 
-    async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109  the library's own signature
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
         await self._inner.write(buffer, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
 
     async def aclose(self) -> None:
@@ -61,7 +69,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  the library's own signature
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
 
@@ -69,14 +77,15 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
     def abort(self) -> None:
-        """Shut the socket down: the peer sees the end at once, whatever becomes of the tasks that still hold the connection."""
+        """Shut the socket down.
+
+        The peer sees the end at once, whatever becomes of the tasks that still hold the connection.
+        """
         self._aborted = True
         sock = self._inner.get_extra_info("socket")
         if sock is not None:
-            try:
-                sock.shutdown(2)
-            except OSError:
-                pass  # already gone, which is what was wanted
+            with suppress(OSError):  # already gone, which is what was wanted
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 @final
@@ -86,11 +95,11 @@ class _Network(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
         self._inner = httpcore.AnyIOBackend()
 
-    async def connect_tcp(  # noqa: PLR0913  the library's own signature
+    async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  the library's own signature
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -119,7 +128,10 @@ class _DirectPool:
                 return connection
             await connection.aclose()
         fresh = httpcore.AsyncHTTPConnection(
-            origin=self._origin, ssl_context=self._context, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=self._network
+            origin=self._origin,
+            ssl_context=self._context,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=self._network,
         )
         self._busy.add(fresh)
         return fresh
@@ -161,7 +173,12 @@ class HttpxBackend:
 
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
-        url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._endpoint.port, target=request.target.encode("ascii"))
+        url = httpcore.URL(
+            scheme=self._scheme,
+            host=self._host,
+            port=self._endpoint.port,
+            target=request.target.encode("ascii"),
+        )
         outgoing = httpcore.Request(
             request.method.encode("ascii"),
             url,
@@ -197,7 +214,17 @@ class HttpxBackend:
 class HttpxExchange:
     """An answer whose body is still coming."""
 
-    __slots__ = ("_body", "_closed", "_connection", "_finished", "_limits", "_pool", "_response", "headers", "status")
+    __slots__ = (
+        "_body",
+        "_closed",
+        "_connection",
+        "_finished",
+        "_limits",
+        "_pool",
+        "_response",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
@@ -258,7 +285,8 @@ class HttpxExchange:
                     self._pool.release(self._connection)
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
-        # The library's generators are nested: only running them out ends all of them without leaving one to the collector.
+        # The library's generators are nested: only running them out ends all of them without leaving one to the
+        # collector.
         # After `abort` that takes what is already in memory and no more.
         try:
             async for _ in body:
@@ -278,9 +306,15 @@ def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
     proxy = httpx.Proxy(url)
     target = str(proxy.url)
     if target.startswith("socks5"):
-        return httpcore.AsyncSOCKSProxy(target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=_Network())
+        return httpcore.AsyncSOCKSProxy(
+            target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=_Network()
+        )
     return httpcore.AsyncHTTPProxy(
-        target, proxy_auth=proxy.raw_auth, ssl_context=context, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=_Network()
+        target,
+        proxy_auth=proxy.raw_auth,
+        ssl_context=context,
+        keepalive_expiry=_KEEPALIVE_SECONDS,
+        network_backend=_Network(),
     )
 
 
@@ -296,12 +330,18 @@ def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None)
         case httpcore.TimeoutException():
             return limits.expired("read", sent=True)
         case httpcore.ConnectError() | httpcore.ProxyError() | ssl.SSLError():
-            return ConnectFailed(f"no connection{where}: {reason}", sent=False, remedy="check that the server runs and the address is right")
+            return ConnectFailed(
+                f"no connection{where}: {reason}",
+                sent=False,
+                remedy="check that the server runs and the address is right",
+            )
         case httpcore.RemoteProtocolError() if "peer closed" not in reason and "disconnected" not in reason:
             return MalformedResponse(f"the server{where} does not speak HTTP as it must: {reason}", sent=True)
         case httpcore.NetworkError() | httpcore.RemoteProtocolError() | OSError():
             return ConnectionLost(f"the connection{where} broke: {reason}", sent=True)
         case httpcore.LocalProtocolError() | httpcore.UnsupportedProtocol() | UnicodeError() | TypeError():
-            return ConfigurationError(f"the request cannot be sent: {reason}", remedy="mend the header or path that it names")
+            return ConfigurationError(
+                f"the request cannot be sent: {reason}", remedy="mend the header or path that it names"
+            )
         case _:
             return ConnectionLost(f"the connection{where} failed: {reason}", sent=None)

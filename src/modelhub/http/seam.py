@@ -1,6 +1,7 @@
 """What a backend must offer and what passes through it: no type of any HTTP library.
 
-A backend opens exchanges for one origin. The limits of time of an exchange are one value, `ReadLimits`, that the backend asks
+A backend opens exchanges for one origin. The limits of time of an exchange are one value, `ReadLimits`, that the
+backend asks
 before every read how long it may wait: so no timer and no cancel scope is made per event.
 """
 
@@ -13,7 +14,16 @@ from typing import Literal, Protocol, TypeAlias, final
 from modelhub.errors import Phase, Timeout
 from modelhub.types.json import JSON
 
-__all__ = ["Backend", "Exchange", "FilePart", "Framing", "HttpCall", "HttpRequest", "HttpResponse", "ReadLimits"]
+__all__ = [
+    "Backend",
+    "Exchange",
+    "FilePart",
+    "Framing",
+    "HttpCall",
+    "HttpRequest",
+    "HttpResponse",
+    "ReadLimits",
+]
 
 Framing: TypeAlias = Literal["ndjson", "sse"]
 
@@ -81,8 +91,8 @@ class HttpResponse:
 class ReadLimits:
     """How long the reads of one attempt may take; all figures in seconds.
 
-    Until the first content, reads end at ``first_token`` seconds after the start, however many bytes come; after it, each read
-    may take ``idle`` seconds. ``deadline`` (absolute, by ``now``) ends everything.
+    Until the first content, reads end at ``first_token`` seconds after the start, however many bytes come; after it,
+    each read may take ``idle`` seconds. ``deadline`` (absolute, by ``now``) ends everything.
 
     Args:
         now: A monotonic clock.
@@ -93,7 +103,7 @@ class ReadLimits:
 
     __slots__ = ("_content", "_now", "_start", "connect", "deadline", "first_token", "idle", "total")
 
-    def __init__(  # noqa: PLR0913  four limits, the clock that they are measured by, and the figure for messages
+    def __init__(
         self,
         now: Callable[[], float],
         *,
@@ -132,9 +142,16 @@ class ReadLimits:
         """Build the error for a wait that took too long."""
         if self.deadline is not None and self._now() >= self.deadline:
             limit = self.total if self.total is not None else 0.0
-            return Timeout(f"no answer within the {limit:g} s that the caller allowed", phase="total", seconds=limit, sent=sent)
+            return Timeout(
+                f"no answer within the {limit:g} s that the caller allowed",
+                phase="total",
+                seconds=limit,
+                sent=sent,
+            )
         if phase == "connect":
-            return Timeout(f"no connection within {self.connect:g} s", phase="connect", seconds=self.connect, sent=False)
+            return Timeout(
+                f"no connection within {self.connect:g} s", phase="connect", seconds=self.connect, sent=False
+            )
         which: Phase = "idle" if self._content else "first_token"
         limit = self.idle if self._content else self.first_token
         text = f"nothing came for {limit:g} s" if self._content else f"no content within {limit:g} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from modelhub.errors import BadRequest, ConfigurationError
 from modelhub.provider.threads import run_in_thread
@@ -17,13 +17,16 @@ from modelhub.runtime.core import GivenCredentials
 from modelhub.runtime.output import format_of
 from modelhub.types.parameters import ChatParameters
 from modelhub.types.requests import ChatRequest, Request
+from modelhub.types.results import ChatResult, Result
 from modelhub.types.tools import Tool, ToolFunction
 
 if TYPE_CHECKING:
-    from modelhub.hub.options import Target
     from modelhub.types.messages import Messages
 
 __all__ = ["Asked", "Binding", "audio_of", "binding_of", "chat_asked", "other_asked", "texts_of"]
+
+R = TypeVar("R", bound=Result)
+R_co = TypeVar("R_co", bound=Result, covariant=True)
 
 _AROUND = ("timeout", "credentials", "vendor", "progress")
 _BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout")
@@ -49,10 +52,10 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[R_co]):
     """A request, and whose credentials serve it."""
 
-    request: Request[Any]
+    request: Request[R_co]
     credentials: GivenCredentials | None = None
     progress: Any = None
 
@@ -69,7 +72,9 @@ def binding_of(config: object) -> Binding:
         return _bound_config(config)
     if isinstance(config, Sequence) and config and all(isinstance(each, str) for each in config):
         return Binding(tuple(config))
-    raise ConfigurationError(f"a {type(config).__name__} names no model", remedy='give "provider/model", a list of them, or a dict')
+    raise ConfigurationError(
+        f"a {type(config).__name__} names no model", remedy='give "provider/model", a list of them, or a dict'
+    )
 
 
 def _bound_config(config: Mapping[str, Any]) -> Binding:
@@ -90,7 +95,7 @@ def _bound_config(config: Mapping[str, Any]) -> Binding:
     )
 
 
-def _asked(binding: Binding, request: Request[Any], options: Mapping[str, Any]) -> Asked:
+def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
     given = options.get("credentials")
     credentials = binding.credentials
     if given is not None:
@@ -100,10 +105,14 @@ def _asked(binding: Binding, request: Request[Any], options: Mapping[str, Any]) 
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
         raise BadRequest(f"timeout is {timeout!r}: it must be a number of seconds above 0", parameter="timeout")
     vendor = {**binding.vendor, **options.get("vendor", {})} if binding.vendor or options.get("vendor") else {}
-    return Asked(replace(request, model=binding.targets, vendor=vendor, timeout=timeout), credentials, options.get("progress"))
+    return Asked(
+        replace(request, model=binding.targets, vendor=vendor, timeout=timeout),
+        credentials,
+        options.get("progress"),
+    )
 
 
-def other_asked(binding: Binding, request: Request[Any], options: Mapping[str, Any]) -> Asked:
+def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
     """Build what is asked of a model that is no chat model.
 
     Raises:
@@ -116,18 +125,22 @@ def other_asked(binding: Binding, request: Request[Any], options: Mapping[str, A
     return _asked(binding, request, options)
 
 
-async def chat_asked(binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]) -> Asked:
+async def chat_asked(
+    binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]
+) -> Asked[ChatResult[Any]]:
     """Build what is asked of a chat model.
 
     Raises:
         BadRequest: Something in the conversation or the keywords cannot be sent.
         ConfigurationError: ``response_format`` cannot be described.
     """
-    parameters = {key: value for key, value in options.items() if key not in (*_AROUND, "system", "tools", "tool_choice")}
+    parameters = {
+        key: value for key, value in options.items() if key not in (*_AROUND, "system", "tools", "tool_choice")
+    }
     shape = None
     if response_format is not None:
         shape = await run_in_thread(lambda: format_of(response_format), name="response format")
-    request: ChatRequest[None] = ChatRequest(
+    request: ChatRequest[Any] = ChatRequest(
         messages=messages_from(messages, system=options.get("system")),
         tools=tuple(_tool(each) for each in options.get("tools") or ()),
         tool_choice=options.get("tool_choice"),
@@ -145,8 +158,15 @@ def _tool(given: object) -> Tool:
     if isinstance(given, Mapping):
         function = given.get("function", given)
         if isinstance(function, Mapping) and isinstance(function.get("name"), str):
-            return Tool(function["name"], function.get("description") or "", function.get("parameters") or {"type": "object"})
-    raise BadRequest(f"a tool is a {type(given).__name__}: give a Tool, a function decorated with @tool, or a dict", parameter="tools")
+            return Tool(
+                function["name"],
+                function.get("description") or "",
+                function.get("parameters") or {"type": "object"},
+            )
+    raise BadRequest(
+        f"a tool is a {type(given).__name__}: give a Tool, a function decorated with @tool, or a dict",
+        parameter="tools",
+    )
 
 
 def texts_of(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -175,7 +195,13 @@ async def audio_of(audio: bytes | str | Path) -> tuple[bytes, str]:
 
 
 def _sound_name(data: bytes) -> str:
-    signatures = {b"RIFF": "audio.wav", b"fLaC": "audio.flac", b"OggS": "audio.ogg", b"ID3": "audio.mp3", b"\x1aE\xdf\xa3": "audio.webm"}
+    signatures = {
+        b"RIFF": "audio.wav",
+        b"fLaC": "audio.flac",
+        b"OggS": "audio.ogg",
+        b"ID3": "audio.mp3",
+        b"\x1aE\xdf\xa3": "audio.webm",
+    }
     for signature, name in signatures.items():
         if data.startswith(signature):
             return name

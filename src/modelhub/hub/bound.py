@@ -10,6 +10,7 @@ from modelhub.types.requests import (
     EmbedRequest,
     InputType,
     ModerationRequest,
+    Request,
     RerankRequest,
     SpeechRequest,
     TranscriptionRequest,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         EmbedResult,
         ModerationResult,
         RerankResult,
+        Result,
         SpeechResult,
         TranscriptionResult,
     )
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundModel"]
 
+R = TypeVar("R", bound="Result")
 T = TypeVar("T")
 
 
@@ -66,7 +69,9 @@ class BoundModel:
     ) -> ChatResult[None]: ...
     async def chat(self, messages: Messages, *, response_format: object = None, **options: Any) -> ChatResult[Any]:
         """Continue a conversation; see `ModelHub.chat`."""
-        result: ChatResult[Any] = await self._calls.answered(await chat_asked(self._binding, messages, response_format, options))
+        result: ChatResult[Any] = await self._calls.answered(
+            await chat_asked(self._binding, messages, response_format, options)
+        )
         return result
 
     @overload
@@ -81,7 +86,9 @@ class BoundModel:
     def stream(
         self, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
     ) -> Stream[ChatEvent, ChatResult[None]]: ...
-    def stream(self, messages: Messages, *, response_format: object = None, **options: Any) -> Stream[ChatEvent, ChatResult[Any]]:
+    def stream(
+        self, messages: Messages, *, response_format: object = None, **options: Any
+    ) -> Stream[ChatEvent, ChatResult[Any]]:
         """Continue a conversation, in events; see `ModelHub.stream`."""
         return self._calls.streamed(lambda: chat_asked(self._binding, messages, response_format, options))
 
@@ -98,14 +105,24 @@ class BoundModel:
         return await self._calls.answered(self._asked(request, options))
 
     async def rerank(
-        self, query: str, documents: Sequence[str], *, top_n: int | None = None, **options: Unpack[CallOptions]
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        **options: Unpack[CallOptions],
     ) -> RerankResult:
         """Put documents in order; see `ModelHub.rerank`."""
         request = RerankRequest(query=check_text(query, "query"), documents=texts_of(documents), top_n=top_n)
         return await self._calls.answered(self._asked(request, options))
 
     async def transcribe(
-        self, audio: bytes | str | Path, *, language: str | None = None, prompt: str | None = None, **options: Unpack[CallOptions]
+        self,
+        audio: bytes | str | Path,
+        *,
+        language: str | None = None,
+        prompt: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> TranscriptionResult:
         """Turn speech into text; see `ModelHub.transcribe`."""
         data, filename = await audio_of(audio)
@@ -117,7 +134,7 @@ class BoundModel:
         text: str,
         *,
         voice: str | None = None,
-        format: str | None = None,  # noqa: A002  the field's own word
+        format: str | None = None,
         speed: float | None = None,
         **options: Unpack[CallOptions],
     ) -> SpeechResult:
@@ -137,12 +154,10 @@ class BoundModel:
         """Return what the model is and takes; see `ModelHub.info`."""
         return await self._calls.described(self._binding, model_type)
 
-    def _asked(self, request: Any, options: Any) -> Asked:
+    def _asked(self, request: Request[R], options: CallOptions) -> Asked[R]:
         return other_asked(self._binding, request, options)
 
     def __repr__(self) -> str:
         credentials = self._binding.credentials
         more = f" with {len(credentials.sources)} credentials" if credentials is not None else ""
         return f"<BoundModel {' → '.join(self._binding.targets)}{more}>"
-
-

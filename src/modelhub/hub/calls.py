@@ -23,6 +23,7 @@ from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.stream import Stream
 from modelhub.types.plugins import ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
+from modelhub.types.results import Result
 from modelhub.types.schema import ModelSchema, ModelType
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Result)
 
 
 @final
@@ -104,7 +105,7 @@ class Calls:
             raise ConfigurationError("the hub is used in another event loop than it was entered in", remedy=remedy)
         return self._server
 
-    async def _call(self, asked: Asked) -> Call:
+    async def _call(self, asked: Asked[R]) -> Call[R]:
         runtime = self.server.runtime
         request = asked.request
         targets = (request.model,) if isinstance(request.model, str) else request.model
@@ -113,19 +114,19 @@ class Calls:
         policy = self._policy or runtime.settings.policy
         return Call(request, deployments, deadline, policy, asked.progress)  # type: ignore[arg-type]  # checked in __init__
 
-    async def answered(self, asked: Asked) -> Any:
+    async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
         return await self.server.invoke(await self._call(asked))
 
-    def streamed(self, asked: Callable[[], Awaitable[Asked]]) -> Stream[Any, Any]:
+    def streamed(self, asked: Callable[[], Awaitable[Asked[Any]]]) -> Stream[Any, Any]:
         """Make the stream of a request."""
 
-        async def resolve() -> Call:
+        async def resolve() -> Call[Any]:
             return await self._call(await asked())
 
         return Stream(lambda: self.server, resolve)
 
-    async def counted(self, asked: Asked) -> TokenCount:
+    async def counted(self, asked: Asked[Any]) -> TokenCount:
         """Count the tokens of a request's prompt."""
         return await self.server.count_tokens(await self._call(asked))
 
@@ -242,7 +243,11 @@ class Calls:
         return deployment, bound, await self._context(bound, deployment)
 
     async def _context(
-        self, bound: BoundProvider, deployment: Deployment, *, progress: Callable[[Progress], None] | None = None
+        self,
+        bound: BoundProvider,
+        deployment: Deployment,
+        *,
+        progress: Callable[[Progress], None] | None = None,
     ) -> ProviderContext:
         runtime = self.server.runtime
         limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)

@@ -48,11 +48,13 @@ class ModelHub:
     It belongs to the event loop it was entered in, and can be entered again after it was left.
 
     Args:
-        config: Settings: a dict, a file, or ``None`` for the file that ``MODELHUB_CONFIG`` names, else ``modelhub.toml``.
+        config: Settings: a dict, a file, or ``None`` for the file that ``MODELHUB_CONFIG`` names, else
+            ``modelhub.toml``.
         providers: Providers to register in code; they go before installed ones.
         cache_dir: Where plugins keep what they fetched.
         progress: Told how far long things have come, such as loading a model.
-        policy: ``strict``: a parameter that a model does not take is an error; ``warn``: it is left out, with a warning.
+        policy: ``strict``: a parameter that a model does not take is an error; ``warn``: it is left out, with a
+            warning.
 
     Example:
         >>> async def main():
@@ -93,8 +95,8 @@ class ModelHub:
         """Bind a model: ``"provider/model"``, several to try in order, or a dict.
 
         Args:
-            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them to try in
-                order), ``parameters``, ``vendor`` and ``timeout``.
+            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them to
+                try in order), ``parameters``, ``vendor`` and ``timeout``.
 
         Raises:
             ConfigurationError: It cannot be bound; the message names the key.
@@ -116,19 +118,32 @@ class ModelHub:
     ) -> ChatResult[T]: ...
     @overload
     async def chat(
-        self, model: Target, messages: Messages, *, response_format: JSONFormat, **options: Unpack[ChatOptions]
+        self,
+        model: Target,
+        messages: Messages,
+        *,
+        response_format: JSONFormat,
+        **options: Unpack[ChatOptions],
     ) -> ChatResult[JSON]: ...
     @overload
     async def chat(
-        self, model: Target, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
+        self,
+        model: Target,
+        messages: Messages,
+        *,
+        response_format: None = None,
+        **options: Unpack[ChatOptions],
     ) -> ChatResult[None]: ...
-    async def chat(self, model: Target, messages: Messages, *, response_format: object = None, **options: Any) -> ChatResult[Any]:
+    async def chat(
+        self, model: Target, messages: Messages, *, response_format: object = None, **options: Any
+    ) -> ChatResult[Any]:
         """Continue a conversation.
 
         Args:
             model: ``"provider/model"``, or several to try in order.
             messages: A text, messages, or dicts in OpenAI's shape.
-            response_format: The shape the answer must have: a type, a JSON Schema, or ``"json"``; then ``.output`` has it.
+            response_format: The shape the answer must have: a type, a JSON Schema, or ``"json"``; then ``.output``
+                has it.
             options: ``system``, ``tools``, ``tool_choice``, ``timeout`` (seconds), ``credentials``, ``vendor``, and the
                 neutral parameters (`modelhub.types.parameters.ChatParameters`).
 
@@ -152,11 +167,21 @@ class ModelHub:
     ) -> Stream[ChatEvent, ChatResult[T]]: ...
     @overload
     def stream(
-        self, model: Target, messages: Messages, *, response_format: JSONFormat, **options: Unpack[ChatOptions]
+        self,
+        model: Target,
+        messages: Messages,
+        *,
+        response_format: JSONFormat,
+        **options: Unpack[ChatOptions],
     ) -> Stream[ChatEvent, ChatResult[JSON]]: ...
     @overload
     def stream(
-        self, model: Target, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
+        self,
+        model: Target,
+        messages: Messages,
+        *,
+        response_format: None = None,
+        **options: Unpack[ChatOptions],
     ) -> Stream[ChatEvent, ChatResult[None]]: ...
     def stream(
         self,
@@ -171,7 +196,7 @@ class ModelHub:
         Entering waits for the first content, and raises every error before it; see `chat` for the arguments.
         """
 
-        async def asked() -> Asked:
+        async def asked() -> Asked[Any]:
             if isinstance(model, Request):
                 return Asked(model)
             return await chat_asked(binding_of(model), messages, response_format, options)
@@ -202,7 +227,13 @@ class ModelHub:
         return await self.bind(model).embed(texts, input_type=input_type, dimensions=dimensions, **options)
 
     async def rerank(
-        self, model: Target, query: str, documents: Sequence[str], *, top_n: int | None = None, **options: Unpack[CallOptions]
+        self,
+        model: Target,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        **options: Unpack[CallOptions],
     ) -> RerankResult:
         """Put documents in order of what they say about a query, best first.
 
@@ -240,7 +271,7 @@ class ModelHub:
         text: str,
         *,
         voice: str | None = None,
-        format: str | None = None,  # noqa: A002  the field's own word
+        format: str | None = None,
         speed: float | None = None,
         **options: Unpack[CallOptions],
     ) -> SpeechResult:
@@ -318,4 +349,3 @@ class ModelHub:
 
     def __repr__(self) -> str:
         return f"<ModelHub: {self._calls!r}>"
-

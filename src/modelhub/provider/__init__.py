@@ -1,4 +1,7 @@
-"""What plugin authors import. Everything else of modelhub's inside may change; this and `modelhub.types`, `.errors`, `.wire` do not."""
+"""What plugin authors import.
+
+Everything else of modelhub's inside may change; this and `modelhub.types`, `.errors`, `.wire` do not.
+"""
 
 from modelhub.hookspecs import CONTRACT, hookimpl
 from modelhub.http.seam import FilePart, HttpCall, HttpResponse

@@ -51,7 +51,8 @@ class ModelProvider:
     Attributes:
         contract: The contract version it was written for.
         llm, text_embedding, rerank, speech2text, tts, moderation: The model classes, where it has them.
-        auth: Headers sent with every request; ``{variable}`` is replaced by the credential's value, and a header whose values
+        auth: Headers sent with every request; ``{variable}`` is replaced by the credential's value, and a header
+            whose values
             are all missing is left out.
         error_codes: The vendor's own codes that mean more than their status.
 
@@ -87,7 +88,9 @@ class ModelProvider:
             ModelType.TTS: self.tts,
             ModelType.MODERATION: self.moderation,
         }
-        self.models: dict[ModelType, AIModel[Any, Any]] = {kind: model() for kind, model in classes.items() if model is not None}
+        self.models: dict[ModelType, AIModel[Any, Any]] = {
+            kind: model() for kind, model in classes.items() if model is not None
+        }
 
     def model_for(self, request: Request[Result]) -> AIModel[Any, Any]:
         """Return the model that serves a request.

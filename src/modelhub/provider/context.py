@@ -34,9 +34,19 @@ class ProviderContext:
         cache_dir: A folder for what the plugin may fetch again; it may not exist yet.
     """
 
-    __slots__ = ("_http", "_progress", "cache_dir", "clock", "credential", "limits", "log", "provider", "session")
+    __slots__ = (
+        "_http",
+        "_progress",
+        "cache_dir",
+        "clock",
+        "credential",
+        "limits",
+        "log",
+        "provider",
+        "session",
+    )
 
-    def __init__(  # noqa: PLR0913  each is one thing that a plugin is given
+    def __init__(
         self,
         *,
         provider: str,
@@ -84,17 +94,20 @@ class ProviderContext:
         """Report how far something long has come. May be called from any thread."""
         self._progress(progress)
 
-    async def blocking(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function in a thread. If the wait is cancelled, the function is left to end by itself."""
         return await run_in_thread(partial(function, *args, **kwargs), name=f"{self.provider} blocking")
 
     async def cancellable(self, function: Callable[[], T], on_cancel: Callable[[], object]) -> T:
-        """Run a blocking function in a thread. If the wait is cancelled, ``on_cancel`` makes the function end, and it is waited for."""
+        """Run a blocking function in a thread.
+
+        If the wait is cancelled, ``on_cancel`` makes the function end, and it is waited for.
+        """
         return await run_in_thread(function, name=f"{self.provider} blocking", on_cancel=on_cancel)
 
-    def iterate(self, generator: Iterator[T], *, on_cancel: Callable[[], object] | None = None) -> AsyncGenerator[T, None]:
+    def iterate(
+        self, generator: Iterator[T], *, on_cancel: Callable[[], object] | None = None
+    ) -> AsyncGenerator[T, None]:
         """Yield the items of a blocking generator, which runs in a thread.
 
         Args:

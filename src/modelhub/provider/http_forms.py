@@ -1,4 +1,7 @@
-"""The usual way to write a model: two pure functions, ``encode`` and ``decode``. These classes do all I/O, whole and streamed."""
+"""The usual way to write a model: two pure functions, ``encode`` and ``decode``.
+
+These classes do all I/O, whole and streamed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,13 @@ from modelhub.types.requests import (
     SpeechRequest,
     TranscriptionRequest,
 )
-from modelhub.types.results import ChatResult, EmbedResult, ModerationResult, RerankResult, TranscriptionResult
+from modelhub.types.results import (
+    ChatResult,
+    EmbedResult,
+    ModerationResult,
+    RerankResult,
+    TranscriptionResult,
+)
 
 __all__ = [
     "DecodeState",
@@ -53,7 +62,9 @@ class DecodeState:
 
     __slots__ = ("_classified", "_keys", "_last", "_next", "request", "values")
 
-    def __init__(self, request: ChatRequest[None], classified: Callable[[int, Mapping[str, str], Any], ModelHubError]) -> None:
+    def __init__(
+        self, request: ChatRequest[None], classified: Callable[[int, Mapping[str, str], Any], ModelHubError]
+    ) -> None:
         self.request = request
         self.values: dict[str, Any] = {}
         self._classified = classified
@@ -64,8 +75,8 @@ class DecodeState:
     def part(self, kind: str, key: Hashable = None) -> int:
         """Return the number of the part that a piece belongs to.
 
-        Pieces of one kind that follow each other are one part; a piece of another kind begins a new one. A ``key`` (a vendor's
-        index, a call's id) finds its part again wherever its pieces come.
+        Pieces of one kind that follow each other are one part; a piece of another kind begins a new one. A ``key`` (a
+        vendor's index, a call's id) finds its part again wherever its pieces come.
         """
         if key is None:
             if self._last == kind:
@@ -98,14 +109,16 @@ class HttpLargeLanguageModel(LargeLanguageModel):
         raise NotImplementedError
 
     def decode(self, document: Mapping[str, Any], state: DecodeState) -> Iterable[ChatEvent]:
-        """Return the events in a document of the answer. Pure but for ``state``. The vendor's end of the answer is a `Finish`.
+        """Return the events in a document of the answer.
+
+        Pure but for ``state``. The vendor's end of the answer is a `Finish`.
 
         Raises:
             ModelHubError: The document is an error: ``raise state.error(document)``.
         """
         raise NotImplementedError
 
-    def end(self, state: DecodeState) -> Iterable[ChatEvent]:  # noqa: ARG002  for subclasses
+    def end(self, state: DecodeState) -> Iterable[ChatEvent]:
         """Return the events that only the end of the stream tells. Without a `Finish` by then the stream was cut."""
         return ()
 

@@ -33,7 +33,15 @@ from modelhub.types.requests import (
     SpeechRequest,
     TranscriptionRequest,
 )
-from modelhub.types.results import ChatResult, EmbedResult, ModerationResult, RerankResult, Result, SpeechResult, TranscriptionResult
+from modelhub.types.results import (
+    ChatResult,
+    EmbedResult,
+    ModerationResult,
+    RerankResult,
+    Result,
+    SpeechResult,
+    TranscriptionResult,
+)
 from modelhub.types.schema import ModelType
 from modelhub.types.usage import TokenCount
 
@@ -67,17 +75,23 @@ class AIModel(Generic[Q, R]):
         """Answer a request, all at once."""
         raise _nothing_written(self, "invoke")
 
-    async def count_tokens(self, request: Q, context: ProviderContext) -> TokenCount | None:  # noqa: ARG002  for subclasses
+    async def count_tokens(self, request: Q, context: ProviderContext) -> TokenCount | None:
         """Return how many tokens the prompt has, or ``None`` where that cannot be told."""
         return None
 
 
 def _nothing_written(model: object, what: str) -> PluginError:
-    return PluginError(f"{type(model).__name__} has no {what}", remedy=f"the plugin's author must write {type(model).__name__}.{what}")
+    return PluginError(
+        f"{type(model).__name__} has no {what}",
+        remedy=f"the plugin's author must write {type(model).__name__}.{what}",
+    )
 
 
 class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
-    """A model that continues conversations: write ``stream`` as an async generator, or ``invoke``; each gives the other."""
+    """A model that continues conversations.
+
+    Write ``stream`` as an async generator, or ``invoke``; each gives the other.
+    """
 
     model_type = ModelType.LLM
 

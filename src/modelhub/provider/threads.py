@@ -1,6 +1,7 @@
 """Blocking code beside an event loop: in daemon threads, so that one that hangs never holds up the exit of the program.
 
-The async library's own worker threads are waited for at the end of an asyncio program; a plugin's hanging import must not be.
+The async library's own worker threads are waited for at the end of an asyncio program; a plugin's hanging import must
+not be.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from typing import Any, Generic, TypeVar, final
 
 import anyio
@@ -60,8 +61,8 @@ async def run_in_thread(function: Callable[[], T], *, name: str, on_cancel: Call
     Args:
         function: What to run.
         name: The thread's name.
-        on_cancel: Called when the wait is cancelled, from the loop's thread, to make the function end early. The function is
-            then waited for; without ``on_cancel`` it is left behind.
+        on_cancel: Called when the wait is cancelled, from the loop's thread, to make the function end early. The
+            function is then waited for; without ``on_cancel`` it is left behind.
 
     Raises:
         BaseException: What the function raised, ``SystemExit`` and ``KeyboardInterrupt`` included.
@@ -104,13 +105,18 @@ class _Channel(Generic[T]):
         self.ended = False
         self.error: BaseException | None = None
 
-    def put(self, item: T) -> None:
-        self._room.acquire()
-        self._items.append(item)
-        self._signal()
-
-    def end(self, error: BaseException | None) -> None:
-        self.error = error
+    def feed(self, generator: Iterator[T]) -> None:
+        """Send a generator's items, then close it; the thread's whole work."""
+        try:
+            with closing(generator) if isinstance(generator, Generator) else nullcontext():
+                for item in generator:
+                    self._room.acquire()
+                    if self.closed:
+                        break
+                    self._items.append(item)
+                    self._signal()
+        except BaseException as error:  # noqa: BLE001  it is raised where the items are consumed
+            self.error = error
         self.ended = True
         self._signal()
 
@@ -145,37 +151,22 @@ class _Channel(Generic[T]):
 
 
 async def iterate_in_thread(
-    generator: Generator[T, None, None] | Iterator[T], *, name: str, on_cancel: Callable[[], object] | None = None
+    generator: Iterator[T],
+    *,
+    name: str,
+    on_cancel: Callable[[], object] | None = None,
 ) -> AsyncGenerator[T, None]:
     """Run a blocking generator in a daemon thread and yield its items.
 
-    When the consumer stops early or is cancelled, ``on_cancel`` is called, the generator is closed by its own thread, and the
-    thread is waited for; without ``on_cancel`` it ends at its next item.
+    When the consumer stops early or is cancelled, ``on_cancel`` is called, the generator is closed by its own thread,
+    and the thread is waited for; without ``on_cancel`` it ends at its next item.
 
     Raises:
         BaseException: What the generator raised.
     """
     channel: _Channel[T] = _Channel()
 
-    def body() -> None:
-        error: BaseException | None = None
-        try:
-            for item in generator:
-                if channel.closed:
-                    break
-                channel.put(item)
-        except BaseException as raised:  # noqa: BLE001  it is raised where the items are consumed
-            error = raised
-        finally:
-            close = getattr(generator, "close", None)
-            if close is not None:
-                try:
-                    close()
-                except BaseException as raised:  # noqa: BLE001  likewise
-                    error = error or raised
-            channel.end(error)
-
-    threading.Thread(target=body, name=name, daemon=True).start()
+    threading.Thread(target=channel.feed, args=(generator,), name=name, daemon=True).start()
     try:
         while (item := await channel.get()) is not None:
             yield item[0]

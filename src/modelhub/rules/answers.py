@@ -1,4 +1,7 @@
-"""Checks of what vendors answer besides chat: as many vectors as texts, indexes that exist, numbers that are numbers."""
+"""Checks of what vendors answer besides chat.
+
+As many vectors as texts, indexes that exist, numbers that are numbers.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,13 @@ def joined_vectors(batches: Sequence[EmbedResult]) -> EmbedResult:
     for batch in batches[1:]:
         usage = usage.plus(batch.usage) if usage is not None and batch.usage is not None else None
     warnings = tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings))
-    return replace(batches[0], vectors=[vector for batch in batches for vector in batch.vectors], usage=usage, warnings=warnings, raw=None)
+    return replace(
+        batches[0],
+        vectors=[vector for batch in batches for vector in batch.vectors],
+        usage=usage,
+        warnings=warnings,
+        raw=None,
+    )
 
 
 def checked_ranking(result: RerankResult, request: RerankRequest) -> RerankResult:
@@ -67,7 +76,9 @@ def checked_ranking(result: RerankResult, request: RerankRequest) -> RerankResul
     seen: set[int] = set()
     for ranked in result.documents:
         if not 0 <= ranked.index < len(request.documents):
-            raise MalformedResponse(f"document {ranked.index} was ranked; there are {len(request.documents)}", sent=True)
+            raise MalformedResponse(
+                f"document {ranked.index} was ranked; there are {len(request.documents)}", sent=True
+            )
         if ranked.index in seen:
             raise MalformedResponse(f"document {ranked.index} was ranked twice", sent=True)
         if not math.isfinite(ranked.score):

@@ -1,4 +1,7 @@
-"""Whether a model can do what a request asks, decided before the wire. A model of which nothing is known is given the chance."""
+"""Whether a model can do what a request asks, decided before the wire.
+
+A model of which nothing is known is given the chance.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def fit_to_model(
         The request, without what the policy allows to leave out, and what the caller should know.
 
     Raises:
-        UnsupportedFeature: The model cannot do it: tools, media, or, under the strict policy, reasoning or a response format.
+        UnsupportedFeature: The model cannot do it: tools, media, or, under the strict policy, reasoning or a
+            response format.
     """
     features = schema.features
     if features is None:
@@ -45,7 +49,10 @@ def fit_to_model(
         raise _lacks(schema, ability, parameter)
     for parameter, _ in wanted:
         request = _without(request, parameter)
-    notes = (Warning("parameter_unsupported", f"{schema.model} cannot {ability}: it was left out", name) for name, ability in wanted)
+    notes = (
+        Warning("parameter_unsupported", f"{schema.model} cannot {ability}: it was left out", name)
+        for name, ability in wanted
+    )
     return request, tuple(notes)
 
 

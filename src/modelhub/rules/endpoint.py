@@ -60,8 +60,8 @@ class Endpoint:
 def endpoint_of(text: str, rule: EndpointRule | None = None) -> Endpoint:
     """Read a base URL.
 
-    A missing scheme and port are filled in by the provider's rule, ``0.0.0.0`` (an address to listen on) becomes the loopback
-    address, a path that belongs to the API itself is cut off, and any other path is kept as a prefix.
+    A missing scheme and port are filled in by the provider's rule, ``0.0.0.0`` (an address to listen on) becomes the
+    loopback address, a path that belongs to the API itself is cut off, and any other path is kept as a prefix.
 
     Raises:
         ConfigurationError: It cannot be a base URL; the message says why.
@@ -91,7 +91,7 @@ def _refuse(given: str, why: str, remedy: str = "give it as http://host:port") -
 def _split(url: str, given: str) -> SplitResult:
     if not given:
         raise _refuse(given, "it is empty")
-    if any(character.isspace() or ord(character) < 0x20 or character == "\\" for character in url):
+    if any(character.isspace() or not character.isprintable() or character == "\\" for character in url):
         raise _refuse(given, "it has a blank or a backslash in it")
     try:
         parts = urlsplit(url)

@@ -28,8 +28,8 @@ T = TypeVar("T", bound=Target)
 def next_target(error: ModelHubError, failed: T, rest: Sequence[T]) -> int | None:
     """Return the place in ``rest`` of the next target worth trying, or ``None``.
 
-    A key that is refused is refused for every model of its provider, a model that cannot do it cannot do it elsewhere; a
-    request that is wrong in itself is wrong everywhere.
+    A key that is refused is refused for every model of its provider, a model that cannot do it cannot do it
+    elsewhere; a request that is wrong in itself is wrong everywhere.
     """
     for place, target in enumerate(rest):
         same_model = (target.provider_id, target.model) == (failed.provider_id, failed.model)

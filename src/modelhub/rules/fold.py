@@ -21,7 +21,14 @@ from modelhub.types.events import (
     ToolCallDelta,
 )
 from modelhub.types.json import JSON
-from modelhub.types.messages import AssistantMessage, AssistantPart, MediaPart, ReasoningPart, TextPart, ToolCall
+from modelhub.types.messages import (
+    AssistantMessage,
+    AssistantPart,
+    MediaPart,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+)
 from modelhub.types.records import Warning
 from modelhub.types.results import ChatResult, SpeechResult
 
@@ -70,7 +77,17 @@ class ChatFold:
         call_id: Prefix for the ids of tool calls whose vendor sends none.
     """
 
-    __slots__ = ("_call_id", "_citations", "_data", "_logprobs", "_parts", "finish", "id", "model", "warnings")
+    __slots__ = (
+        "_call_id",
+        "_citations",
+        "_data",
+        "_logprobs",
+        "_parts",
+        "finish",
+        "id",
+        "model",
+        "warnings",
+    )
 
     def __init__(self, call_id: str = "call") -> None:
         self._call_id = call_id
@@ -154,7 +171,11 @@ class ChatFold:
                 return MediaPart(part.mime, b"".join(self._data.get(number, ())))
             case _:
                 return ToolCall(
-                    part.call_id or f"{self._call_id}_{number}", part.name, tool_arguments(text), text, part.state
+                    part.call_id or f"{self._call_id}_{number}",
+                    part.name,
+                    tool_arguments(text),
+                    text,
+                    part.state,
                 )
 
 

@@ -31,7 +31,9 @@ def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: s
     problems = {name: did_you_mean(name, names, what="fields") for name in values if name not in names}
     taken: dict[str, JSON] = {}
     for field in form:
-        if not all(str(taken.get(shown.variable, values.get(shown.variable))) == shown.value for shown in field.show_on):
+        if not all(
+            str(taken.get(shown.variable, values.get(shown.variable))) == shown.value for shown in field.show_on
+        ):
             continue
         value = values.get(field.variable)
         value = field.default if value is None or value == "" else value

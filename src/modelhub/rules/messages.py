@@ -49,9 +49,12 @@ def messages_from(value: Messages, *, system: str | None = None) -> tuple[Messag
     head = (SystemMessage(check_text(system, "system")),) if system is not None else ()
     if isinstance(value, str):
         return (*head, UserMessage(check_text(value, "messages")))
-    items = [value] if isinstance(value, Mapping) or isinstance(value, _OURS) else value
+    items: object = [value] if isinstance(value, (Mapping, *_OURS)) else value
     if not isinstance(items, Sequence) or isinstance(items, bytes):
-        raise BadRequest(f"messages is a {type(value).__name__}: it must be a text or a list of messages", parameter="messages")
+        raise BadRequest(
+            f"messages is a {type(value).__name__}: it must be a text or a list of messages",
+            parameter="messages",
+        )
     messages = (*head, *(_message(item, f"messages[{number}]") for number, item in enumerate(items)))
     if not messages:
         raise BadRequest("there are no messages", parameter="messages", remedy="give at least one message to answer")
@@ -71,14 +74,19 @@ def _message(item: object, where: str) -> Message:
             return SystemMessage(_joined(content, f"{where}.content"))
         case "user":
             name = item.get("name")
-            return UserMessage(_input(content, f"{where}.content"), None if name is None else check_text(name, f"{where}.name"))
+            return UserMessage(
+                _input(content, f"{where}.content"),
+                None if name is None else check_text(name, f"{where}.name"),
+            )
         case "assistant":
             return _assistant(cast("Mapping[str, object]", item), where)
         case "tool":
             call_id = check_text(item.get("tool_call_id"), f"{where}.tool_call_id")
             name = item.get("name")
             return ToolMessage(
-                _input(content, f"{where}.content"), call_id, None if name is None else check_text(name, f"{where}.name")
+                _input(content, f"{where}.content"),
+                call_id,
+                None if name is None else check_text(name, f"{where}.name"),
             )
         case _:
             message = f"{where}.role is {role!r}: it must be system, user, assistant or tool"
@@ -120,7 +128,9 @@ def _input(content: object, where: str) -> str | tuple[InputPart, ...]:
     if isinstance(content, str):
         return check_text(content, where)
     if not isinstance(content, Sequence) or isinstance(content, bytes):
-        raise BadRequest(f"{where} is a {type(content).__name__}: it must be a text or a list of parts", parameter=where)
+        raise BadRequest(
+            f"{where} is a {type(content).__name__}: it must be a text or a list of parts", parameter=where
+        )
     return tuple(_part(part, f"{where}[{number}]") for number, part in enumerate(content))
 
 

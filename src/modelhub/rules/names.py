@@ -18,6 +18,8 @@ def did_you_mean(name: str, names: Iterable[str], *, what: str) -> str:
     """Return the remedy for an unknown name: the nearest names, or all of them where none is near.
 
     Args:
+        name: The unknown name.
+        names: Those that exist.
         what: What the names are names of, in the plural.
     """
     known = sorted(names)

@@ -1,7 +1,7 @@
 """Which of the parameters given are sent: checked before the wire, each complaint naming its parameter.
 
-What is unset is not sent. Neutral parameters have ranges of their own, since a value outside them is a mistake with every
-provider; a model's rules narrow them, and say which it takes at all.
+What is unset is not sent. Neutral parameters have ranges of their own, since a value outside them is a mistake with
+every provider; a model's rules narrow them, and say which it takes at all.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def _neutral(name: str, value: object) -> object:
         case "reasoning":
             if isinstance(value, bool) or value in _LEVELS:
                 return value
-            raise BadRequest(f"{name} is {value!r}: it must be True, False or one of {', '.join(_LEVELS)}", parameter=name)
+            raise BadRequest(
+                f"{name} is {value!r}: it must be True, False or one of {', '.join(_LEVELS)}", parameter=name
+            )
 
 
 def _option(name: str, value: JSON, rule: ParameterRule | None) -> JSON:
@@ -203,7 +205,9 @@ def check_text(value: object, name: str) -> str:
             value.encode()
         except UnicodeEncodeError as error:
             message = f"{name} has a lone surrogate (U+{ord(value[error.start]):04X}) at character {error.start}"
-            raise BadRequest(message, parameter=name, remedy="decode the text with errors='replace' where it comes from") from error
+            raise BadRequest(
+                message, parameter=name, remedy="decode the text with errors='replace' where it comes from"
+            ) from error
     return value
 
 

@@ -1,14 +1,17 @@
-"""The one path of a call: describe, parameters, attempt, classify, finish. Whole answers here; streams in `modelhub.runtime.stream`.
+"""The one path of a call: describe, parameters, attempt, classify, finish.
 
-One loop and one order: the deployments of the call, tried until one answers or an error says that trying on is pointless.
+Whole answers here; streams in `modelhub.runtime.stream`.
+
+One loop and one order: the deployments of the call, tried until one answers or an error says that trying on is
+    pointless.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Prepared", "Server", "attributed", "foreign", "released"]
 
 R = TypeVar("R", bound=Result)
+R_co = TypeVar("R_co", bound=Result, covariant=True)
+T = TypeVar("T")
 
 _BATCHES_AT_ONCE = 4
 
@@ -42,7 +47,7 @@ _ids = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Generic[R_co]):
     """A call on its way.
 
     Attributes:
@@ -54,7 +59,7 @@ class Call:
         id: Unique in this process.
     """
 
-    request: Request[Any]
+    request: Request[R_co]
     deployments: Sequence[Deployment]
     deadline: float | None
     policy: Policy
@@ -66,6 +71,8 @@ class Call:
 class Prepared:
     """A call made ready for one deployment."""
 
+    call: Call[Any]
+    deployment: Deployment
     bound: BoundProvider
     request: Request[Any]
     context: ProviderContext
@@ -86,21 +93,24 @@ class Server:
         self.runtime = runtime
         self.catalogue = catalogue
 
-    async def invoke(self, call: Call) -> Result:
+    async def invoke(self, call: Call[R]) -> R:
         """Answer a call, all at once.
 
         Raises:
             ModelHubError: The last attempt's error; ``attempts`` holds them all.
         """
+        attempt = self._answered
         match call.request:
             case EmbedRequest():
-                return await self.tried(call, self._embedded)
+                attempt = self._embedded
             case RerankRequest():
-                return await self.tried(call, self._ranked)
+                attempt = self._ranked
             case _:
-                return await self.tried(call, self._answered)
+                pass
+        result = await self.tried(call, attempt)
+        return cast("R", result)  # each request is answered by the result of its own type
 
-    async def count_tokens(self, call: Call) -> TokenCount:
+    async def count_tokens(self, call: Call[Any]) -> TokenCount:
         """Count the tokens of a call's prompt, without answering it.
 
         Raises:
@@ -108,7 +118,9 @@ class Server:
         """
         return await self.tried(call, self._counted)
 
-    async def tried(self, call: Call, attempt: Callable[[Call, Deployment, list[Attempt]], Any]) -> Any:
+    async def tried(
+        self, call: Call[Any], attempt: Callable[[Call[Any], Deployment, list[Attempt]], Awaitable[T]]
+    ) -> T:
         """Run ``attempt`` with one deployment after another until one works.
 
         Raises:
@@ -134,7 +146,7 @@ class Server:
             del rest[:place]
         raise NoDeploymentAvailable("there is nothing to try")
 
-    async def prepare(self, call: Call, deployment: Deployment, *, streaming: bool) -> Prepared:
+    async def prepare(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:
         """Make a call ready for a deployment: load its plugin, describe its model, check its parameters.
 
         Raises:
@@ -153,33 +165,38 @@ class Server:
         given: Mapping[str, object] = request.parameters if isinstance(request, ChatRequest) else {}
         resolved = resolve_parameters(given, options, schema.parameter_rules, policy=call.policy)
         warnings = resolved.warnings
-        common = {"model": deployment.model, "options": resolved.options, "schema": schema, "id": call.id}
+        common: dict[str, Any] = {
+            "model": deployment.model,
+            "options": resolved.options,
+            "schema": schema,
+            "id": call.id,
+        }
         if not isinstance(request, ChatRequest):
-            return Prepared(bound, replace(request, **common), context, schema, warnings)
+            return Prepared(call, deployment, bound, replace(request, **common), context, schema, warnings)
         chat = cast("ChatRequest[None]", replace(request, parameters=resolved.parameters, stream=streaming, **common))
         chat, left_out = fit_to_model(chat, schema, policy=call.policy)
-        return Prepared(bound, chat, context, schema, (*warnings, *left_out))
+        return Prepared(call, deployment, bound, chat, context, schema, (*warnings, *left_out))
 
-    async def _answered(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> Result:
+    async def _answered(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
-        result = await self._invoked(call, prepared, prepared.request)
-        return self.finished(call, deployment, prepared, result, attempts, self.runtime.clock() - start)
+        result: Result = await self._invoked(prepared, prepared.request)
+        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
-    async def _ranked(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> Result:
+    async def _ranked(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
-        request = prepared.request
+        request = cast("RerankRequest", prepared.request)
         result = RerankResult(documents=())
         if request.documents and request.top_n != 0:
-            result = checked_ranking(await self._invoked(call, prepared, request), request)
-        return self.finished(call, deployment, prepared, result, attempts, self.runtime.clock() - start)
+            result = checked_ranking(await self._invoked(prepared, request), request)
+        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
-    async def _embedded(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> Result:
+    async def _embedded(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
-        request = prepared.request
+        request = cast("EmbedRequest", prepared.request)
         size = prepared.schema.model_properties.get("max_chunks")
         size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
         batches = [replace(request, texts=request.texts[at : at + size]) for at in range(0, len(request.texts), size)]
@@ -188,7 +205,7 @@ class Server:
 
         async def embed(number: int, batch: EmbedRequest) -> None:
             async with limiter:
-                results[number] = checked_vectors(await self._invoked(call, prepared, batch), batch)
+                results[number] = checked_vectors(await self._invoked(prepared, batch), batch)
 
         if len(batches) == 1:
             await embed(0, batches[0])
@@ -196,9 +213,9 @@ class Server:
             async with anyio.create_task_group() as group:
                 for number, batch in enumerate(batches):
                     group.start_soon(embed, number, batch)
-        return self.finished(call, deployment, prepared, joined_vectors(results), attempts, self.runtime.clock() - start)
+        return self.finished(prepared, joined_vectors(results), attempts, self.runtime.clock() - start)
 
-    async def _counted(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> TokenCount:
+    async def _counted(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> TokenCount:
         del attempts
         prepared = await self.prepare(call, deployment, streaming=False)
         count = None
@@ -208,9 +225,9 @@ class Server:
             raise UnsupportedFeature(f"provider {deployment.provider_id!r} cannot count tokens")
         return count
 
-    async def _invoked(self, call: Call, prepared: Prepared, request: Request[Any]) -> Any:
+    async def _invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline."""
-        bound, context = prepared.bound, prepared.context
+        bound, context, call = prepared.bound, prepared.context, prepared.call
         try:
             if call.deadline is None or bound.times_itself(request):
                 return await bound.invoke(request, context)
@@ -221,10 +238,8 @@ class Server:
             await released(context)
             raise
 
-    def finished(  # noqa: PLR0913  everything that a result says of how it came about
+    def finished(
         self,
-        call: Call,
-        deployment: Deployment,
         prepared: Prepared,
         result: R,
         attempts: Sequence[Attempt],
@@ -239,14 +254,18 @@ class Server:
         """
         timing = result.timing or Timing()
         common: dict[str, Any] = {
-            "model": deployment.name,
-            "id": result.id or call.id,
+            "model": prepared.deployment.name,
+            "id": result.id or prepared.call.id,
             "cost": cost_of(result.usage, prepared.schema.pricing),
             "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
             "warnings": prepared.warnings + result.warnings,
-            "attempts": (*attempts, Attempt(deployment.id, None, seconds)),
+            "attempts": (*attempts, Attempt(prepared.deployment.id, None, seconds)),
         }
-        if isinstance(result, ChatResult) and isinstance(prepared.request, ChatRequest) and prepared.request.response_format:
+        if (
+            isinstance(result, ChatResult)
+            and isinstance(prepared.request, ChatRequest)
+            and prepared.request.response_format
+        ):
             whole = replace(result, **common)
             return cast("R", replace(whole, output=output_of(whole, prepared.request.response_format)))
         return replace(result, **common)
@@ -282,4 +301,3 @@ def attributed(error: ModelHubError, deployment: Deployment, attempts: Sequence[
     error.deployment = deployment.id
     error.attempts = tuple(attempts)
     return error
-

@@ -40,7 +40,9 @@ class Catalogue:
         entry = self._known.get((deployment.plugin.id, deployment.model, kind, deployment.credential.key))
         return entry[0] if entry is not None and entry[1] > self._clock() else None
 
-    async def describe(self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext) -> ModelSchema:
+    async def describe(
+        self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
+    ) -> ModelSchema:
         """Return a model's schema: remembered, asked of the plugin, or from the manifest.
 
         A plugin that describes models is asked before the manifest is believed: the server knows better what it serves.
@@ -57,7 +59,12 @@ class Catalogue:
         return await self._flights.run(key, lambda: self._described(key, deployment, kind, bound, context))
 
     async def _described(
-        self, key: object, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
+        self,
+        key: object,
+        deployment: Deployment,
+        kind: ModelType,
+        bound: BoundProvider,
+        context: ProviderContext,
     ) -> ModelSchema:
         known = self.known(deployment, kind)
         if known is not None:

@@ -155,7 +155,7 @@ def _validated(document: Mapping[str, object], source: str) -> SettingsFile:
         unknown = set(document) - set(SettingsFile.__dataclass_fields__)
         if unknown:
             known = ", ".join(SettingsFile.__dataclass_fields__)
-            raise ConfigurationError(f"{source}: unknown table {sorted(unknown)[0]!r}", remedy=f"the tables are {known}")
+            raise ConfigurationError(f"{source}: unknown table {min(unknown)!r}", remedy=f"the tables are {known}")
         return TypeAdapter(SettingsFile).validate_python(dict(document))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

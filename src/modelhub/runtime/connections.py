@@ -38,7 +38,10 @@ class Connections:
     async def backend(self, endpoint: Endpoint, credential: Credential) -> Backend:
         """Return the backend of an origin for a credential. Connections are not shared between credentials."""
         key = (endpoint.scheme, endpoint.host, endpoint.port, credential.key)
-        return self._backends.get(key) or await self._flights.run(key, lambda: self._opened(key, endpoint))
+        known = self._backends.get(key)
+        if known is not None:
+            return known
+        return await self._flights.run(key, lambda: self._opened(key, endpoint))
 
     async def _opened(self, key: object, endpoint: Endpoint) -> Backend:
         found = self._backends.get(key)
@@ -49,7 +52,6 @@ class Connections:
         def load() -> type[Backend]:
             # In a thread: the HTTP library is imported at the first request of the process, and certificates are files.
             from modelhub.http.httpx_backend import HttpxBackend, tls_context  # noqa: PLC0415
-
             from modelhub.wire.json import loads  # noqa: PLC0415
 
             loads(b"{}")  # its parser is imported at its first use, which should not be on the loop
@@ -93,4 +95,3 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections: {len(self._backends)} origins, {len(self._sessions)} sessions>"
-

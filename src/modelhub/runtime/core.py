@@ -119,9 +119,7 @@ class Runtime:
         self._filled: dict[tuple[str, GivenCredentials | None], tuple[Credential, ...]] = {}
         self._lines: dict[tuple[str, object], _Line | None] = {}
 
-    async def deployments(
-        self, targets: Iterable[str], given: GivenCredentials | None
-    ) -> list[Deployment]:
+    async def deployments(self, targets: Iterable[str], given: GivenCredentials | None) -> list[Deployment]:
         """Return what may be tried for the targets named, in order: for each model each of its credentials.
 
         Raises:
@@ -151,7 +149,9 @@ class Runtime:
         raise UnknownModel(f"no model of provider {plugin.id!r} is named", remedy=remedy)
 
     def credentials(self, plugin: Plugin, given: GivenCredentials | None) -> tuple[Credential, ...]:
-        """Return a provider's credentials, filled in: those given, else those configured, else what the environment says.
+        """Return a provider's credentials, filled in.
+
+        Those given, else those configured, else what the environment says.
 
         Raises:
             CredentialsInvalid: None of them can be used; the first one's complaint.
@@ -255,4 +255,3 @@ def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:
             error.excerpt = error.excerpt.replace(secret, "***")
         error.args = (error.message,)
     return error
-

@@ -1,13 +1,12 @@
-"""Imports one plugin's code and makes its object, surviving whatever it does short of holding the interpreter's lock."""
+"""Imports one plugin's code and makes its object; survives whatever it does but holding the interpreter's lock."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from types import ModuleType
-from typing import Any
 
 import anyio
 
@@ -57,6 +56,7 @@ async def load_code(entry_point: EntryPoint, *, seconds: float) -> object | Load
     """Import what an entry point names, in a daemon thread, and make the plugin object.
 
     Args:
+        entry_point: Where the plugin is.
         seconds: How long that may take; the thread is left behind then.
     """
 
@@ -69,7 +69,7 @@ async def load_code(entry_point: EntryPoint, *, seconds: float) -> object | Load
     return LoadFailure(f"importing {entry_point.module} took longer than {seconds:g} s", remedy)
 
 
-async def _guarded(run: Callable[[], Any], entry_point: EntryPoint) -> object | LoadFailure:
+async def _guarded(run: Callable[[], Awaitable[object]], entry_point: EntryPoint) -> object | LoadFailure:
     try:
         return await run()
     except PluginError as error:
@@ -77,17 +77,29 @@ async def _guarded(run: Callable[[], Any], entry_point: EntryPoint) -> object | 
     except ModuleNotFoundError as error:
         return _module_not_found(error, entry_point)
     except ImportError as error:
-        return _failure(f"importing {entry_point.module} failed: {_line(error)}", "check its dependencies' versions", error)
+        return _failure(
+            f"importing {entry_point.module} failed: {_line(error)}",
+            "check its dependencies' versions",
+            error,
+        )
     except AttributeError as error:
         if error.obj is not None and isinstance(error.obj, ModuleType) and error.obj.__name__ == entry_point.module:
             message = f"{entry_point.module} has no {entry_point.attr!r}, which its entry point names"
             return LoadFailure(message, "the plugin's author must mend the entry point in its pyproject.toml")
-        return _failure(f"importing {entry_point.module} failed: {_line(error)}", "the plugin's author must mend it", error)
+        return _failure(
+            f"importing {entry_point.module} failed: {_line(error)}",
+            "the plugin's author must mend it",
+            error,
+        )
     except SystemExit as error:
         message = f"importing {entry_point.module} called sys.exit({error.code!r})"
         return _failure(message, "the plugin's author must mend it", error)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
-        return _failure(f"importing {entry_point.module} failed: {_line(error)}", "the plugin's author must mend it", error)
+        return _failure(
+            f"importing {entry_point.module} failed: {_line(error)}",
+            "the plugin's author must mend it",
+            error,
+        )
 
 
 def _line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Reads ``provider.yaml`` and model YAML from where a distribution was installed, without importing its code.
 
-Only the top-level package is looked up (``importlib.util.find_spec`` imports nothing then), which finds wheels and editable
-installs alike. Unknown keys are reported as notices, so that a misspelt one is seen.
+Only the top-level package is looked up (``importlib.util.find_spec`` imports nothing then), which finds wheels and
+editable installs alike. Unknown keys are reported as notices, so that a misspelt one is seen.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ __all__ = ["Manifest", "manifest_folder", "merged", "read_manifest", "read_model
 T = TypeVar("T")
 
 MANIFEST = "provider.yaml"
-_FOLDERS: Mapping[ModelType, Sequence[str]] = {
-    kind: (kind.value, kind.value.replace("-", "_")) for kind in ModelType
-}
+_FOLDERS: Mapping[ModelType, Sequence[str]] = {kind: (kind.value, kind.value.replace("-", "_")) for kind in ModelType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,9 @@ def _yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise PluginError(f"{path.name} is no YAML{where}: {problem}", remedy="the plugin's author must mend it") from error
+        raise PluginError(
+            f"{path.name} is no YAML{where}: {problem}", remedy="the plugin's author must mend it"
+        ) from error
     if not isinstance(document, dict):
         raise PluginError(f"{path.name} must be a mapping, not {type(document).__name__}")
     return document
@@ -120,12 +120,15 @@ def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, 
 
     notices = tuple(_unknown_keys(cls, source, name))
     try:
-        return _adapter(cls).validate_python(dict(source)), notices
+        adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # classes are hashable
+        return adapter.validate_python(dict(source)), notices
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "it"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PluginError(f"{name}: {place}: {first['msg']}{more}", remedy="the plugin's author must mend it") from error
+        raise PluginError(
+            f"{name}: {place}: {first['msg']}{more}", remedy="the plugin's author must mend it"
+        ) from error
 
 
 def _unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Sequence[str]:
@@ -170,7 +173,10 @@ def _model_files(manifest: Manifest, folders: Sequence[str]) -> list[Path]:
             found = {path for pattern in patterns for path in manifest.folder.glob(str(pattern))}
             return sorted(path for path in found if not path.name.startswith("_"))
     return sorted(
-        path for name in folders for path in (manifest.folder / "models" / name).glob("**/*.yaml") if not path.name.startswith("_")
+        path
+        for name in folders
+        for path in (manifest.folder / "models" / name).glob("**/*.yaml")
+        if not path.name.startswith("_")
     )
 
 

@@ -24,7 +24,7 @@ __all__ = ["format_of", "output_of"]
 def _adapter(type_: object) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter  # noqa: PLC0415  wanted only where a shape is asked for
 
-    return TypeAdapter(type_)
+    return TypeAdapter[Any](type_)  # type: ignore[arg-type]  # what the application gave
 
 
 def format_of(given: object) -> ResponseFormat:
@@ -66,7 +66,9 @@ def output_of(result: ChatResult[None], wanted: ResponseFormat) -> object:
             return loads(result.text)
         return _adapter(wanted.type).validate_json(result.text)
     except (MalformedResponse, ValueError) as error:
-        reason = f"the answer ends at {result.finish_reason}" if result.finish_reason == "length" else _first_line(error)
+        reason = (
+            f"the answer ends at {result.finish_reason}" if result.finish_reason == "length" else _first_line(error)
+        )
         invalid = OutputInvalid(f"the answer has not the shape asked for: {reason}", excerpt=result.text[:2048])
         invalid.partial = result
         raise invalid from error

@@ -1,7 +1,7 @@
 """The plugins: which there are, what they say of themselves, and, once they are wanted, their code.
 
-Two stages. Listing reads entry points and manifests and imports nothing; code is imported when a provider is first called.
-A plugin that fails in either stage is a state with a reason, and no other plugin notices.
+Two stages. Listing reads entry points and manifests and imports nothing; code is imported when a provider is first
+called. A plugin that fails in either stage is a state with a reason, and no other plugin notices.
 """
 
 from __future__ import annotations
@@ -194,11 +194,13 @@ class PluginRegistry:
 
     async def models(self, plugin: Plugin) -> Mapping[tuple[ModelType, str], ModelSchema]:
         """Return a provider's predefined models."""
-        if plugin.models is None:
+        models = plugin.models
+        if models is None:
             manifest = plugin.manifest
             assert manifest is not None  # noqa: S101  `find` has read it
-            plugin.models, plugin.notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
-        return plugin.models
+            models, notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
+            plugin.models, plugin.notices = models, (*plugin.notices, *notices)
+        return models
 
     async def infos(self) -> list[ProviderInfo]:
         """Return every plugin as it stands, usable or not. Imports no plugin code."""
@@ -222,7 +224,9 @@ class PluginRegistry:
     async def _scan(self) -> None:
         if not self._scanned:
             found = await run_in_thread(scan, name="plugin discovery")
-            needs_names = self._settings.allow is not None or self._settings.deny or any(len(same) > 1 for same in found.values())
+            needs_names = (
+                self._settings.allow is not None or self._settings.deny or any(len(same) > 1 for same in found.values())
+            )
             if needs_names:
                 await run_in_thread(lambda: self._admit(found), name="plugin rules")
             else:
@@ -245,23 +249,37 @@ class PluginRegistry:
             plugin.entry_point = preferred
             return
         shown = " and ".join(sorted(f"{name} {version}" for name, version in map(distribution_of, same)))
-        remedy = f"uninstall one of them, or say which in modelhub.toml: [plugins.prefer] {plugin.id} = \"…\""
+        remedy = f'uninstall one of them, or say which in modelhub.toml: [plugins.prefer] {plugin.id} = "…"'
         plugin.fail(PluginState.FAILED, LoadFailure(f"two distributions claim the id {plugin.id!r}: {shown}", remedy))
 
     def _judge(self, plugin: Plugin) -> None:
-        name = _normal(distribution_of(plugin.entry_point)[0] or "") if self._settings.allow is not None or self._settings.deny else ""
+        name = (
+            _normal(distribution_of(plugin.entry_point)[0] or "")
+            if self._settings.allow is not None or self._settings.deny
+            else ""
+        )
         denied = {_normal(word) for word in self._settings.deny}
         if name in denied or _normal(plugin.id) in denied:
-            plugin.fail(PluginState.DISABLED, LoadFailure("it is on the list plugins.deny", "take it off the list to use it"))
+            plugin.fail(
+                PluginState.DISABLED,
+                LoadFailure("it is on the list plugins.deny", "take it off the list to use it"),
+            )
         elif self._settings.allow is not None and name not in {_normal(word) for word in self._settings.allow}:
-            failure = LoadFailure(f"distribution {name} is not on the list plugins.allow", "put it on the list to use it")
+            failure = LoadFailure(
+                f"distribution {name} is not on the list plugins.allow", "put it on the list to use it"
+            )
             plugin.fail(PluginState.DISABLED, failure)
 
     async def _read_all(self) -> None:
         if self._all_read:
             return
         plugins = [plugin for plugin in self._plugins.values() if plugin.manifest is None and plugin.failure is None]
-        await run_in_thread(lambda: [_read(plugin) for plugin in plugins], name="manifests")
+
+        def read() -> None:
+            for plugin in plugins:
+                _read(plugin)
+
+        await run_in_thread(read, name="manifests")
         for plugin in list(self._plugins.values()):
             if plugin.manifest is not None and plugin.schema.family:
                 for row in plugin.schema.providers:
@@ -273,7 +291,10 @@ class PluginRegistry:
     def _add_row(self, family: Plugin, row: dict[str, Any]) -> None:
         id = str(row.get("provider", ""))
         if not id or id in self._plugins:
-            family.notices = (*family.notices, f"row {id!r} of providers is left out: the id is {'taken' if id else 'missing'}")
+            family.notices = (
+                *family.notices,
+                f"row {id!r} of providers is left out: the id is {'taken' if id else 'missing'}",
+            )
             return
         self._plugins[id] = _row_plugin(family, id, row)
 
@@ -302,7 +323,9 @@ def _read(plugin: Plugin) -> None:
         manifest = read_manifest(manifest_folder(plugin.entry_point.module))
         check_contract(manifest.source.get("contract", 1))
         if manifest.schema.provider != plugin.id:
-            message = f"its entry point is named {plugin.id!r} and its manifest says provider: {manifest.schema.provider!r}"
+            message = (
+                f"its entry point is named {plugin.id!r} and its manifest says provider: {manifest.schema.provider!r}"
+            )
             raise PluginError(message, remedy="the plugin's author must make them equal")
         plugin.manifest = manifest
     except IncompatibleContract as error:
@@ -326,7 +349,10 @@ def _bind(plugin: Plugin, target: object) -> None:
 
 
 def _registered(target: object) -> Plugin:
-    """Make a plugin of a provider given in code: its schema comes from its own hook, or from the manifest of its package."""
+    """Make a plugin of a provider given in code.
+
+    Its schema comes from its own hook, or from the manifest of its package.
+    """
     try:
         instance = instance_of(target)
         bound = bind("in code", instance)
@@ -345,12 +371,22 @@ def _registered(target: object) -> Plugin:
 
 
 def _row_plugin(family: Plugin, id: str, row: dict[str, Any]) -> Plugin:
-    """Make the plugin of a family's row: the family's manifest with the row's keys over it, ``preset`` as the form's defaults."""
+    """Make the plugin of a family's row.
+
+    The family's manifest with the row's keys over it, ``preset`` as the form's defaults.
+    """
     assert family.manifest is not None  # noqa: S101  the callers have checked
     plugin = Plugin(id, entry_point=family.entry_point, target=family.target)
     preset = row.pop("preset", {})
     row.pop("extends", None)
-    source = {**family.manifest.source, "family": False, "providers": [], **row, "provider": id, "extends": family.id}
+    source = {
+        **family.manifest.source,
+        "family": False,
+        "providers": [],
+        **row,
+        "provider": id,
+        "extends": family.id,
+    }
     try:
         schema, notices = schema_from(ProviderSchema, source, f"row {id}")
         form = [replace(each, default=preset.get(each.variable, each.default)) for each in schema.form]
@@ -361,4 +397,3 @@ def _row_plugin(family: Plugin, id: str, row: dict[str, Any]) -> Plugin:
     except PluginError as error:
         plugin.fail(PluginState.FAILED, LoadFailure(error.message, error.remedy or ""))
     return plugin
-

@@ -1,13 +1,15 @@
 """From a plugin object to callables: signatures checked beyond what pluggy checks, then bound for the hot path.
 
-pluggy accepts a misspelt hook, an argument of the wrong kind, a coroutine where a generator is meant and a class where an
-instance is meant, and fails at the call or not at all. Here each is one line at load: plugin, hook, found, expected.
+pluggy accepts a misspelt hook, an argument of the wrong kind, a coroutine where a generator is meant and a class
+where an instance is meant, and fails at the call or not at all. Here each is one line at load: plugin, hook, found,
+expected.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from difflib import SequenceMatcher
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundProvider", "bind", "problems_of"]
 
+_MISSPELT = 0.85
+"""How alike a name must be to a hook's to have been meant as it."""
+
 _GENERATORS = ("stream", "operate")
 _PLAIN = ("provider_schema", "open")
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +61,9 @@ def problems_of(plugin: object) -> list[str]:
             hint = f"did you mean {near[0]!r}?" if near else f"hooks are {', '.join(HOOKS)}"
             problems.append(f"hook {name}: there is no such hook; {hint}")
     if not implemented and not problems:
-        problems.append("it implements no hook: mark functions with modelhub.provider.hookimpl, or subclass ModelProvider")
+        problems.append(
+            "it implements no hook: mark functions with modelhub.provider.hookimpl, or subclass ModelProvider"
+        )
     return problems
 
 
@@ -72,12 +79,15 @@ def _candidates(plugin: object) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def _looks_misspelt(cls: type, name: str) -> bool:
-    """Whether a method without a mark was probably meant as a hook: marks are set by name, so a misspelt one has none."""
+    """Whether a method without a mark was probably meant as a hook.
+
+    Marks are set by name, so a misspelt one has none.
+    """
     known = {*HOOKS, *dir(ModelProvider)}
     if name in known or name.startswith("_") or not callable(inspect.getattr_static(cls, name, None)):
         return False
     near = nearest(name, HOOKS, most=1)
-    return bool(near) and abs(len(near[0]) - len(name)) <= 2 and sum(a == b for a, b in zip(name, near[0], strict=False)) >= 4  # noqa: PLR2004
+    return bool(near) and SequenceMatcher(None, name, near[0]).ratio() >= _MISSPELT
 
 
 def _signature_problems(name: str, function: Callable[..., Any]) -> Iterator[str]:
@@ -130,7 +140,9 @@ class BoundProvider:
         self.list_models: Callable[[ProviderContext], Awaitable[list[ModelSchema]]] | None = hooks.get("list_models")
         self.describe_model: Callable[[str, ModelType, ProviderContext], Awaitable[ModelSchema | None]] | None
         self.describe_model = hooks.get("describe_model")
-        self.invoke: Callable[[Request[Any], ProviderContext], Awaitable[Result]] = hooks.get("invoke", _no_hook("invoke", id))
+        self.invoke: Callable[[Request[Any], ProviderContext], Awaitable[Result]] = hooks.get(
+            "invoke", _no_hook("invoke", id)
+        )
         self.stream: Callable[[Request[Any], ProviderContext], AsyncGenerator[Event, None]]
         self.stream = hooks.get("stream", _no_hook("stream", id))
         self.count_tokens: Callable[[Request[Any], ProviderContext], Awaitable[TokenCount | None]] | None

@@ -1,8 +1,8 @@
 """A stream: entered at the first content, ended by exactly one `Finish`, closed on break, cancel and error.
 
-Until the first content another deployment may be tried; lifecycle events are held back until then. After it, whatever goes wrong
-is `StreamInterrupted` with everything received. Closing breaks the connection first and the generator after it: a generator
-that another task is reading cannot be closed, and one that timed out once would end in silence.
+Until the first content another deployment may be tried; lifecycle events are held back until then. After it, whatever
+goes wrong is `StreamInterrupted` with everything received. Closing breaks the connection first and the generator
+after it: a generator that another task is reading cannot be closed, and one that timed out once would end in silence.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
-from typing import Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import ConfigurationError, ConnectionLost, ModelHubError, StreamInterrupted, StreamNotFinished
+from modelhub.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ModelHubError,
+    StreamInterrupted,
+    StreamNotFinished,
+)
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
 from modelhub.runtime.core import Deployment, redacted
@@ -112,10 +118,10 @@ class Stream(Generic[E_co, R_co]):
         "_unusable",
     )
 
-    def __init__(self, server: Callable[[], Server], resolve: Callable[[], Awaitable[Call]]) -> None:
+    def __init__(self, server: Callable[[], Server], resolve: Callable[[], Awaitable[Call[Any]]]) -> None:
         self._server = server
         self._resolve = resolve
-        self._call: Call | None = None
+        self._call: Call[Any] | None = None
         self._deployment: Deployment | None = None
         self._source: _Source | None = None
         self._fold: ChatFold | SpeechFold = ChatFold()
@@ -148,7 +154,7 @@ class Stream(Generic[E_co, R_co]):
         """Close it, whatever happened."""
         await self.aclose()
 
-    async def _begin(self, call: Call, deployment: Deployment, attempts: list[Attempt]) -> None:
+    async def _begin(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> None:
         server = self._server()
         clock = server.runtime.clock
         self._deployment, self._tried, self._start = deployment, attempts, clock()
@@ -189,7 +195,7 @@ class Stream(Generic[E_co, R_co]):
             event = await source.next()
         except StopAsyncIteration:
             raise await self._broken(None) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
             broken = await self._broken(error)
             raise broken from broken.__cause__
         except BaseException:
@@ -205,7 +211,9 @@ class Stream(Generic[E_co, R_co]):
             raise self._failure
         if self._call is None:
             message = "the stream was not entered"
-            raise ConfigurationError(message, remedy="write: async with hub.stream(…) as stream: async for event in stream: …")
+            raise ConfigurationError(
+                message, remedy="write: async with hub.stream(…) as stream: async for event in stream: …"
+            )
         if not self._end:
             raise StreamNotFinished("the stream was closed before its end", remedy="stream.partial holds what came")
         raise StopAsyncIteration
@@ -240,8 +248,6 @@ class Stream(Generic[E_co, R_co]):
         await self._source.ended()
         try:
             self._result = server.finished(
-                self._call,
-                self._deployment,
                 self._source.prepared,
                 self._fold.result(),
                 self._tried,
@@ -276,7 +282,7 @@ class Stream(Generic[E_co, R_co]):
     async def text(self) -> AsyncGenerator[str, None]:
         """Yield only the text, as it comes."""
         async for event in self:
-            if type(event) is TextDelta:
+            if isinstance(event, TextDelta):
                 yield event.text
 
     async def aclose(self) -> None:
@@ -291,4 +297,3 @@ class Stream(Generic[E_co, R_co]):
         where = self._deployment.id if self._deployment is not None else "not entered"
         state = "finished" if self._end else "broken" if self._failure else "closed" if self._closed else "open"
         return f"<Stream {where}: {state}>"
-

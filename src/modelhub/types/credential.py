@@ -24,7 +24,12 @@ class Credential(Mapping[str, JSON]):
     __slots__ = ("_secret_names", "_values", "endpoint", "id", "key")
 
     def __init__(
-        self, values: Mapping[str, JSON], *, id: str = "default", secret_names: frozenset[str] = frozenset(), endpoint: str | None = None
+        self,
+        values: Mapping[str, JSON],
+        *,
+        id: str = "default",
+        secret_names: frozenset[str] = frozenset(),
+        endpoint: str | None = None,
     ) -> None:
         self._values = dict(values)
         self._secret_names = secret_names
@@ -59,7 +64,9 @@ class Credential(Mapping[str, JSON]):
         return default if value is None or value == "" else str(value)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={'***' if name in self._secret_names else repr(value)}" for name, value in self._values.items())
+        shown = ", ".join(
+            f"{name}={'***' if name in self._secret_names else repr(value)}" for name, value in self._values.items()
+        )
         return f"<Credential {self.id!r}{': ' if shown else ''}{shown}>"
 
     def __reduce__(self) -> NoReturn:

@@ -20,7 +20,13 @@ def label_for(labels: Labels, locale: str = "en_US") -> str | None:
     texts = {name.replace("-", "_").lower(): text for name, text in labels.items()}
     wanted = locale.replace("-", "_").lower()
     language = wanted.partition("_")[0]
-    for name in (wanted, language, *(other for other in texts if other.partition("_")[0] == language), "en_us", "en"):
+    for name in (
+        wanted,
+        language,
+        *(other for other in texts if other.partition("_")[0] == language),
+        "en_us",
+        "en",
+    ):
         if name in texts:
             return texts[name]
     return next(iter(texts.values()), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 __all__ = ["JSON", "JSONObject"]
 
 if TYPE_CHECKING:
-    JSON: TypeAlias = Union[None, bool, int, float, str, Sequence["JSON"], Mapping[str, "JSON"]]
+    JSON: TypeAlias = Union[bool, int, float, str, Sequence["JSON"], Mapping[str, "JSON"], None]  # noqa: UP007  "|" cannot take its own name
 else:
     JSON = object  # pydantic reads the schema classes and cannot follow an alias that names itself
 

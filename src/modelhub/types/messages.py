@@ -1,7 +1,7 @@
 """Messages and their parts: what an application says to a model and what the model says back.
 
-A message holds its parts in order. ``state`` on a part is a provider's own, opaque value (a signature, encrypted reasoning):
-it goes back byte for byte with the history, and nobody but that provider reads it.
+A message holds its parts in order. ``state`` on a part is a provider's own, opaque value (a signature, encrypted
+reasoning): it goes back byte for byte with the history, and nobody but that provider reads it.
 """
 
 from __future__ import annotations

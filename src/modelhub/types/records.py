@@ -25,7 +25,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001  the field's own word; the module is always named when it is used
+class Warning:
     """Something the caller should know, and that did not stop the call.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What is asked of a model. The result's type follows the request's: ``class ChatRequest(Request[ChatResult[T]])``.
 
-An application names ``model`` as ``"provider/model"`` (or several, in order of preference); the provider that serves the
-request sees its own model name there, and in ``options`` the vendor parameters that were meant for it.
+An application names ``model`` as ``"provider/model"``, or several in order of preference; the provider that serves
+the request sees its own model name there, and in ``options`` the vendor parameters that were meant for it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,9 @@ class ModelType(StrEnum):
 
 
 Feature: TypeAlias = str
-"""What a model can do: ``tool-call``, ``multi-tool-call``, ``stream-tool-call``, ``agent-thought``, ``vision``, ``audio``,
+"""What a model can do.
+
+``tool-call``, ``multi-tool-call``, ``stream-tool-call``, ``agent-thought``, ``vision``, ``audio``,
 ``video``, ``document``, ``structured-output``, ``reasoning``, and what vendors add."""
 
 ParameterType: TypeAlias = Literal["float", "int", "string", "boolean", "text", "array", "object"]
@@ -90,9 +92,11 @@ class FormField:
 
     Attributes:
         variable: The name that the value goes by.
-        type: ``text-input``, ``secret-input``, ``select``, ``radio`` or ``switch``; ours besides: ``number``, ``url``, ``key-value``.
+        type: ``text-input``, ``secret-input``, ``select``, ``radio`` or ``switch``; ours besides: ``number``,
+            ``url``, ``key-value``.
         required: Whether it must be filled in; a ``default`` satisfies it.
-        role: (ours) ``endpoint`` (the base URL), ``secret`` (masked), ``headers`` (sent with every request, masked) or ``option``.
+        role: (ours) ``endpoint`` (the base URL), ``secret`` (masked), ``headers`` (sent with every request, masked)
+            or ``option``.
         endpoint: (ours) How the base URL is read, for the field whose role is ``endpoint``.
     """
 
@@ -181,7 +185,8 @@ class ModelSchema:
     Attributes:
         model: Its name as the provider knows it.
         model_type: Its type.
-        features: What it can do; ``None`` where nobody knows, in which case nothing is refused for the lack of a feature.
+        features: What it can do; ``None`` where nobody knows, in which case nothing is refused for the lack of a
+            feature.
         model_properties: ``mode``, ``context_size``, ``max_chunks``, … by Dify's keys.
         parameter_rules: The parameters it takes; ``None`` where nobody knows.
         fetch_from: ``predefined-model``, ``customizable-model``, or (ours) ``remote-model``.

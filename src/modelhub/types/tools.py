@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast
 
 from modelhub.types.json import JSON
 
@@ -13,7 +13,7 @@ __all__ = ["Tool", "ToolChoice", "ToolFunction", "tool"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ToolChoice: TypeAlias = Literal["auto", "none", "required"] | str
+ToolChoice: TypeAlias = str
 """``auto``, ``none``, ``required``, or the name of the one tool to call."""
 
 
@@ -42,6 +42,7 @@ class ToolFunction(Generic[P, T]):
         self.tool = described
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -72,7 +73,7 @@ def tool(function: Callable[P, T]) -> ToolFunction[P, T]:
 
     name = function.__name__
     try:
-        schema = TypeAdapter(function).json_schema()
+        schema = TypeAdapter[object](function).json_schema()  # type: ignore[arg-type]  # a function is described too
     except Exception as error:
         message = f"the parameters of tool {name!r} cannot be described: {error}"
         raise ConfigurationError(message, remedy="annotate every parameter with a type that JSON can hold") from error
