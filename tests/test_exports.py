@@ -16,9 +16,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-def test_public_names_are_sorted_without_regard_to_case() -> None:
-    """`__all__` reads as an index and lists no name twice."""
-    assert list(modelhub.__all__) == sorted(set(modelhub.__all__), key=lambda name: (name.casefold(), name))
+def test_no_public_name_is_listed_twice() -> None:
+    """`__all__` is an index; its order is the linter's."""
+    assert len(modelhub.__all__) == len(set(modelhub.__all__))
 
 
 def test_every_public_name_resolves() -> None:

@@ -220,19 +220,19 @@ class Stream(Generic[E_co, R_co]):
 
     async def _broken(self, raised: Exception | None) -> StreamInterrupted:
         """Close, and build what the caller gets: everything received, from what went wrong."""
-        assert self._deployment is not None  # noqa: S101  only an entered stream is read
-        assert self._source is not None  # noqa: S101  likewise
+        assert self._source is not None  # noqa: S101  only an entered stream is read
+        prepared = self._source.prepared
         closing = self._closed
         cause = None
         if raised is not None:
-            cause = redacted(foreign(raised, self._deployment), self._source.prepared.context.credential)
+            cause = redacted(foreign(raised, prepared.deployment), prepared.deployment.credential)
         await self.aclose()
         text = "the stream was closed while it was read" if closing else "the stream broke off before its end"
         message = f"{text}: {cause.message}" if cause is not None and not closing else text
         error = StreamInterrupted(message, partial=self.partial, cause=cause)
         seconds = self._server().runtime.clock() - self._start
-        attempts = [*self._tried, Attempt(self._deployment.id, type(cause or error).__name__, seconds)]
-        attributed(error, self._deployment, attempts)
+        attempts = [*self._tried, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
+        attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
         self._failure = error
         return error
@@ -240,8 +240,6 @@ class Stream(Generic[E_co, R_co]):
     async def _finish(self) -> None:
         """The end is here: complete the result and give the connection back."""
         assert self._source is not None  # noqa: S101  only an entered stream ends
-        assert self._deployment is not None  # noqa: S101  likewise
-        assert self._call is not None  # noqa: S101  likewise
         self._end = True
         server = self._server()
         seconds = server.runtime.clock() - self._start
@@ -256,7 +254,7 @@ class Stream(Generic[E_co, R_co]):
             )
         except ModelHubError as error:
             # The events were all delivered: only whoever asks for the result hears of it.
-            self._unusable = attributed(error, self._deployment, self._tried)
+            self._unusable = attributed(error, self._source.prepared.deployment, self._tried)
 
     @property
     def result(self) -> R_co:
