@@ -33,6 +33,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
         ("soon", None),
         ("", None),
         ("Sun, 99 Foo 1994 99:99:99 GMT", None),
+        ("Sun, 06 Nov 99999 08:49:37 GMT", None),
         ("9" * 65536, None),
         ("Sun, 06 Nov 1994 " + "0" * 65536, None),
     ],
