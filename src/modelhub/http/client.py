@@ -114,7 +114,18 @@ class HttpClient:
             if call.framing == "sse" and "application/json" in content_type:
                 yield [loads(await _read(exchange, _BODY_CAP))]
                 return
-            async for batch in _documents(exchange, call):
+            documents: NdjsonDecoder | SseJsonDecoder = SseJsonDecoder() if call.framing == "sse" else NdjsonDecoder()
+            content = _content_decoder(exchange)
+            async for chunk in exchange:
+                batch = documents.feed(content.feed(chunk) if content else chunk)
+                if batch:
+                    yield batch
+                if documents.error is not None:
+                    raise documents.error
+                if isinstance(documents, SseJsonDecoder) and documents.done:
+                    return
+            batch = documents.flush()
+            if batch:
                 yield batch
 
     async def bytes(self, call: HttpCall) -> AsyncGenerator[bytes, None]:
@@ -210,22 +221,6 @@ class HttpClient:
             status=200,
             sent=True,
         )
-
-
-async def _documents(exchange: Exchange, call: HttpCall) -> AsyncGenerator[list[Any], None]:
-    documents = SseJsonDecoder() if call.framing == "sse" else NdjsonDecoder()
-    content = _content_decoder(exchange)
-    async for chunk in exchange:
-        batch = documents.feed(content.feed(chunk) if content else chunk)
-        if batch:
-            yield batch
-        if documents.error is not None:
-            raise documents.error
-        if isinstance(documents, SseJsonDecoder) and documents.done:
-            return
-    batch = documents.flush()
-    if batch:
-        yield batch
 
 
 def _content_decoder(exchange: Exchange) -> ContentDecoder | None:

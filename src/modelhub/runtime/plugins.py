@@ -194,13 +194,14 @@ class PluginRegistry:
 
     async def models(self, plugin: Plugin) -> Mapping[tuple[ModelType, str], ModelSchema]:
         """Return a provider's predefined models."""
-        models = plugin.models
-        if models is None:
+        if plugin.models is None:
             manifest = plugin.manifest
             assert manifest is not None  # noqa: S101  `find` has read it
-            models, notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
-            plugin.models, plugin.notices = models, (*plugin.notices, *notices)
-        return models
+            found, notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
+            plugin.models = found
+            plugin.notices = (*plugin.notices, *notices)
+            return found
+        return plugin.models
 
     async def infos(self) -> list[ProviderInfo]:
         """Return every plugin as it stands, usable or not. Imports no plugin code."""
