@@ -128,10 +128,7 @@ def test_the_vendors_words_come_most_telling_first() -> None:
     assert facts.codes == ("API_KEY_INVALID", "400", "INVALID_ARGUMENT")
     assert facts.code == "API_KEY_INVALID"
     assert error_facts(400, {}, b'{"error":{"code":"c","type":"t","message":"x"}}').codes == ("c", "t")
-    assert (
-        error_facts(400, {}, b'{"error":"Model is overloaded","error_type":"overloaded"}').code
-        == "overloaded"
-    )
+    assert error_facts(400, {}, b'{"error":"Model is overloaded","error_type":"overloaded"}').code == "overloaded"
     assert error_facts(400, {}, b'{"error":{"code":1113}}').code == "1113"
     assert error_facts(400, {}, b'{"error":{"code":400}}').code is None
     assert error_facts(400, {}, b'{"error":{"code":true,"type":null}}').codes == ()
@@ -190,9 +187,7 @@ def test_a_redirect_names_its_target_without_credentials() -> None:
 def test_secrets_appear_in_no_field() -> None:
     """A key that the server echoes anywhere is masked everywhere."""
     key = "sk-abcdef123"
-    body = json.dumps(
-        {"error": {"message": f"bad {key}", "code": key, "param": key}, "signin_url": key}
-    ).encode()
+    body = json.dumps({"error": {"message": f"bad {key}", "code": key, "param": key}, "signin_url": key}).encode()
     facts = error_facts(401, {"x-request-id": key}, body, secrets=[key])
     assert key not in repr([getattr(facts, field.name) for field in fields(ErrorFacts)])
 

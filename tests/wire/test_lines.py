@@ -9,9 +9,7 @@ from modelhub.testing.splits import pieces
 from modelhub.wire.lines import MAX_LINE, LineDecoder
 
 CUTS = st.lists(st.integers(0, 60), max_size=20)
-HOSTILE = st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", "é".encode(), "\u2028\u0085".encode()])).map(
-    b"".join
-)
+HOSTILE = st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", "é".encode(), "\u2028\u0085".encode()])).map(b"".join)
 
 
 def read(chunks: list[bytes], max_line: int = MAX_LINE) -> tuple[list[bytes], str | None]:

@@ -50,9 +50,7 @@ def test_any_cut_gives_the_documents_in_order(
 
 
 @given(
-    st.lists(st.sampled_from([b'{"a":1}', b"\n", b'{"a', b"\xff", b" ", b"[", b"\r"]), max_size=8).map(
-        b"".join
-    ),
+    st.lists(st.sampled_from([b'{"a":1}', b"\n", b'{"a', b"\xff", b" ", b"[", b"\r"]), max_size=8).map(b"".join),
     CUTS,
 )
 def test_any_cut_of_any_bytes_gives_the_same_documents_and_error(data: bytes, cuts: list[int]) -> None:

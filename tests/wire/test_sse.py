@@ -107,9 +107,7 @@ def test_an_event_does_not_wait_for_what_follows_its_carriage_return() -> None:
     assert decoder.feed(b"\ndata: b\r\r") == [ServerSentEvent("message", "b")]
 
 
-@pytest.mark.parametrize(
-    "comment", [b": ping\n\n", b":\n", b": OPENROUTER PROCESSING\n\n", b": keep-alive\n"]
-)
+@pytest.mark.parametrize("comment", [b": ping\n\n", b":\n", b": OPENROUTER PROCESSING\n\n", b": keep-alive\n"])
 def test_comments_are_no_events(comment: bytes) -> None:
     """Comments before, between and after events are ignored."""
     decoder = SseJsonDecoder()

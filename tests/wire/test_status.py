@@ -151,9 +151,7 @@ def test_the_message_decides_last_and_narrowly(status: int, message: str, cls: t
         ({"error": {"code": "500", "message": "invalid format"}}, BadRequest),
     ],
 )
-def test_an_error_inside_a_good_answer_is_classified_by_its_words(
-    body: object, cls: type[ModelHubError]
-) -> None:
+def test_an_error_inside_a_good_answer_is_classified_by_its_words(body: object, cls: type[ModelHubError]) -> None:
     """Under status 200 the words stand in for the status; without any the endpoint is at fault."""
     error = of(200, json.dumps(body).encode())
     assert type(error) is cls
@@ -173,9 +171,7 @@ def test_a_providers_own_codes_come_first() -> None:
 
 def test_the_error_carries_every_fact() -> None:
     """Status, code, ids, waiting time and excerpt reach the caller, and the request counts as sent."""
-    error = of(
-        429, b'{"error":{"message":"slow","code":"slow_down"}}', {"retry-after": "1.5", "request-id": "r1"}
-    )
+    error = of(429, b'{"error":{"message":"slow","code":"slow_down"}}', {"retry-after": "1.5", "request-id": "r1"})
     assert isinstance(error, RateLimited)
     assert (error.status, error.code, error.retry_after, error.request_id) == (429, "slow_down", 1.5, "r1")
     assert error.sent is True
@@ -188,9 +184,7 @@ def test_facts_of_one_class_reach_its_attributes() -> None:
     bad = of(400, b'{"error":{"message":"x","param":"top_k"}}')
     assert isinstance(bad, BadRequest)
     assert bad.parameter == "top_k"
-    long = of(
-        400, b'{"error":{"message":"x","type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}'
-    )
+    long = of(400, b'{"error":{"message":"x","type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}')
     assert isinstance(long, ContextLengthExceeded)
     assert (long.input_tokens, long.context_size) == (9, 8)
     login = of(401, b'{"error":"unauthorized","signin_url":"https://x.example/connect"}')

@@ -56,9 +56,7 @@ class ContentDecoder:
         self._encoding = encoding.strip().lower().removeprefix("x-")
         if self._encoding not in {*_WINDOW, "identity", ""}:
             message = f"the answer's content encoding {clean(encoding, limit=40)!r} is not supported"
-            raise MalformedResponse(
-                message, remedy=f"the request asked for nothing but {', '.join(SUPPORTED)}"
-            )
+            raise MalformedResponse(message, remedy=f"the request asked for nothing but {', '.join(SUPPORTED)}")
         self._max_ratio = max_ratio
         self._max_body = max_body
         self._received = 0
@@ -105,9 +103,7 @@ class ContentDecoder:
             self._decoded += len(piece)
             if self._decoded > allowed:
                 message = f"{self._received} bytes of {self._encoding} decode to more than {allowed}"
-                raise MalformedResponse(
-                    message, remedy="the endpoint is broken, or sends a decompression bomb"
-                )
+                raise MalformedResponse(message, remedy="the endpoint is broken, or sends a decompression bomb")
             pieces.append(piece)
             data = engine.unused_data
         return b"".join(pieces)

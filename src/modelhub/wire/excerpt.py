@@ -23,9 +23,7 @@ _MASK = "***"
 _SHORTEST_SECRET = 4
 # What no message may hold even when nobody says which value is secret: a token after its scheme, a key in a
 # URL.
-_CREDENTIAL = re.compile(
-    r"(?i)((?:bearer|basic)\s+|[?&](?:api[-_]?key|key|access_token|token)=)[\w.~+/=%-]{8,}"
-)
+_CREDENTIAL = re.compile(r"(?i)((?:bearer|basic)\s+|[?&](?:api[-_]?key|key|access_token|token)=)[\w.~+/=%-]{8,}")
 _INVISIBLE_ELEMENTS = frozenset({"script", "style", "head"})
 _HTML_START = re.compile(r"(?is)\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b")
 _LAST_ASCII = 0x7F

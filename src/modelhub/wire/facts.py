@@ -116,9 +116,7 @@ def error_facts(
         parameter=_text(layers, "param", "parameter", secrets=secrets),
         request_id=_request_id(headers, layers, secrets),
         retry_after=_wait(headers, layers, now),
-        should_retry={"true": True, "false": False}.get(
-            (header(headers, "x-should-retry") or "").strip().lower()
-        ),
+        should_retry={"true": True, "false": False}.get((header(headers, "x-should-retry") or "").strip().lower()),
         input_tokens=input_tokens,
         context_size=context_size,
         url=_text(layers, "signin_url", secrets=secrets),
