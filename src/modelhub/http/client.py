@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from modelhub.errors import ConfigurationError, MalformedResponse, ModelHubError
+from modelhub.errors import BadRequest, ConfigurationError, MalformedResponse, ModelHubError
 from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 from modelhub.wire.encoding import ContentDecoder
-from modelhub.wire.json import dumps, loads
+from modelhub.wire.json import UnencodableValue, dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
 from modelhub.wire.sse import SseJsonDecoder
 
@@ -124,6 +124,8 @@ class HttpClient:
                     raise documents.error
                 if isinstance(documents, SseJsonDecoder) and documents.done:
                     return
+            if content:
+                content.flush()
             batch = documents.flush()
             if batch:
                 yield batch
@@ -242,6 +244,9 @@ async def _read(exchange: Exchange, cap: int, *, cut: bool = False) -> bytes:
             raise MalformedResponse(
                 f"the answer is larger than {cap // (1024 * 1024)} MiB", status=exchange.status, sent=True
             )
+    else:
+        if content:
+            content.flush()
     return b"".join(pieces)[:cap]
 
 
@@ -252,7 +257,10 @@ def _body(call: HttpCall) -> tuple[bytes, str | None]:
         return call.content, None
     if call.json is None:
         return b"", None
-    return dumps(call.json), "application/json"
+    try:
+        return dumps(call.json), "application/json"
+    except UnencodableValue as error:
+        raise BadRequest(f"the request cannot be sent: {error}", parameter=error.path or None) from error
 
 
 def _multipart(form: Mapping[str, str], files: Sequence[FilePart]) -> tuple[bytes, str]:

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar, final
 from modelhub.errors import ConfigurationError
 from modelhub.http.client import HttpClient
 from modelhub.http.seam import ReadLimits
-from modelhub.provider.threads import iterate_in_thread, run_in_thread
+from modelhub.provider.threads import iterate_in_thread, reports_of_thread, run_in_thread
 from modelhub.types.credential import Credential
 from modelhub.types.records import Progress
 
@@ -115,6 +115,17 @@ class ProviderContext:
             on_cancel: Called when the consumer stops early; it must make the generator end soon.
         """
         return iterate_in_thread(generator, name=f"{self.provider} generator", on_cancel=on_cancel)
+
+    def reports(
+        self, function: Callable[[Callable[[T], None]], object], *, on_cancel: Callable[[], object]
+    ) -> AsyncGenerator[T, None]:
+        """Run a blocking function in a thread and yield what it reports, until it returns.
+
+        Args:
+            function: Is given what to report with; that never blocks.
+            on_cancel: Called when the consumer stops early; it must make the function end soon.
+        """
+        return reports_of_thread(function, name=f"{self.provider} operation", on_cancel=on_cancel)
 
     def __repr__(self) -> str:
         return f"<ProviderContext {self.provider}: {self.credential!r}>"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import aclosing, closing, nullcontext, suppress
 from typing import Any, Generic, TypeVar, final
 
 import anyio
 import anyio.lowlevel
 
-__all__ = ["LoopHandle", "iterate_in_thread", "run_in_thread"]
+__all__ = ["LoopHandle", "iterate_in_thread", "reports_of_thread", "run_in_thread"]
 
 T = TypeVar("T")
 
@@ -117,6 +117,21 @@ class _Channel(Generic[T]):
                     self._signal()
         except BaseException as error:  # noqa: BLE001  it is raised where the items are consumed
             self.error = error
+        self._end()
+
+    def run(self, function: Callable[[Callable[[T], None]], object]) -> None:
+        """Send what a function reports; the thread's whole work."""
+        try:
+            function(self._offer)
+        except BaseException as error:  # noqa: BLE001  it is raised where the reports are consumed
+            self.error = error
+        self._end()
+
+    def _offer(self, item: T) -> None:
+        self._items.append(item)
+        self._signal()
+
+    def _end(self) -> None:
         self.ended = True
         self._signal()
 
@@ -150,6 +165,29 @@ class _Channel(Generic[T]):
                 await self._wake.wait()
 
 
+async def reports_of_thread(
+    function: Callable[[Callable[[T], None]], object],
+    *,
+    name: str,
+    on_cancel: Callable[[], object],
+) -> AsyncGenerator[T, None]:
+    """Run a blocking function in a daemon thread and yield what it reports, until it returns.
+
+    Args:
+        function: Is given what to report with, which never blocks.
+        name: The thread's name.
+        on_cancel: Makes the function end early when the consumer stops; the thread is waited for.
+
+    Raises:
+        BaseException: What the function raised.
+    """
+    channel: _Channel[T] = _Channel()
+    threading.Thread(target=channel.run, args=(function,), name=name, daemon=True).start()
+    async with aclosing(_items(channel, on_cancel)) as items:
+        async for item in items:
+            yield item
+
+
 async def iterate_in_thread(
     generator: Iterator[T],
     *,
@@ -167,6 +205,12 @@ async def iterate_in_thread(
     channel: _Channel[T] = _Channel()
 
     threading.Thread(target=channel.feed, args=(generator,), name=name, daemon=True).start()
+    async with aclosing(_items(channel, on_cancel)) as items:
+        async for item in items:
+            yield item
+
+
+async def _items(channel: _Channel[T], on_cancel: Callable[[], object] | None) -> AsyncGenerator[T, None]:
     try:
         while (item := await channel.get()) is not None:
             yield item[0]

@@ -76,7 +76,7 @@ class Catalogue:
             asked = await bound.describe_model(deployment.model, kind, context)
             if asked is None:
                 raise await self._missing(deployment, kind, bound, context)
-            schema = merged(asked, deployment.plugin.schema)
+            schema = merged(asked, deployment.plugin.schema, predefined)
         if schema is None:
             schema = self._customizable(deployment, kind)
         if schema is None:
@@ -107,24 +107,23 @@ class Catalogue:
         return error
 
     async def list(self, deployment: Deployment, kind: ModelType | None = None) -> Sequence[ModelSchema]:
-        """Return a provider's models: those the vendor lists now, and those of the manifest that it did not list.
+        """Return a provider's models: those the vendor lists now, or, where it lists none, those of the manifest.
 
         Raises:
             ModelHubError: The plugin could not list them.
         """
         plugin = deployment.plugin
-        predefined = dict(await self._runtime.registry.models(plugin))
+        predefined = await self._runtime.registry.models(plugin)
         bound = await self._runtime.registry.bound(plugin)
-        found: list[ModelSchema] = []
+        found: Sequence[ModelSchema] = list(predefined.values())
         if bound.list_models is not None:
             limits = self._runtime.limits(plugin, deadline=None, total=None, streaming=False)
             context = await self._runtime.context(bound, deployment, limits)
             try:
-                found = [merged(schema, plugin.schema) for schema in await bound.list_models(context)]
+                listed = await bound.list_models(context)
             except ModelHubError as error:
                 raise redacted(error, deployment.credential) from error.__cause__
             except Exception as error:
                 raise PluginError(f"listing models failed: {type(error).__name__}: {error}") from error
-        else:
-            found = list(predefined.values())
+            found = [merged(each, plugin.schema, predefined.get((each.model_type, each.model))) for each in listed]
         return [schema for schema in found if kind is None or schema.model_type is kind]

@@ -180,11 +180,21 @@ def _model_files(manifest: Manifest, folders: Sequence[str]) -> list[Path]:
     )
 
 
-def merged(schema: ModelSchema, provider: ProviderSchema) -> ModelSchema:
-    """Fill in what a model leaves out from what its provider says of all models of its type.
+def merged(schema: ModelSchema, provider: ProviderSchema, predefined: ModelSchema | None = None) -> ModelSchema:
+    """Fill in what a model leaves out: from its own YAML, then from what its provider says of all models of its type.
 
     A model's own parameter rules stand; rules that the provider has besides are added.
     """
+    if predefined is not None:
+        schema = replace(
+            schema,
+            label=schema.label or predefined.label,
+            features=predefined.features if schema.features is None else schema.features,
+            model_properties={**predefined.model_properties, **schema.model_properties},
+            parameter_rules=schema.parameter_rules or predefined.parameter_rules,
+            pricing=schema.pricing or predefined.pricing,
+            deprecated=schema.deprecated or predefined.deprecated,
+        )
     defaults = provider.defaults.get(schema.model_type.value)
     if defaults is None:
         return schema
