@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelhub.errors import ModelHubError, StreamInterrupted
-    from modelhub.hub import BoundModel, ModelHub
+    from modelhub.hub.bound import BoundModel
+    from modelhub.hub.facade import ModelHub
     from modelhub.runtime.stream import Stream
     from modelhub.types.events import (
         AudioDelta,
@@ -65,7 +66,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "modelhub.errors": ("ModelHubError", "StreamInterrupted"),
-    "modelhub.hub": ("BoundModel", "ModelHub"),
+    "modelhub.hub.bound": ("BoundModel",),
+    "modelhub.hub.facade": ("ModelHub",),
     "modelhub.runtime.stream": ("Stream",),
     "modelhub.types.events": (
         "AudioDelta",

@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import anyio.lowlevel
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, UnknownModel
-from modelhub.hub.asked import Asked, Binding
+from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked
+from modelhub.hub.bound import BoundModel
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
@@ -23,6 +25,7 @@ from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.stream import Stream
 from modelhub.types.plugins import ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
+from modelhub.types.requests import Request
 from modelhub.types.results import Result
 from modelhub.types.schema import ModelSchema, ModelType
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.runtime.registration import BoundProvider
     from modelhub.types.json import JSON
+    from modelhub.types.messages import Messages
     from modelhub.types.usage import TokenCount
 
 __all__ = ["Calls"]
@@ -51,8 +55,8 @@ class Calls:
 
     def __init__(
         self,
-        config: Mapping[str, object] | Path | str | None,
         *,
+        config: Mapping[str, object] | Path | str | None,
         providers: Iterable[object],
         cache_dir: Path | None,
         progress: Callable[[Progress], None] | None,
@@ -108,6 +112,9 @@ class Calls:
     async def _call(self, asked: Asked[R]) -> Call[R]:
         runtime = self.server.runtime
         request = asked.request
+        total = runtime.settings.timeouts.total
+        if request.timeout is None and total is not None:
+            request = replace(request, timeout=total)
         targets = (request.model,) if isinstance(request.model, str) else request.model
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
         deployments = await runtime.deployments(targets, asked.credentials)
@@ -117,6 +124,26 @@ class Calls:
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
         return await self.server.invoke(await self._call(asked))
+
+    def bind(self, config: object) -> BoundModel:
+        """Bind a model; see `modelhub.hub.asked.binding_of`."""
+        return BoundModel(self, binding_of(config))
+
+    async def invoked(self, request: Request[R]) -> R:
+        """Answer a request that names its own models."""
+        return await self.answered(Asked(request))
+
+    def stream(
+        self, model: object, messages: Messages, response_format: object, options: Mapping[str, Any]
+    ) -> Stream[Any, Any]:
+        """Make a stream: of a request that names its own models, or of a conversation."""
+
+        async def asked() -> Asked[Any]:
+            if isinstance(model, Request):
+                return Asked(model)
+            return await chat_asked(binding_of(model), messages, response_format, options)
+
+        return self.streamed(asked)
 
     def streamed(self, asked: Callable[[], Awaitable[Asked[Any]]]) -> Stream[Any, Any]:
         """Make the stream of a request."""

@@ -1,14 +1,12 @@
-"""`ModelHub`: the façade. It holds no logic of its own."""
+"""`ModelHub`: the façade. It holds no logic of its own.
+
+Importing it imports nothing else: whoever only needs the name (a type annotation, a command that ends before it calls a
+model) does not wait for the runtime. That is imported when the hub is entered, in a thread.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
-
-from modelhub.hub.asked import Asked, binding_of, chat_asked
-from modelhub.hub.bound import BoundModel
-from modelhub.hub.calls import Calls
-from modelhub.types.requests import ChatRequest, InputType, Request, SpeechRequest
-from modelhub.types.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
+    from modelhub.hub.bound import BoundModel
+    from modelhub.hub.calls import Calls
     from modelhub.hub.options import CallOptions, ChatOptions, Credentials, JSONFormat, Target
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.stream import Stream
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from modelhub.types.messages import Messages
     from modelhub.types.plugins import ProviderInfo, ValidationReport
     from modelhub.types.records import Progress
+    from modelhub.types.requests import ChatRequest, InputType, Request, SpeechRequest
     from modelhub.types.results import (
         ChatResult,
         EmbedResult,
         ModerationResult,
         RerankResult,
+        Result,
         SpeechResult,
         TranscriptionResult,
     )
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelHub"]
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound="Result")
 
 
 @final
@@ -63,7 +65,7 @@ class ModelHub:
         ...         print(reply.text)
     """
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_arguments", "_made")
 
     def __init__(
         self,
@@ -74,7 +76,22 @@ class ModelHub:
         progress: Callable[[Progress], None] | None = None,
         policy: Policy | None = None,
     ) -> None:
-        self._calls = Calls(config, providers=providers, cache_dir=cache_dir, progress=progress, policy=policy)
+        self._arguments: dict[str, Any] = {
+            "config": config,
+            "providers": tuple(providers),
+            "cache_dir": cache_dir,
+            "progress": progress,
+            "policy": policy,
+        }
+        self._made: Calls | None = None
+
+    @property
+    def _calls(self) -> Calls:
+        if self._made is None:
+            from modelhub.hub.calls import Calls  # noqa: PLC0415  see the module's docstring
+
+            self._made = Calls(**self._arguments)
+        return self._made
 
     async def __aenter__(self) -> Self:
         """Read the settings and belong to this event loop.
@@ -82,6 +99,12 @@ class ModelHub:
         Raises:
             ConfigurationError: The settings cannot be used.
         """
+        if self._made is None:
+            from importlib import import_module  # noqa: PLC0415  see the module's docstring
+
+            from anyio.to_thread import run_sync  # noqa: PLC0415
+
+            await run_sync(import_module, "modelhub.hub.calls")
         await self._calls.enter()
         return self
 
@@ -101,7 +124,7 @@ class ModelHub:
         Raises:
             ConfigurationError: It cannot be bound; the message names the key.
         """
-        return BoundModel(self._calls, binding_of(config))
+        return self._calls.bind(config)
 
     async def invoke(self, request: Request[R]) -> R:
         """Answer a request, all at once.
@@ -109,8 +132,7 @@ class ModelHub:
         Raises:
             ModelHubError: Classified; ``attempts`` says what was tried.
         """
-        result: R = await self._calls.answered(Asked(request))
-        return result
+        return await self._calls.invoked(request)
 
     @overload
     async def chat(
@@ -152,10 +174,7 @@ class ModelHub:
             OutputInvalid: The answer does not have the shape asked for.
             ModelHubError: Classified; ``attempts`` says what was tried.
         """
-        result: ChatResult[Any] = await self._calls.answered(
-            await chat_asked(binding_of(model), messages, response_format, options)
-        )
-        return result
+        return await self.bind(model).chat(messages, response_format=response_format, **options)  # type: ignore[call-overload,no-any-return]
 
     @overload
     def stream(self, model: ChatRequest[T]) -> Stream[ChatEvent, ChatResult[T]]: ...
@@ -195,13 +214,7 @@ class ModelHub:
 
         Entering waits for the first content, and raises every error before it; see `chat` for the arguments.
         """
-
-        async def asked() -> Asked[Any]:
-            if isinstance(model, Request):
-                return Asked(model)
-            return await chat_asked(binding_of(model), messages, response_format, options)
-
-        return self._calls.streamed(asked)
+        return self._calls.stream(model, messages, response_format, options)
 
     async def embed(
         self,
@@ -348,4 +361,4 @@ class ModelHub:
         return self._calls.operated(provider, name, arguments, credentials)
 
     def __repr__(self) -> str:
-        return f"<ModelHub: {self._calls!r}>"
+        return f"<ModelHub: {self._made!r}>" if self._made is not None else "<ModelHub: not entered>"

@@ -8,7 +8,7 @@ after it: a generator that another task is reading cannot be closed, and one tha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, final
 
@@ -277,11 +277,9 @@ class Stream(Generic[E_co, R_co]):
         """What has come so far; the whole answer after the end."""
         return cast("R_co", self._result if self._result is not None else self._fold.result())
 
-    async def text(self) -> AsyncGenerator[str, None]:
-        """Yield only the text, as it comes."""
-        async for event in self:
-            if isinstance(event, TextDelta):
-                yield event.text
+    def text(self) -> AsyncIterator[str]:
+        """Return an iterator over the text alone, as it comes; what it raises is what the stream raises."""
+        return _Texts(self)
 
     async def aclose(self) -> None:
         """Stop, from any task: the server sees the connection end at once. Idempotent."""
@@ -295,3 +293,22 @@ class Stream(Generic[E_co, R_co]):
         where = self._deployment.id if self._deployment is not None else "not entered"
         state = "finished" if self._end else "broken" if self._failure else "closed" if self._closed else "open"
         return f"<Stream {where}: {state}>"
+
+
+@final
+class _Texts:
+    """The text of a stream. An object, because a generator that is left early must be closed and nobody would."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Stream[Any, Any]) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> _Texts:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            event = await self._stream.__anext__()
+            if type(event) is TextDelta:
+                return event.text
