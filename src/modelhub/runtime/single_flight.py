@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Hashable
-from typing import TypeVar, final
+from typing import Any, TypeVar, cast, final
 
 import anyio
+
+from modelhub.errors import ModelHubError
 
 __all__ = ["SingleFlight"]
 
@@ -13,30 +16,54 @@ T = TypeVar("T")
 
 
 @final
-class SingleFlight:
-    """Lets one caller of a key run at a time. The run itself must look first whether the work is already done.
+class _Flight:
+    """A run under way, and what came of it; neither value nor error where its caller was cancelled."""
 
-    A caller that is cancelled stops only itself: the next one in line runs.
-    """
-
-    __slots__ = ("_locks",)
+    __slots__ = ("error", "landed", "value")
 
     def __init__(self) -> None:
-        self._locks: dict[Hashable, tuple[anyio.Lock, int]] = {}
+        self.landed = anyio.Event()
+        self.value: tuple[Any] | None = None
+        self.error: ModelHubError | None = None
+
+
+@final
+class SingleFlight:
+    """Lets one caller of a key run, and gives all who ask meanwhile what came of it, success or failure.
+
+    A dead server is so asked once however many calls wait for it. A caller that is cancelled stops only itself: one of
+    those who wait runs in its place. The next to ask after the end starts anew.
+    """
+
+    __slots__ = ("_flights",)
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight] = {}
 
     async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Run ``work`` when no other caller of ``key`` does."""
-        lock, waiting = self._locks.get(key) or (anyio.Lock(), 0)
-        self._locks[key] = (lock, waiting + 1)
+        """Return what ``work`` returns, running it only where no other caller of ``key`` does.
+
+        Raises:
+            ModelHubError: What the run raised; each caller gets its own copy.
+        """
+        while (flight := self._flights.get(key)) is not None:
+            await flight.landed.wait()
+            if flight.value is not None:
+                return cast("T", flight.value[0])
+            if flight.error is not None:
+                raise copy.copy(flight.error) from flight.error.__cause__
+        flight = self._flights[key] = _Flight()
         try:
-            async with lock:
-                return await work()
+            value = await work()
+        except ModelHubError as error:
+            flight.error = error
+            raise
+        else:
+            flight.value = (value,)
+            return value
         finally:
-            lock, waiting = self._locks[key]
-            if waiting == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, waiting - 1)
+            del self._flights[key]
+            flight.landed.set()
 
     def __repr__(self) -> str:
-        return f"<SingleFlight: {len(self._locks)} running>"
+        return f"<SingleFlight: {len(self._flights)} running>"
