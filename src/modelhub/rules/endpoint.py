@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from modelhub.errors import ConfigurationError
 from modelhub.types.schema import EndpointRule
@@ -14,8 +14,11 @@ __all__ = ["Endpoint", "endpoint_of"]
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104  bind addresses that people paste as URLs
-_HOST = re.compile(r"^[A-Za-z0-9._-]+$")
+_HOST = re.compile(r"(?!.{254})[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")
+_BRACKETED = re.compile(r"\[(?P<address>[^]%]*)(%(25(?!]))?(?P<zone>[A-Za-z0-9._~-]+))?](:.*)?")
+_TWO_WAYS = frozenset("ßς")  # the two IDNA standards make different hosts of them; the joiners are not printable
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Endpoint:
 
     Attributes:
         scheme: ``http`` or ``https``.
-        host: A name or an address, without brackets.
+        host: A name or an address, without brackets; a link-local address with its zone.
         port: Always given.
         prefix: The path that every request's path is joined to, without a slash at its end.
     """
@@ -36,14 +39,13 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """Host and port as the ``Host`` header wants them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        """Host and port as the ``Host`` header wants them: without a zone (RFC 6874, section 4)."""
+        return self._with_port(self.host.partition("%")[0])
 
     @property
     def url(self) -> str:
         """The whole base URL."""
-        return f"{self.scheme}://{self.authority}{self.prefix}"
+        return f"{self.scheme}://{self._with_port(self.host.replace('%', '%25'))}{self.prefix}"
 
     @property
     def is_loopback(self) -> bool:
@@ -53,6 +55,10 @@ class Endpoint:
         except ValueError:
             return self.host == "localhost" or self.host.endswith(".localhost")
 
+    def _with_port(self, host: str) -> str:
+        host = f"[{host}]" if ":" in host else host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
     def __str__(self) -> str:
         return self.url
 
@@ -61,19 +67,23 @@ def endpoint_of(text: str, rule: EndpointRule | None = None) -> Endpoint:
     """Read a base URL.
 
     A missing scheme and port are filled in by the provider's rule, ``0.0.0.0`` (an address to listen on) becomes the
-    loopback address, a path that belongs to the API itself is cut off, and any other path is kept as a prefix.
+    loopback address, a path that belongs to the API itself is cut off, and any other path is kept as a prefix. An
+    address has one spelling; those that only resolvers understand (``127.1``, ``0x7f000001``) are refused.
 
     Raises:
-        ConfigurationError: It cannot be a base URL; the message says why.
+        ConfigurationError: It cannot be a base URL; the message says why, and shows no password and no query.
     """
     rule = rule or EndpointRule()
     given = text.strip()
     has_scheme = _SCHEME.match(given) is not None
-    parts = _split(given if has_scheme else f"{rule.scheme}://{_bracketed(given)}", given)
+    parts = _split(given if has_scheme else f"{rule.scheme}://{_bracketed(given.removeprefix('//'))}", given)
     port = _port(parts, given)
     if port is None:
         port = rule.port if rule.port and not has_scheme else _DEFAULT_PORTS[parts.scheme]
-    return Endpoint(parts.scheme, _host(parts, given), port, _prefix(parts, rule))
+    host = _host(parts, given)
+    if host in _DEFAULT_PORTS and (not has_scheme or parts.path.startswith("//")):
+        raise _refuse(given, "its scheme is not followed by ://")
+    return Endpoint(parts.scheme, host, port, _prefix(parts, rule, given))
 
 
 def _bracketed(given: str) -> str:
@@ -84,7 +94,12 @@ def _bracketed(given: str) -> str:
 
 
 def _refuse(given: str, why: str, remedy: str = "give it as http://host:port") -> ConfigurationError:
-    shown = re.sub(r"//[^/@]*@", "//***@", given)
+    scheme = _SCHEME.match(given)
+    start = scheme.end() if scheme is not None else 0
+    _, at, rest = given[start:].rpartition("@")
+    rest = re.sub(r"([?#]).*", r"\1***", rest, flags=re.DOTALL)
+    shown = f"{given[:start]}{'***@' if at else ''}{rest}"
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
     return ConfigurationError(f"{shown!r} is not a base URL: {why}", remedy=remedy)
 
 
@@ -92,48 +107,89 @@ def _split(url: str, given: str) -> SplitResult:
     if not given:
         raise _refuse(given, "it is empty")
     if any(character.isspace() or not character.isprintable() or character == "\\" for character in url):
-        raise _refuse(given, "it has a blank or a backslash in it")
+        raise _refuse(given, "it has a blank, a control character or a backslash in it")
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise _refuse(given, str(error)) from error
+    except ValueError:
+        # What the library says repeats what was given, a password included.
+        raise _refuse(given, "its host name cannot be one") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise _refuse(given, f"its scheme is {parts.scheme!r}, not http or https")
     if parts.username is not None or parts.password is not None:
         raise _refuse(given, "it has a user name or password in it", "put them in a header or the key's own field")
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise _refuse(given, "it has a query or a fragment")
+    if "[" not in parts.netloc and parts.netloc.startswith(":") and parts.netloc.count(":") > 1:
+        raise _refuse(given, "an IPv6 address needs brackets", "give it as http://[address]:port")
     return parts
 
 
 def _port(parts: SplitResult, given: str) -> int | None:
     try:
         port = parts.port
-    except ValueError as error:
-        raise _refuse(given, "its port is not a number from 1 to 65535") from error
+    except ValueError:
+        raise _refuse(given, "its port is not a number from 1 to 65535") from None
     if port == 0:
         raise _refuse(given, "port 0 cannot be called")
     return port
 
 
 def _host(parts: SplitResult, given: str) -> str:
-    host = (parts.hostname or "").rstrip(".")
-    host = _ANY_ADDRESS.get(host, host)
-    if ":" in host:
-        return host
     try:
-        host = host.encode("idna").decode("ascii") if host else ""
-    except UnicodeError as error:
-        raise _refuse(given, "its host name cannot be one") from error
-    if not _HOST.match(host):
-        raise _refuse(given, "it has no host name" if not host else "its host name cannot be one")
+        if "[" in parts.netloc:
+            return _address_6(parts.netloc)
+        name = (parts.hostname or "").rstrip(".")
+        if not _TWO_WAYS.isdisjoint(name):
+            raise _refuse(given, "its host name can be read in two ways", "give it in its xn-- form")
+        host = name.encode("idna").decode("ascii").lower().rstrip(".")
+    except ValueError:
+        raise _refuse(given, "its host name cannot be one") from None
+    if not host:
+        raise _refuse(given, "it has no host name")
+    if _NUMERIC.fullmatch(host):
+        return _address_4(host, given)
+    if not _HOST.fullmatch(host):
+        raise _refuse(given, "its host name cannot be one")
     return host
 
 
-def _prefix(parts: SplitResult, rule: EndpointRule) -> str:
+def _address_6(netloc: str) -> str:
+    """Read an address between brackets, its zone after ``%`` or, as in a URL, ``%25``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    bracketed = _BRACKETED.fullmatch(netloc)
+    if bracketed is None:
+        raise ValueError(netloc)
+    address = ipaddress.IPv6Address(bracketed["address"])
+    if bracketed["zone"]:
+        return f"{address}%{bracketed['zone']}"
+    return _callable(address.ipv4_mapped or address)
+
+
+def _address_4(text: str, given: str) -> str:
+    try:
+        return _callable(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise _refuse(given, "an IPv4 address is four decimal numbers") from None
+
+
+def _callable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Return an address that can be called: people paste those that servers listen on."""
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004  the version's name
+    return str(address)
+
+
+def _prefix(parts: SplitResult, rule: EndpointRule, given: str) -> str:
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-    for ending in sorted(rule.strip, key=len, reverse=True):
-        if path == ending or path.endswith(ending):
+    if re.search(r"%(?![0-9A-Fa-f]{2})", path):
+        raise _refuse(given, "its path has a % that begins no code")
+    if any(unquote(piece) in {".", ".."} for piece in path.split("/")):
+        raise _refuse(given, "its path has . or .. in it")
+    for ending in sorted((f"/{each.strip('/')}" for each in rule.strip), key=len, reverse=True):
+        if path.endswith(ending):
             path = path.removesuffix(ending).rstrip("/")
             break
     return quote(path, safe="/%:@!$&'()*+,;=~-._")
