@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import cast
 
-from modelhub.errors import CredentialsInvalid
+from modelhub.errors import ConfigurationError, CredentialsInvalid
 from modelhub.rules.endpoint import Endpoint, endpoint_of
 from modelhub.rules.names import did_you_mean
 from modelhub.types.credential import Credential
 from modelhub.types.json import JSON
 from modelhub.types.schema import FormField
 
-__all__ = ["auth_headers", "endpoint_in", "filled"]
+__all__ = ["auth_headers", "endpoint_in", "filled", "template_variables"]
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
@@ -30,24 +32,12 @@ def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: s
     names = {field.variable for field in form}
     problems = {name: did_you_mean(name, names, what="fields") for name in values if name not in names}
     taken: dict[str, JSON] = {}
+    standing = {field.variable: _given(field, values) for field in form}
     for field in form:
-        if not all(
-            str(taken.get(shown.variable, values.get(shown.variable))) == shown.value for shown in field.show_on
-        ):
-            continue
-        value = values.get(field.variable)
-        value = field.default if value is None or value == "" else value
-        if value is None or value == "":
-            if field.required and field.variable not in taken:
-                problems[field.variable] = "it is required"
-            continue
-        try:
-            taken[field.variable] = _value(field, value)
-        except ValueError as error:
-            problems[field.variable] = str(error)
-    endpoint = None
-    if not problems:
-        endpoint = _endpoint(form, taken, problems)
+        if all(_switch_text(standing.get(shown.variable)) == shown.value for shown in field.show_on):
+            _take(field, _given(field, values), taken, problems)
+        standing[field.variable] = taken.get(field.variable)  # what a hidden field holds shows nothing
+    endpoint = _endpoint(form, taken, problems)
     if problems:
         what = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
         message = f"the credential {id!r} of provider {provider!r} cannot be used: {what}"
@@ -56,12 +46,28 @@ def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: s
     return Credential(taken, id=id, secret_names=secret, endpoint=endpoint)
 
 
+def _given(field: FormField, values: Mapping[str, JSON]) -> JSON:
+    value = values.get(field.variable)
+    return field.default if value is None or value == "" else value
+
+
+def _take(field: FormField, value: JSON, taken: dict[str, JSON], problems: dict[str, str]) -> None:
+    if value is None or value == "":
+        if field.required and field.variable not in taken:
+            problems[field.variable] = "it is required"
+        return
+    try:
+        taken[field.variable] = _value(field, value)
+    except ValueError as error:
+        problems[field.variable] = str(error)
+
+
 def _endpoint(form: Sequence[FormField], taken: dict[str, JSON], problems: dict[str, str]) -> str | None:
     for field in form:
         if field.role == "endpoint" and field.variable in taken:
             try:
                 return endpoint_of(str(taken[field.variable]), field.endpoint).url
-            except Exception as error:  # noqa: BLE001  every complaint about the URL is the field's
+            except ConfigurationError as error:
                 problems[field.variable] = str(error)
     return None
 
@@ -113,12 +119,14 @@ def _switch(value: JSON) -> bool:
 
 
 def _number(value: JSON) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
     try:
-        number = float(str(value))
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else float(str(value))
     except ValueError:
         raise ValueError("it must be a number") from None
+    if isinstance(number, int):
+        return number
+    if not math.isfinite(number):
+        raise ValueError("it must be a finite number")
     return int(number) if number.is_integer() else number
 
 
@@ -129,7 +137,7 @@ def _pairs(value: JSON) -> dict[str, JSON]:
         if text.startswith("{"):
             try:
                 value = cast("JSON", json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ValueError("it is no JSON object") from None
         else:
             lines = [line.partition(":") for line in text.splitlines() if line.strip()]
@@ -144,19 +152,33 @@ def _pairs(value: JSON) -> dict[str, JSON]:
 def auth_headers(auth: Mapping[str, str], form: Sequence[FormField], credential: Credential) -> list[tuple[str, str]]:
     """Return the headers that a credential brings: those of the provider's ``auth``, then the user's own.
 
-    A header whose template names only missing values is left out.
+    A header whose template names only missing values is left out, and so is one that the user gives.
     """
+    own: list[tuple[str, str]] = []
+    for field in form:
+        given = credential.get(field.variable) if field.role == "headers" else None
+        if isinstance(given, Mapping):
+            own.extend((name, str(value)) for name, value in given.items())
+    replaced = {name.lower() for name, _ in own}
     headers = []
     for name, template in auth.items():
-        values = {key: credential.text(key) for key in _variables(template)}
-        if not values or any(values.values()):
+        values = {key: credential.text(key) for key in template_variables(template)}
+        if name.lower() not in replaced and (not values or any(values.values())):
             headers.append((name, template.format_map(values)))
-    for field in form:
-        own = credential.get(field.variable) if field.role == "headers" else None
-        if isinstance(own, Mapping):
-            headers.extend((name, str(value)) for name, value in own.items())
-    return headers
+    return headers + own
 
 
-def _variables(template: str) -> list[str]:
-    return [piece.partition("}")[0] for piece in template.split("{")[1:]]
+def template_variables(template: str) -> list[str]:
+    """Return the variables of a template such as ``Bearer {api_key}``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        pieces = [piece[1:] for piece in Formatter().parse(template) if piece[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"the template has a brace too many or too few ({error})") from None
+    for name, form, conversion in pieces:
+        if form or conversion or not str(name).isidentifier():
+            raise ValueError("in the template only {variable} may stand in braces")
+    return [str(name) for name, _, _ in pieces]

@@ -1,0 +1,301 @@
+"""A credential form and the values given become one credential, or every complaint at once; secrets stay inside."""
+
+import copy
+import math
+import pickle
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelhub.errors import CredentialsInvalid
+from modelhub.rules.forms import auth_headers, endpoint_in, filled, template_variables
+from modelhub.types.credential import Credential
+from modelhub.types.schema import Condition, EndpointRule, FormField, FormOption
+
+KEY = FormField("api_key", "secret-input")
+URL = FormField(
+    "base_url", role="endpoint", default="http://localhost:9", endpoint=EndpointRule("http", 9, strip=("/v1",))
+)
+HEADERS = FormField("headers", "key-value", role="headers", required=False)
+
+
+def fill(form: list[FormField], **values: Any) -> Credential:
+    """Fill in a form of the provider `acme`."""
+    return filled(form, values, provider="acme")
+
+
+def complaints(form: list[FormField], **values: Any) -> Mapping[str, str]:
+    """Return what is wrong with which field."""
+    with pytest.raises(CredentialsInvalid) as caught:
+        fill(form, **values)
+    assert "\n" not in str(caught.value)
+    return caught.value.fields
+
+
+def test_a_default_satisfies_required() -> None:
+    """What the form says stands where nothing, or nothing but an empty text, is given."""
+    assert fill([URL]).endpoint == "http://localhost:9"
+    assert fill([URL], base_url="")["base_url"] == "http://localhost:9"
+    assert fill([URL], base_url=None).endpoint == "http://localhost:9"
+
+
+def test_values_are_read_by_their_fields_type() -> None:
+    """Texts from an environment and typed values from a file come out alike."""
+    form = [
+        FormField("on", "switch"),
+        FormField("size", "number"),
+        FormField("place", "select", options=[FormOption("eu"), FormOption("us")]),
+        FormField("name"),
+        HEADERS,
+    ]
+    for given_values in (
+        {"on": "yes", "size": "2", "place": "eu", "name": " acme ", "headers": "X-A: 1\nX-B: a:b"},
+        {"on": True, "size": 2, "place": "eu", "name": "acme", "headers": {"X-A": "1", "X-B": "a:b"}},
+        {"on": "1", "size": 2.0, "place": "eu", "name": "acme", "headers": '{"X-A": "1", "X-B": "a:b"}'},
+    ):
+        assert dict(fill(form, **given_values)) == {
+            "on": True,
+            "size": 2,
+            "place": "eu",
+            "name": "acme",
+            "headers": {"X-A": "1", "X-B": "a:b"},
+        }
+
+
+def test_false_and_zero_are_values() -> None:
+    """A switch that is off and a number that is nought are filled in."""
+    assert dict(fill([FormField("on", "switch"), FormField("size", "number")], on=False, size=0)) == {
+        "on": False,
+        "size": 0,
+    }
+    assert fill([FormField("on", "switch", default=True)], on=False)["on"] is False
+    assert fill([FormField("size", "number")], size=10**400)["size"] == 10**400
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        (FormField("x"), ["a"], "it must be a text, not a list"),
+        (FormField("x"), True, "it must be a text, not a bool"),
+        (FormField("x", max_length=3), "abcd", "it must have 3 characters or fewer"),
+        (KEY, "a\nb", "it has a line break or another control character in it"),
+        (FormField("x", "switch"), "maybe", "it must be true or false"),
+        (FormField("x", "number"), "many", "it must be a number"),
+        (FormField("x", "number"), True, "it must be a number"),
+        (FormField("x", "number"), "nan", "it must be a finite number"),
+        (FormField("x", "number"), "1e999", "it must be a finite number"),
+        (FormField("x", "number"), math.inf, "it must be a finite number"),
+        (FormField("x", "select", options=[FormOption("a"), FormOption("b")]), "c", "it must be one of a, b"),
+        (FormField("x", "radio", options=[FormOption("true")]), False, "it must be one of true"),
+        (HEADERS, "X-A", "each line must be name: value"),
+        (HEADERS, "{", "it is no JSON object"),
+        (HEADERS, '{"a":' * 100_000, "it is no JSON object"),
+        (HEADERS, {"X-A": 1}, "it must be names with texts"),
+        (HEADERS, ["X-A"], "it must be names with texts"),
+        (FormField("x"), None, "it is required"),
+        (FormField("x"), "", "it is required"),
+    ],
+)
+def test_a_value_that_its_field_does_not_take_is_a_complaint(field: FormField, value: Any, complaint: str) -> None:
+    """The complaint says what the field takes and does not repeat the value."""
+    assert complaints([field], **{field.variable: value}) == {field.variable: complaint}
+
+
+def test_all_complaints_come_at_once() -> None:
+    """Unknown names with the nearest ones, missing values, wrong values and a wrong URL: one error."""
+    form = [URL, KEY, FormField("size", "number"), FormField("team")]
+    found = complaints(form, base_url="http://h:0", apikey="s3cr3t", size="many")
+    assert found.keys() == {"base_url", "apikey", "api_key", "size", "team"}
+    assert found["apikey"] == "did you mean 'api_key'?"
+    assert found["api_key"] == "it is required"
+    assert "port 0 cannot be called" in found["base_url"]
+    with pytest.raises(CredentialsInvalid, match="provider 'acme'") as caught:
+        fill(form, size="many")
+    assert all(name in caught.value.message for name in ("api_key", "size", "team"))
+
+
+def test_an_unknown_field_of_an_empty_form_says_that_there_are_none() -> None:
+    """A provider without a form takes nothing."""
+    assert complaints([], api_key="s3cr3t") == {"api_key": "there are no fields"}
+
+
+def test_a_field_that_is_not_shown_is_neither_wanted_nor_taken() -> None:
+    """The value of another field decides; what stands in a hidden field does not reach the plugin."""
+    form = [
+        FormField("kind", "select", options=[FormOption("key"), FormOption("token")], default="key"),
+        FormField("api_key", "secret-input", show_on=[Condition("kind", "key")]),
+        FormField("token", "secret-input", show_on=[Condition("kind", "token")]),
+    ]
+    assert dict(fill(form, api_key="k")) == {"kind": "key", "api_key": "k"}
+    assert dict(fill(form, kind="token", token="t", api_key="k")) == {"kind": "token", "token": "t"}
+    assert complaints(form, kind="token", api_key="k") == {"token": "it is required"}
+
+
+def test_a_switch_shows_fields_by_the_words_of_manifests() -> None:
+    """A switch that is on is `true`, however it was given."""
+    form = [
+        FormField("proxied", "switch", default=False),
+        FormField("proxy", show_on=[Condition("proxied", "true")]),
+        FormField("reason", show_on=[Condition("proxied", "false")], required=False),
+    ]
+    for value in (True, "true", "yes", "1"):
+        assert complaints(form, proxied=value) == {"proxy": "it is required"}
+    assert dict(fill(form, reason="r")) == {"proxied": False, "reason": "r"}
+
+
+def test_a_field_may_depend_on_one_further_down() -> None:
+    """A value or default counts wherever its field stands."""
+    form = [
+        FormField("token", show_on=[Condition("kind", "token")]),
+        FormField("kind", "select", options=[FormOption("key"), FormOption("token")], default="token"),
+    ]
+    assert complaints(form) == {"token": "it is required"}
+    assert dict(fill(form, kind="key")) == {"kind": "key"}
+
+
+def test_what_a_hidden_field_holds_shows_nothing() -> None:
+    """A condition on a field that is itself hidden is not met."""
+    form = [
+        FormField("kind", default="key"),
+        FormField("flavour", show_on=[Condition("kind", "token")], required=False),
+        FormField("token", show_on=[Condition("flavour", "long")]),
+    ]
+    assert dict(fill(form, flavour="long")) == {"kind": "key"}
+    assert complaints(form, kind="token", flavour="long") == {"token": "it is required"}
+
+
+def test_one_variable_may_have_several_fields_of_which_one_is_shown() -> None:
+    """Manifests describe one value in two ways, for two cases."""
+    form = [
+        FormField("kind", default="a"),
+        FormField("value", "number", show_on=[Condition("kind", "a")]),
+        FormField("value", "switch", show_on=[Condition("kind", "b")]),
+    ]
+    assert fill(form, value="1")["value"] == 1
+    assert fill(form, kind="b", value="1")["value"] is True
+
+
+def test_the_endpoint_is_read_by_the_fields_rule() -> None:
+    """The credential carries the base URL ready to be joined to."""
+    credential = fill([URL], base_url="host/proxy/v1/")
+    assert credential.endpoint == "http://host:9/proxy"
+    endpoint = endpoint_in(credential)
+    assert endpoint is not None
+    assert endpoint.url == credential.endpoint
+    assert endpoint_in(fill([KEY], api_key="k")) is None
+
+
+def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
+    """Neither by the complaint nor by what the exception is chained to."""
+    with pytest.raises(CredentialsInvalid) as caught:
+        fill([URL], base_url="http://me:s3cr3t@host")
+    assert "s3cr3t" not in str(caught.value)
+    chain = [caught.value.__cause__, caught.value.__context__]
+    assert all(each is None or "s3cr3t" not in str(each) for each in chain)
+
+
+SECRET = "sk-s3cr3t-0123456789"
+
+
+@pytest.mark.parametrize("field", [KEY, FormField("api_key", role="secret"), FormField("api_key", role="headers")])
+def test_a_secret_is_shown_nowhere(field: FormField) -> None:
+    """Neither by repr nor str, nor by copies, nor by a complaint about another field."""
+    form = [FormField("name", required=False), field]
+    value: Any = {"X-Key": SECRET} if field.role == "headers" else SECRET
+    field = FormField("api_key", "key-value", role="headers") if field.role == "headers" else field
+    form = [FormField("name", required=False), field]
+    credential = fill(form, api_key=value, name="n")
+    assert SECRET not in repr(credential) + str(credential) + f"{credential}"
+    assert credential.secrets == (SECRET,)
+    assert "name='n'" in repr(credential)
+    with pytest.raises(CredentialsInvalid) as caught:
+        fill(form, api_key=value, name=["x"])
+    message = "".join(traceback.format_exception_only(caught.value)) + repr(pickle.dumps(caught.value))
+    assert SECRET not in message
+
+
+def test_a_credential_cannot_be_pickled_or_copied_by_accident() -> None:
+    """It holds secrets, which a cache or another process must not get."""
+    credential = fill([KEY], api_key=SECRET)
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot be pickled") as caught:
+            act(credential)
+        assert SECRET not in str(caught.value)
+
+
+def test_auth_headers_are_filled_in_from_the_credential() -> None:
+    """A header whose values are all missing is left out; the user's own headers follow, and go before ours."""
+    auth = {"Authorization": "Bearer {api_key}", "X-Team": "{team}", "X-Both": "{api_key}:{team}", "X-Fixed": "1"}
+    form = [KEY, FormField("team", required=False), HEADERS]
+    assert auth_headers(auth, form, fill(form, api_key="k")) == [
+        ("Authorization", "Bearer k"),
+        ("X-Both", "k:"),
+        ("X-Fixed", "1"),
+    ]
+    own = fill(form, api_key="k", headers={"authorization": "Basic x", "X-Own": "2"})
+    assert auth_headers(auth, form, own) == [
+        ("X-Both", "k:"),
+        ("X-Fixed", "1"),
+        ("authorization", "Basic x"),
+        ("X-Own", "2"),
+    ]
+
+
+def test_a_value_in_braces_is_no_template() -> None:
+    """Only the provider's template is one."""
+    assert auth_headers({"X-Key": "{api_key}"}, [KEY], fill([KEY], api_key="{team}")) == [("X-Key", "{team}")]
+
+
+@pytest.mark.parametrize(
+    ("template", "variables"),
+    [("Bearer {api_key}", ["api_key"]), ("{a}{b}", ["a", "b"]), ("plain", []), ("{{x}}{a}", ["a"])],
+)
+def test_the_variables_of_a_template(template: str, variables: list[str]) -> None:
+    """Doubled braces are braces."""
+    assert template_variables(template) == variables
+
+
+@pytest.mark.parametrize("template", ["{api_key", "api_key}", "{}", "{0}", "{api_key.x}", "{api_key!r}", "{a[0]}"])
+def test_a_template_that_is_none_is_refused(template: str) -> None:
+    """Only whole variables stand in it."""
+    with pytest.raises(ValueError, match="template"):
+        template_variables(template)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+TYPES = ["text-input", "secret-input", "select", "radio", "switch", "number", "url", "key-value", "something-new"]
+
+
+@given(
+    st.lists(
+        st.builds(
+            FormField,
+            st.sampled_from("abcd"),
+            st.sampled_from(TYPES),
+            required=st.booleans(),
+            default=st.none() | st.text(max_size=4),
+            show_on=st.lists(st.builds(Condition, st.sampled_from("abcd"), st.sampled_from(["x", "true"])), max_size=1),
+            role=st.sampled_from([None, "endpoint", "secret", "option"]),
+        ),
+        max_size=4,
+    ),
+    st.dictionaries(st.sampled_from("abcde"), VALUES, max_size=4),
+)
+def test_any_form_and_any_values_give_a_credential_or_complaints(form: list[FormField], values: dict[str, Any]) -> None:
+    """Nothing else is raised, and filling in what came out changes nothing."""
+    try:
+        credential = filled(form, values, provider="acme")
+    except CredentialsInvalid as error:
+        assert error.fields.keys() <= {*values, *(field.variable for field in form)}  # noqa: PT017  either will do
+        return
+    assert set(credential) <= {field.variable for field in form}
+    again = filled(form, dict(credential), provider="acme")
+    assert dict(again) == dict(credential)

@@ -1,0 +1,45 @@
+"""An unknown name is answered with the names that may have been meant."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelhub.rules.names import did_you_mean, nearest
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "expected"),
+    [
+        ("olama", ["ollama", "acme"], ["ollama"]),
+        ("OLLAMA", ["ollama"], ["ollama"]),
+        ("ollama", ["Ollama"], ["Ollama"]),
+        ("gpt4", ["gpt-4", "gpt-4o", "llama3"], ["gpt-4", "gpt-4o"]),
+        ("", ["a"], []),
+        ("x", [], []),
+    ],
+)
+def test_the_nearest_names_come_first(name: str, names: list[str], expected: list[str]) -> None:
+    """Case does not matter, and what is far away is left out."""
+    assert nearest(name, names) == expected
+
+
+def test_no_more_names_than_wanted() -> None:
+    """Three unless said otherwise."""
+    names = [f"model-{number}" for number in range(9)]
+    assert len(nearest("model", names)) == 3
+    assert len(nearest("model", names, most=1)) == 1
+
+
+def test_the_remedy_names_the_near_or_lists_what_there_is() -> None:
+    """A line is enough: ten names at most."""
+    assert did_you_mean("olama", ["ollama", "acme"], what="providers") == "did you mean 'ollama'?"
+    assert did_you_mean("xyz", ["b", "a"], what="providers") == "providers: a, b"
+    assert did_you_mean("xyz", [], what="providers") == "there are no providers"
+    many = did_you_mean("?", [f"m{number:02}" for number in range(11)], what="models")
+    assert many.endswith("m09, …")
+
+
+@given(st.text(max_size=12), st.lists(st.text(max_size=12), max_size=12))
+def test_every_suggestion_exists(name: str, names: list[str]) -> None:
+    """A remedy never invents a name."""
+    assert set(nearest(name, names)) <= set(names)
