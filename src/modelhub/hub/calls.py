@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from modelhub.types.messages import Messages
     from modelhub.types.usage import TokenCount
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "user_cache_dir"]
 
 R = TypeVar("R", bound=Result)
 
@@ -66,7 +66,7 @@ class Calls:
             raise ConfigurationError(f"policy is {policy!r}: it must be strict or warn")
         self._config = config
         self._providers = tuple(providers)
-        self._cache_dir = cache_dir or _user_cache()
+        self._cache_dir = cache_dir or user_cache_dir()
         self._progress = progress
         self._policy = policy
         self._registry: PluginRegistry | None = None
@@ -288,7 +288,7 @@ class Calls:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
 
 
-def _user_cache() -> Path:
+def user_cache_dir() -> Path:
     """Return the folder for what can be fetched again, by each system's own custom."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
