@@ -51,7 +51,8 @@ check-types: $(DEV)
 
 # Every type that a user of the package can see is known, by pyright's rules.
 check-api: $(DEV)
-	$(PY) -m basedpyright --pythonpath $(PY) --verifytypes modelhub --ignoreexternal
+	@# --verifytypes takes the interpreter from PATH, whatever --pythonpath says
+	PATH="$(CURDIR)/.venv/bin:$$PATH" basedpyright --verifytypes modelhub --ignoreexternal
 
 check-layers: $(DEV)
 	$(PY) -m pytest tests/test_layers.py

@@ -393,8 +393,8 @@ class Timeout(ModelHubError):
         self.phase: Phase = phase
         self.seconds = seconds
         if phase == "total":
-            self.scope = Scope.CALLER
-            self.retry = Retry.NO
+            self.scope: Scope = Scope.CALLER
+            self.retry: Retry = Retry.NO
 
 
 class MalformedResponse(ModelHubError):

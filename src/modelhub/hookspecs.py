@@ -36,8 +36,8 @@ CONTRACT = 1
 CONTRACTS = range(1, CONTRACT + 1)
 """The versions that this core can serve."""
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(PROJECT)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(PROJECT)
 
 
 class ProviderHooks(Protocol):

@@ -63,8 +63,8 @@ class HttpClient:
         self._headers = headers
         self._classify = classify
         self._open: list[Exchange] = []
-        self.limits = limits
-        self.sent = False
+        self.limits: ReadLimits = limits
+        self.sent: bool = False
 
     async def request(self, call: HttpCall) -> HttpResponse:
         """Send a request and read the whole answer.

@@ -116,11 +116,11 @@ class ReadLimits:
         self._now = now
         self._start = now()
         self._content = False
-        self.connect = connect
-        self.first_token = first_token
-        self.idle = idle
-        self.deadline = deadline
-        self.total = total
+        self.connect: float = connect
+        self.first_token: float = first_token
+        self.idle: float = idle
+        self.deadline: float | None = deadline
+        self.total: float | None = total
 
     def content_came(self) -> None:
         """The first content is here: from now on ``idle`` counts."""

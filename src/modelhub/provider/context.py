@@ -58,13 +58,13 @@ class ProviderContext:
         http: HttpClient | None = None,
         session: object = None,
     ) -> None:
-        self.provider = provider
-        self.credential = credential
-        self.limits = limits
-        self.clock = clock
-        self.cache_dir = cache_dir
-        self.log = logging.getLogger(f"modelhub.providers.{provider}")
-        self.session = session
+        self.provider: str = provider
+        self.credential: Credential = credential
+        self.limits: ReadLimits = limits
+        self.clock: Callable[[], float] = clock
+        self.cache_dir: Path = cache_dir
+        self.log: logging.Logger = logging.getLogger(f"modelhub.providers.{provider}")
+        self.session: object = session
         self._http = http
         self._progress = progress
 

@@ -65,7 +65,7 @@ class DecodeState:
     def __init__(
         self, request: ChatRequest[None], classified: Callable[[int, Mapping[str, str], Any], ModelHubError]
     ) -> None:
-        self.request = request
+        self.request: ChatRequest[None] = request
         self.values: dict[str, Any] = {}
         self._classified = classified
         self._keys: dict[Hashable, int] = {}

@@ -201,7 +201,7 @@ class SpeechFold:
 
     def __init__(self, mime: str) -> None:
         self._pieces: list[bytes] = []
-        self.mime = mime
+        self.mime: str = mime
         self.finish: Finish | None = None
         self.warnings: list[Warning] = []
 

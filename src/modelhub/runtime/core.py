@@ -111,7 +111,7 @@ class Runtime:
     ) -> None:
         self.registry = registry
         self.settings = settings
-        self.connections = Connections()
+        self.connections: Connections = Connections()
         self.clock = clock
         self._cache_dir = cache_dir
         self._progress = progress

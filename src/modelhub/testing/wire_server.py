@@ -86,7 +86,7 @@ class WireServer(AsyncContextManagerMixin):
         self._changed = anyio.Event()
         self.requests: list[Request] = []
         self.unanswered: list[Request] = []
-        self.connections = 0
+        self.connections: int = 0
 
     def __repr__(self) -> str:
         where = self.url if self._port else "not entered"
@@ -297,7 +297,7 @@ class ThreadedWireServer:
     """
 
     def __init__(self, routes: Routes = (), *, host: str = "127.0.0.1") -> None:
-        self.server = WireServer(routes, host=host)
+        self.server: WireServer = WireServer(routes, host=host)
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
 

@@ -33,9 +33,9 @@ class Credential(Mapping[str, JSON]):
     ) -> None:
         self._values = dict(values)
         self._secret_names = secret_names
-        self.id = id
-        self.endpoint = endpoint
-        self.key = (id, endpoint, tuple(sorted((name, repr(value)) for name, value in self._values.items())))
+        self.id: str = id
+        self.endpoint: str | None = endpoint
+        self.key: object = (id, endpoint, tuple(sorted((name, repr(value)) for name, value in self._values.items())))
 
     @property
     def secrets(self) -> tuple[str, ...]:

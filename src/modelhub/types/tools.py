@@ -38,8 +38,8 @@ class ToolFunction(Generic[P, T]):
     __slots__ = ("function", "tool")
 
     def __init__(self, function: Callable[P, T], described: Tool) -> None:
-        self.function = function
-        self.tool = described
+        self.function: Callable[P, T] = function
+        self.tool: Tool = described
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function."""
