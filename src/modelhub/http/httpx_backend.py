@@ -48,14 +48,16 @@ class _Pool(Protocol):
 class _Stream(httpcore.AsyncNetworkStream):
     """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
 
-    __slots__ = ("_aborted", "_inner")
+    __slots__ = ("_inner", "_open", "aborted")
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, inner: httpcore.AsyncNetworkStream, open_streams: set[_Stream]) -> None:
         self._inner = inner
-        self._aborted = False
+        self._open = open_streams
+        self.aborted = False
+        open_streams.add(self)
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        if self._aborted:
+        if self.aborted:
             return b""
         return await self._inner.read(max_bytes, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
 
@@ -64,6 +66,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+        self._open.discard(self)
 
     async def start_tls(
         self,
@@ -71,7 +74,9 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        secured = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        self._open.discard(self)  # from here on the connection is the secured stream's
+        return _Stream(secured, self._open)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -81,7 +86,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
         The peer sees the end at once, whatever becomes of the tasks that still hold the connection.
         """
-        self._aborted = True
+        self.aborted = True
         sock = self._inner.get_extra_info("socket")
         if sock is not None:
             with suppress(OSError):  # already gone, which is what was wanted
@@ -90,10 +95,16 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 @final
 class _Network(httpcore.AsyncNetworkBackend):
-    """Makes connections; the place where every connection's target is known."""
+    """Makes connections; the place where every connection's target is known, and every open one is."""
 
     def __init__(self) -> None:
         self._inner = httpcore.AnyIOBackend()
+        self.open: set[_Stream] = set()
+
+    async def sweep(self) -> None:
+        """Close what was broken off and could not be closed, because the task that did it was cancelled once more."""
+        for stream in [stream for stream in self.open if stream.aborted]:
+            await stream.aclose()
 
     async def connect_tcp(
         self,
@@ -103,7 +114,7 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options), self.open)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -119,8 +130,12 @@ class _DirectPool:
         self._network = _Network()
         self._idle: list[httpcore.AsyncHTTPConnection] = []
         self._busy: set[httpcore.AsyncHTTPConnection] = set()
+        self._unclosed = False
 
     async def acquire(self) -> httpcore.AsyncHTTPConnection:
+        if self._unclosed:
+            self._unclosed = False
+            await self._network.sweep()
         while self._idle:
             connection = self._idle.pop()
             if not connection.has_expired():
@@ -141,6 +156,8 @@ class _DirectPool:
             self._busy.discard(connection)
             if connection.is_idle():
                 self._idle.append(connection)
+            else:
+                self._unclosed = True
 
     async def aclose(self) -> None:
         connections = [*self._idle, *self._busy]
@@ -148,6 +165,7 @@ class _DirectPool:
         self._busy.clear()
         for connection in connections:
             await connection.aclose()
+        await self._network.sweep()
 
     def __repr__(self) -> str:
         return f"<pool of {len(self._idle)} idle and {len(self._busy)} busy>"
