@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing, nullcontext, suppress
 from typing import Any, Generic, TypeVar, final
 
@@ -83,12 +83,35 @@ async def run_in_thread(function: Callable[[], T], *, name: str, on_cancel: Call
     except BaseException:
         if on_cancel is not None:
             on_cancel()
-            with anyio.CancelScope(shield=True):
-                await outcome.done.wait()
+            await _outlasting(outcome.done.wait)
         raise
     if outcome.error is not None:
-        raise outcome.error
+        raise _taken(outcome)
     return outcome.value  # type: ignore[return-value]  # set wherever no error was
+
+
+def _taken(holder: _Outcome[T] | _Channel[T]) -> BaseException:
+    """Take the error out of what holds it: its traceback leads back there, and a cycle would keep all of it alive."""
+    error, holder.error = holder.error, None
+    assert error is not None  # noqa: S101  the callers have looked
+    return error
+
+
+async def _outlasting(wait: Callable[[], Awaitable[object]]) -> None:
+    """Wait for a thread's end whatever cancels the wait, and be cancelled only then.
+
+    A shield keeps off the cancellation of scopes; asyncio's own, of a task that is cancelled once more, passes it.
+    """
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while True:
+            try:
+                await wait()
+                break
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 @final
@@ -100,7 +123,7 @@ class _Channel(Generic[T]):
         self._items: deque[T] = deque()
         self._room = threading.Semaphore(_AHEAD)
         self._wake = anyio.Event()
-        self._waiting = False
+        self._given = 0
         self.closed = False
         self.ended = False
         self.error: BaseException | None = None
@@ -147,6 +170,9 @@ class _Channel(Generic[T]):
 
     async def get(self) -> tuple[T] | None:
         """The next item, as a tuple of one; ``None`` at the end."""
+        self._given += 1
+        if self._given % _AHEAD == 0:  # a thread that is always ahead must not take the loop away from others
+            await anyio.lowlevel.checkpoint()
         while not self._items:
             if self.ended and not self._items:
                 return None
@@ -215,11 +241,10 @@ async def _items(channel: _Channel[T], on_cancel: Callable[[], object] | None) -
         while (item := await channel.get()) is not None:
             yield item[0]
         if channel.error is not None:
-            raise channel.error
+            raise _taken(channel)
     finally:
         if not channel.ended:
             channel.close()
             if on_cancel is not None:
                 on_cancel()
-                with anyio.CancelScope(shield=True):
-                    await channel.finished()
+                await _outlasting(channel.finished)
