@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from modelhub.errors import ContextLengthExceeded, MalformedResponse
-from modelhub.provider import Credential, HttpCall, HttpTextEmbeddingModel, ProviderContext
+from modelhub.provider import Credential, HttpCall, HttpTextEmbeddingModel
 from modelhub.types.json import JSON
 from modelhub.types.records import Warning
 from modelhub.types.requests import EmbedRequest, InputType
 from modelhub.types.results import EmbedResult
-from modelhub.types.usage import Timing, TokenCount, Usage
+from modelhub.types.usage import Timing, Usage
 from modelhub.wire.json import dumps
 from modelhub_ollama_local.faults import refusal
 from modelhub_ollama_local.names import parse
 from modelhub_ollama_local.settings import RUNNER_OPTIONS, vendor_settings
-from modelhub_ollama_local.tokens import estimated_text, least_text
+from modelhub_ollama_local.tokens import least_text
 
 __all__ = ["EMBED_OPTIONS", "OllamaEmbedding"]
 
@@ -93,11 +93,6 @@ class OllamaEmbedding(HttpTextEmbeddingModel):
             timing=Timing(load=load / _NANOSECONDS) if type(load) is int else None,
             warnings=tuple(_warnings(vectors, request)),
         )
-
-    async def count_tokens(self, request: EmbedRequest, context: ProviderContext) -> TokenCount:
-        """Estimate the tokens of all texts, in a thread."""
-        texts = "\n".join(request.texts)
-        return TokenCount(await context.blocking(estimated_text, texts), estimated=True)
 
 
 def _prefix(model: str, input_type: InputType | None) -> str:

@@ -26,7 +26,7 @@ from modelhub.wire.status import ErrorFacts, classify, error_facts
 __all__ = ["is_no_route", "refusal"]
 
 _SERVER_ERROR = 500
-_NOT_FOUND = 404
+_NO_ROUTE = (404, 405)
 _MODEL = re.compile(r"""model ['"]?([^'"\s]+)['"]? not found""")
 _OPTION = re.compile(r'option "(\w+)" must be')
 _MISTAKES: tuple[tuple[str, str], ...] = (  # what the message says, which parameter that is
@@ -58,8 +58,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ModelHubErr
 
 def _classified(status: int, facts: ErrorFacts) -> ModelHubError:
     error: ModelHubError
-    if status == _NOT_FOUND and not facts.is_json:
-        text = f"HTTP 404: {facts.message}: this is not Ollama's API, or an older one"
+    if status in _NO_ROUTE and not facts.is_json:
+        text = f"HTTP {status}: {facts.message}: this is not Ollama's API, or an older one"
         error = MalformedResponse(text, status=status, sent=True, excerpt=facts.excerpt)
         error.remedy = "check the base URL: Ollama's is http://HOST:11434, or what OLLAMA_HOST says, without a path"
         return error
@@ -74,7 +74,7 @@ def _classified(status: int, facts: ErrorFacts) -> ModelHubError:
 
 def is_no_route(error: ModelHubError) -> bool:
     """Whether the server does not serve the path that was asked for, which older ones and proxies may not."""
-    return isinstance(error, MalformedResponse) and error.status == _NOT_FOUND
+    return isinstance(error, MalformedResponse) and error.status in _NO_ROUTE
 
 
 def _said(status: int, facts: ErrorFacts) -> int:

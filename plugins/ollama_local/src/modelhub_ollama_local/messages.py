@@ -63,7 +63,7 @@ def encoded_messages(messages: Sequence[Message]) -> list[JSON]:
             case AssistantMessage():
                 names.update((call.id, call.name) for call in message.tool_calls)
                 encoded.append({"role": "assistant", **_said(message, place)})
-            case ToolMessage():
+            case _:
                 encoded.append({"role": "tool", **_answered(message, names, place)})
     return encoded
 

@@ -33,10 +33,12 @@ __all__ = ["validate_model", "validate_server"]
 _GREETING = "Ollama is running"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _TELLS_CAPABILITIES = (0, 6, 4)
+_PATIENCE = 15.0  # seconds for all stages together: none of them waits for a model
 _NOTHING_LISTENS = (
     "nothing answers there. Is `ollama serve` running? It listens on 127.0.0.1:11434 alone unless OLLAMA_HOST says "
     "otherwise, so another machine or a container cannot reach it"
 )
+_SILENT = "something accepts connections there and does not answer: check the port, and whether the server is stuck"
 _NOT_OLLAMA = "another program answers there, not Ollama: check the host and the port (Ollama's is 11434)"
 _WEB_PAGE = "that is a web page, not Ollama's API: check the host, the port and the path"
 _KEY_REFUSED = "the server refuses this key"
@@ -51,6 +53,8 @@ async def validate_server(context: ProviderContext) -> None:
         CredentialsInvalid: ``fields`` says which field is wrong and what to do.
         ModelHubError: Something else went wrong on the way.
     """
+    limits = context.http.limits
+    limits.first_token = min(limits.first_token, _PATIENCE)
     with _blamed(context):
         version = await _version(context)
         _passed(context, "version", f"Ollama {version}" if version else "Ollama's API", version=version)
@@ -92,9 +96,8 @@ def _blamed(context: ProviderContext) -> Iterator[None]:
     try:
         yield
     except (ConnectFailed, Timeout) as error:
-        if isinstance(error, Timeout) and error.phase != "connect":
-            raise
-        raise _complaint("base_url", _NOTHING_LISTENS, error) from error
+        silent = isinstance(error, Timeout) and error.phase != "connect"
+        raise _complaint("base_url", _SILENT if silent else _NOTHING_LISTENS, error) from error
     except AuthenticationFailed as error:
         why = _KEY_REFUSED if context.credential.text("api_key") else _KEY_WANTED
         raise _complaint("api_key", why, error) from error

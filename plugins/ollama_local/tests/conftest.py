@@ -1,0 +1,121 @@
+"""What the plugin's tests share: recordings of a real server, and short ways to encode and decode. No test double."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelhub.errors import ModelHubError
+from modelhub.provider import Credential, DecodeState, folded
+from modelhub.testing.replay import recorded
+from modelhub.testing.replies import Reply, Request, json_reply
+from modelhub.types.events import ChatEvent
+from modelhub.types.messages import UserMessage
+from modelhub.types.requests import ChatRequest
+from modelhub.types.results import ChatResult
+from modelhub.wire.json import dumps
+from modelhub.wire.ndjson import NdjsonDecoder
+from modelhub_ollama_local.faults import refusal
+from modelhub_ollama_local.llm import OllamaLLM
+
+RECORDINGS = Path(__file__).parents[3] / "tests" / "fixtures" / "ollama"
+
+Recording = Mapping[str, Any]
+HELLO = (UserMessage("Hello"),)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Mapping[str, Recording]:
+    """All recordings of the server, by name."""
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted(RECORDINGS.glob("*.json"))}
+
+
+@pytest.fixture
+def chat() -> Callable[..., ChatRequest[None]]:
+    """Make a request of the plugin, as the hub would hand it over."""
+
+    def request(*messages: Any, **fields: Any) -> ChatRequest[None]:
+        return ChatRequest(**{"model": "llama3", "messages": messages or HELLO, **fields})
+
+    return request
+
+
+@pytest.fixture
+def body(chat: Callable[..., ChatRequest[None]]) -> Callable[..., dict[str, Any]]:
+    """Return what a request sends, as it stands on the wire."""
+
+    def encoded(*messages: Any, **fields: Any) -> dict[str, Any]:
+        call = OllamaLLM().encode(chat(*messages, **fields), Credential({}))
+        return {"path": call.path, **json.loads(dumps(call.json))}
+
+    return encoded
+
+
+def classified(status: int, headers: Mapping[str, str], document: object) -> ModelHubError:
+    """Classify a document as the core does with the provider's own rule."""
+    return refusal(status, headers, dumps(document))
+
+
+def documents_of(recording: Recording) -> list[Any]:
+    """Return the documents of a recorded body, whole or streamed."""
+    decoder = NdjsonDecoder()
+    return [*decoder.feed(recording["response"]["body"].encode()), *decoder.flush()]
+
+
+@pytest.fixture
+def events(chat: Callable[..., ChatRequest[None]]) -> Callable[..., list[ChatEvent]]:
+    """Decode documents, or a recording, to events."""
+
+    def decoded(answer: Recording | Iterable[Any], **fields: Any) -> list[ChatEvent]:
+        documents = documents_of(answer) if isinstance(answer, Mapping) else answer
+        state = DecodeState(chat(*fields.pop("messages", ()), **fields), classified)
+        return [event for document in documents for event in OllamaLLM().decode(document, state)]
+
+    return decoded
+
+
+@pytest.fixture
+def result(events: Callable[..., list[ChatEvent]]) -> Callable[..., ChatResult[None]]:
+    """Decode documents, or a recording, to the result they fold to."""
+    return lambda answer, **fields: folded(events(answer, **fields))
+
+
+@pytest.fixture
+def ollama(recordings: Mapping[str, Recording]) -> Callable[..., dict[tuple[str, str], Any]]:
+    """Give the routes of a server like the recorded one; what a test is about takes the place of a route's answer.
+
+    ``chat``, ``embed`` and other words are the last parts of paths; ``generate=None`` takes a route away.
+    """
+    shown = {
+        "smollm2:135m": "show-chat",
+        "smollm2-think:135m": "show-thinking",
+        "all-minilm:22m": "show-embedding",
+    }
+
+    def show(request: Request) -> Reply:
+        asked: Any = request.json
+        return recorded(recordings[shown.get(asked["model"], "show-missing")])
+
+    def question(request: Request) -> Reply:
+        asked: Any = request.json
+        if not asked.get("model"):
+            return json_reply({"error": "model is required"}, 400)
+        return recorded(recordings["chat-stream" if asked["stream"] else "chat"])
+
+    def routes(**answers: Any) -> dict[tuple[str, str], Any]:
+        standard = {
+            ("GET", "/"): recorded(recordings["root"]),
+            ("GET", "/api/version"): recorded(recordings["version"]),
+            ("GET", "/api/tags"): recorded(recordings["tags"]),
+            ("GET", "/api/ps"): recorded(recordings["ps-loaded"]),
+            ("POST", "/api/show"): show,
+            ("POST", "/api/chat"): question,
+        }
+        for word, answer in answers.items():
+            method = {"tags": "GET", "ps": "GET", "version": "GET", "root": "GET", "delete": "DELETE"}.get(word, "POST")
+            standard[method, "/" if word == "root" else f"/api/{word}"] = answer
+        return {route: answer for route, answer in standard.items() if answer is not None}
+
+    return routes
