@@ -5,6 +5,7 @@ One instance serves all calls at once: what belongs to a call lives in the call.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Generic, TypeVar
@@ -18,12 +19,14 @@ from modelhub.types.events import (
     ChatEvent,
     Finish,
     FinishReason,
+    MediaDelta,
+    Notice,
     ReasoningDelta,
     Started,
     TextDelta,
     ToolCallDelta,
 )
-from modelhub.types.messages import ReasoningPart, TextPart, ToolCall
+from modelhub.types.messages import MediaPart, ReasoningPart, TextPart, ToolCall
 from modelhub.types.requests import (
     ChatRequest,
     EmbedRequest,
@@ -115,18 +118,22 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
 
 def chat_events(result: ChatResult[None]) -> Sequence[ChatEvent]:
     """Take a whole answer apart into the events that fold to it."""
-    events: list[ChatEvent] = [Started(result.id or None)]
+    events: list[ChatEvent] = [Started(result.id or None), *map(Notice, result.warnings)]
+    logprobs = result.logprobs
     for number, part in enumerate(result.message.parts):
         match part:
             case TextPart():
-                events.append(TextDelta(number, part.text, result.logprobs if number == 0 else None, part.state))
+                events.append(TextDelta(number, part.text, logprobs, part.state))
+                logprobs = None  # they are those of the whole answer: the first text brings them all
             case ReasoningPart():
                 events.append(ReasoningDelta(number, part.text, part.state))
             case ToolCall():
-                events.append(ToolCallDelta(number, part.id, part.name, part.raw_arguments, part.state))
-            case _:
-                pass
+                text = part.raw_arguments or (json.dumps(part.arguments) if part.arguments else "")
+                events.append(ToolCallDelta(number, part.id, part.name, text, part.state))
+            case MediaPart():
+                events.append(MediaDelta(number, part.mime, part.data or b""))
     reason = result.finish_reason or FinishReason.UNKNOWN
+    events += result.citations
     events.append(Finish(reason, result.raw_finish_reason, result.usage, result.timing, result.raw))
     return events
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import cast, final
 
+from modelhub.errors import PluginError
 from modelhub.types.events import (
     AudioDelta,
     Citation,
@@ -74,7 +75,7 @@ class ChatFold:
     """Puts the events of an answer together.
 
     Args:
-        call_id: Prefix for the ids of tool calls whose vendor sends none.
+        call_id: Prefix for the ids of tool calls whose vendor sends none, or one that it has sent before.
     """
 
     __slots__ = (
@@ -101,7 +102,11 @@ class ChatFold:
         self.warnings: list[Warning] = []
 
     def add(self, event: Event) -> None:
-        """Take the next event. Types that it does not know are passed over."""
+        """Take the next event. Types that it does not know are passed over.
+
+        Raises:
+            PluginError: It says that a part is of another kind than it began as.
+        """
         # The commonest first: this runs once per event of every stream.
         if type(event) is TextDelta:
             self._part(event.part, "text", event.state).pieces.append(event.text)
@@ -137,19 +142,24 @@ class ChatFold:
         part = self._parts.get(number)
         if part is None:
             part = self._parts[number] = _Part(kind)
+        elif part.kind != kind:
+            raise PluginError(
+                f"part {number} of the answer began as {part.kind} and goes on as {kind}",
+                remedy="the plugin's author must number the parts in order, one number for each",
+            )
         if state is not None:
             part.state = state
         return part
 
     def result(self) -> ChatResult[None]:
         """Return what has come so far: whole after `Finish`, partial before it."""
-        parts = tuple(self._built(number, part) for number, part in sorted(self._parts.items()))
-        calls = [part for part in parts if isinstance(part, ToolCall)]
+        ids: set[str] = set()
+        parts = tuple(self._built(number, part, ids) for number, part in sorted(self._parts.items()))
         finish = self.finish
         return ChatResult(
             id=self.id or "",
             message=AssistantMessage(parts),
-            finish_reason=_reason(finish, calls),
+            finish_reason=_reason(finish, called=bool(ids)),
             raw_finish_reason=finish.raw_finish_reason if finish else None,
             usage=finish.usage if finish else None,
             timing=finish.timing if finish else None,
@@ -160,7 +170,7 @@ class ChatFold:
             output=None,
         )
 
-    def _built(self, number: int, part: _Part) -> AssistantPart:
+    def _built(self, number: int, part: _Part, ids: set[str]) -> AssistantPart:
         text = "".join(part.pieces)
         match part.kind:
             case "text":
@@ -170,21 +180,19 @@ class ChatFold:
             case "media":
                 return MediaPart(part.mime, b"".join(self._data.get(number, ())))
             case _:
-                return ToolCall(
-                    part.call_id or f"{self._call_id}_{number}",
-                    part.name,
-                    tool_arguments(text),
-                    text,
-                    part.state,
-                )
+                id = part.call_id
+                if not id or id in ids:
+                    id = f"{self._call_id}_{number}"
+                ids.add(id)
+                return ToolCall(id, part.name, tool_arguments(text), text, part.state)
 
 
-def _reason(finish: Finish | None, calls: list[ToolCall]) -> FinishReason | None:
+def _reason(finish: Finish | None, *, called: bool) -> FinishReason | None:
     if finish is None:
         return None
-    if finish.finish_reason is FinishReason.STOP and calls:
+    if finish.finish_reason is FinishReason.STOP and called:
         return FinishReason.TOOL_CALLS
-    if finish.finish_reason is FinishReason.TOOL_CALLS and not calls:
+    if finish.finish_reason is FinishReason.TOOL_CALLS and not called:
         return FinishReason.STOP
     return finish.finish_reason
 
