@@ -50,6 +50,9 @@ NEUTRAL: Mapping[str, _Range] = {
 }
 """The neutral parameters and what any of them can be."""
 
+_DEEPEST = 100
+"""How deep a vendor's parameter may be nested."""
+
 _LEVELS = ("none", "minimal", "low", "medium", "high", "max")
 
 
@@ -91,6 +94,8 @@ def resolve_parameters(
         if value is None:
             continue
         checked = _neutral(name, value)
+        if checked == []:
+            continue  # no stop text is none at all, and some vendors refuse an empty list
         rule = by_neutral.get(name)
         if rules is not None and rule is None:
             _unsupported(name, f"this model does not take the parameter {name!r}", by_neutral, policy, warnings)
@@ -141,7 +146,7 @@ def _neutral(name: str, value: object) -> object:
 
 def _option(name: str, value: JSON, rule: ParameterRule | None) -> JSON:
     if rule is None or rule.type is None or value is None:
-        _finite(name, value)
+        _json_value(name, value)
         return value
     match rule.type:
         case "int":
@@ -153,7 +158,7 @@ def _option(name: str, value: JSON, rule: ParameterRule | None) -> JSON:
         case "string" | "text":
             checked = check_text(value, name)
         case _:
-            _finite(name, value)
+            _json_value(name, value)
             return value
     _within(name, checked, rule)
     return checked
@@ -173,9 +178,16 @@ def _whole(name: str, value: object) -> int:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
         return value
     raise BadRequest(f"{name} is {value!r}: it must be a finite number", parameter=name)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _flag(name: str, value: object) -> bool:
@@ -212,24 +224,37 @@ def check_text(value: object, name: str) -> str:
 
 
 def _texts(name: str, value: object) -> list[str]:
-    if isinstance(value, str):
-        return [check_text(value, name)]
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [check_text(item, name) for item in value]
-    raise BadRequest(f"{name} is {value!r}: it must be a text or a list of texts", parameter=name)
+    texts: object = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
+        raise BadRequest(f"{name} is {value!r}: it must be a text or a list of texts", parameter=name)
+    if "" in texts:
+        raise BadRequest(f"{name} is empty: every answer would end before its first word", parameter=name)
+    return [check_text(item, name) for item in texts]
 
 
-def _finite(name: str, value: JSON) -> None:
+def _json_value(name: str, value: object, depth: int = 0) -> None:
+    """Check that JSON can hold a value.
+
+    Raises:
+        BadRequest: It cannot; ``parameter`` names the place in it.
+    """
     match value:
-        case bool() | None | int():
+        case None | bool() | int():
             return
         case float():
             _number(name, value)
         case str():
             check_text(value, name)
+        case _ if depth == _DEEPEST:
+            raise BadRequest(f"{name.partition('.')[0].partition('[')[0]} is nested too deep", parameter=name)
         case Mapping():
             for key, item in value.items():
-                _finite(f"{name}.{key}", item)
-        case _:
+                if not isinstance(key, str):
+                    raise BadRequest(f"{name} has the key {key!r}: JSON's keys are texts", parameter=name)
+                check_text(key, name)
+                _json_value(f"{name}.{key}", item, depth + 1)
+        case Sequence() if not isinstance(value, bytes | bytearray):
             for number, item in enumerate(value):
-                _finite(f"{name}[{number}]", item)
+                _json_value(f"{name}[{number}]", item, depth + 1)
+        case _:
+            raise BadRequest(f"{name} is a {type(value).__name__}, which JSON cannot hold", parameter=name)
