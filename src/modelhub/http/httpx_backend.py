@@ -7,11 +7,9 @@ Environment proxies are honoured except for loopback addresses.
 
 from __future__ import annotations
 
-import socket
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, final
 
 import anyio
@@ -25,6 +23,7 @@ from modelhub.errors import (
     MalformedResponse,
     ModelHubError,
 )
+from modelhub.http.network import Connection, Network
 from modelhub.http.seam import HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 
@@ -45,130 +44,52 @@ class _Pool(Protocol):
 
 
 @final
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
-
-    __slots__ = ("_inner", "_open", "aborted")
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream, open_streams: set[_Stream]) -> None:
-        self._inner = inner
-        self._open = open_streams
-        self.aborted = False
-        open_streams.add(self)
-
-    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        if self.aborted:
-            return b""
-        return await self._inner.read(max_bytes, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
-
-    async def write(self, buffer: bytes, timeout: Any = None) -> None:
-        await self._inner.write(buffer, timeout.remaining() if isinstance(timeout, ReadLimits) else timeout)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-        self._open.discard(self)
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        secured = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        self._open.discard(self)  # from here on the connection is the secured stream's
-        return _Stream(secured, self._open)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-    def abort(self) -> None:
-        """Shut the socket down.
-
-        The peer sees the end at once, whatever becomes of the tasks that still hold the connection.
-        """
-        self.aborted = True
-        sock = self._inner.get_extra_info("socket")
-        if sock is not None:
-            with suppress(OSError):  # already gone, which is what was wanted
-                sock.shutdown(socket.SHUT_RDWR)
-
-
-@final
-class _Network(httpcore.AsyncNetworkBackend):
-    """Makes connections; the place where every connection's target is known, and every open one is."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-        self.open: set[_Stream] = set()
-
-    async def sweep(self) -> None:
-        """Close what was broken off and could not be closed, because the task that did it was cancelled once more."""
-        for stream in [stream for stream in self.open if stream.aborted]:
-            await stream.aclose()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options), self.open)
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-
-@final
 class _DirectPool:
     """Idle connections of one origin, the last used first; finding one costs the same however many are busy."""
 
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         self._origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
         self._context = context
-        self._network = _Network()
         self._idle: list[httpcore.AsyncHTTPConnection] = []
-        self._busy: set[httpcore.AsyncHTTPConnection] = set()
-        self._unclosed = False
+        self._networks: dict[httpcore.AsyncHTTPConnection, Network] = {}
 
     async def acquire(self) -> httpcore.AsyncHTTPConnection:
-        if self._unclosed:
-            self._unclosed = False
-            await self._network.sweep()
         while self._idle:
             connection = self._idle.pop()
             if not connection.has_expired():
-                self._busy.add(connection)
                 return connection
+            del self._networks[connection]
             await connection.aclose()
+        network = Network()
         fresh = httpcore.AsyncHTTPConnection(
             origin=self._origin,
             ssl_context=self._context,
             keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=self._network,
+            network_backend=network,
         )
-        self._busy.add(fresh)
+        self._networks[fresh] = network
         return fresh
 
     def release(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        if connection in self._busy:
-            self._busy.discard(connection)
-            if connection.is_idle():
-                self._idle.append(connection)
-            else:
-                self._unclosed = True
+        if connection not in self._networks:
+            return
+        if connection.is_idle():
+            self._idle.append(connection)
+        else:
+            # The library closes what failed, but not where its task is cancelled once more while it does.
+            self._networks.pop(connection).abort()
 
     async def aclose(self) -> None:
-        connections = [*self._idle, *self._busy]
+        networks = self._networks.copy()
         self._idle.clear()
-        self._busy.clear()
-        for connection in connections:
+        self._networks.clear()
+        for network in networks.values():
+            network.abort()
+        for connection in networks:
             await connection.aclose()
-        await self._network.sweep()
 
     def __repr__(self) -> str:
-        return f"<pool of {len(self._idle)} idle and {len(self._busy)} busy>"
+        return f"<pool of {len(self._idle)} idle and {len(self._networks) - len(self._idle)} busy>"
 
 
 @final
@@ -281,7 +202,7 @@ class HttpxExchange:
     def abort(self) -> None:
         """Break the connection at once."""
         stream = self._response.extensions.get("network_stream")
-        if isinstance(stream, _Stream):
+        if isinstance(stream, Connection):
             stream.abort()
 
     async def aclose(self) -> None:
@@ -325,14 +246,14 @@ def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
     target = str(proxy.url)
     if target.startswith("socks5"):
         return httpcore.AsyncSOCKSProxy(
-            target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=_Network()
+            target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=Network()
         )
     return httpcore.AsyncHTTPProxy(
         target,
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
         keepalive_expiry=_KEEPALIVE_SECONDS,
-        network_backend=_Network(),
+        network_backend=Network(),
     )
 
 

@@ -1,0 +1,321 @@
+"""Connections: what httpcore reads from and writes to. Owns limits of time on the wire and breaking a connection.
+
+On asyncio a connection is the loop's own transport, without anyio's stream over it: that stops and starts reading
+around every read (two system calls), and a limit of time around it makes a scope and a timer each time, which is most
+of what a piece of a paced stream would cost. On other event loops it is anyio's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import select
+import socket
+import ssl
+import sys
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, final
+
+import anyio
+import anyio.lowlevel
+import httpcore
+
+from modelhub.http.seam import ReadLimits
+
+__all__ = ["Connection", "Network"]
+
+_HELD = 64 * 1024
+"""Bytes of a request that may wait for the rest of it: headers and a small body leave together."""
+_AHEAD = 64 * 1024
+"""Bytes of an answer that may wait for whoever wants them, before reading stops."""
+_NEXT_ADDRESS_SECONDS = 0.25
+"""RFC 8305 §5: how long one address may take before the next is tried beside it."""
+
+
+class Connection(httpcore.AsyncNetworkStream):
+    """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Break it at once, whatever becomes of the tasks that still hold it; they read its end."""
+
+
+@final
+class Network(httpcore.AsyncNetworkBackend):
+    """Makes one connection after another; the place where every connection's target is known."""
+
+    def __init__(self) -> None:
+        self._anyio = httpcore.AnyIOBackend()
+        self._made: Connection | None = None
+
+    def abort(self) -> None:
+        """Break the connection that was made last. Idempotent."""
+        if self._made is not None:
+            self._made.abort()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Connection:
+        """See httpcore: raises its ConnectTimeout and ConnectError."""
+        loop = anyio.lowlevel.current_token().native_token
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            made: Connection = await _connected(loop, host, port, timeout, local_address)
+        else:
+            made = _AnyioConnection(await self._anyio.connect_tcp(host, port, timeout, local_address))
+        sock = made.get_extra_info("socket")
+        for option in socket_options or ():
+            sock.setsockopt(*option)
+        self._made = made
+        return made
+
+    async def sleep(self, seconds: float) -> None:
+        """See httpcore."""
+        await anyio.sleep(seconds)
+
+
+async def _connected(
+    loop: asyncio.AbstractEventLoop, host: str, port: int, timeout: float | None, local_address: str | None
+) -> _AsyncioConnection:
+    try:
+        with anyio.fail_after(timeout):
+            _, connection = await loop.create_connection(
+                lambda: _AsyncioConnection(loop),
+                host,
+                port,
+                local_addr=(local_address, 0) if local_address else None,
+                happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
+            )
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return connection
+
+
+def _seconds(timeout: Any) -> float | None:
+    seconds: float | None = timeout.remaining() if isinstance(timeout, ReadLimits) else timeout
+    return seconds
+
+
+@final
+class _AnyioConnection(Connection):
+    """A connection of anyio's, on whatever event loop."""
+
+    __slots__ = ("_aborted", "_inner")
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._aborted = False
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        if self._aborted:
+            return b""
+        return await self._inner.read(max_bytes, _seconds(timeout))
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        await self._inner.write(buffer, _seconds(timeout))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Connection:
+        self._inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def abort(self) -> None:
+        self._aborted = True
+        sock = self._inner.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # already gone, which is what was wanted
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+@final
+class _AsyncioConnection(Connection, asyncio.Protocol):
+    """A connection of asyncio's. One task at a time reads or writes it, as HTTP/1.1 goes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._received: deque[bytes] = deque()
+        self._ahead = 0
+        self._unsent: list[bytes] = []
+        self._held = 0
+        self._full = False  # the transport wants nothing more to send for now
+        self._ended = False  # nothing more will be received
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what create_connection makes
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received.append(data)
+        self._ahead += len(data)
+        if self._ahead > _AHEAD:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._error = exc
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        if self._unsent:
+            await self._send(timeout)
+        seconds = _seconds(timeout)
+        if seconds is not None and seconds <= 0:
+            raise httpcore.ReadTimeout
+        if self._received:
+            await asyncio.sleep(0)  # what is here already must not keep other tasks, or a cancellation, waiting
+        while not self._received and not self._ended:
+            await self._change(seconds, httpcore.ReadTimeout)
+        return self._taken(max_bytes)
+
+    def _taken(self, max_bytes: int) -> bytes:
+        if not self._received:
+            if self._error is not None:
+                raise httpcore.ReadError(str(self._error)) from self._error
+            return b""
+        data = self._received.popleft()
+        if len(data) > max_bytes:
+            self._received.appendleft(data[max_bytes:])
+            data = data[:max_bytes]
+        self._ahead -= len(data)
+        if self._ahead <= _AHEAD:
+            self._transport.resume_reading()
+        return data
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        # httpcore ends a message with an empty piece.
+        if buffer:
+            self._unsent.append(buffer)
+            self._held += len(buffer)
+        if self._unsent and (not buffer or self._held > _HELD):
+            await self._send(timeout)
+
+    async def _send(self, timeout: Any) -> None:
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._held = 0
+        if self._ended:
+            raise httpcore.WriteError(str(self._error or "the connection has ended")) from self._error
+        self._transport.write(data)
+        while self._full and not self._ended:
+            await self._change(_seconds(timeout), httpcore.WriteTimeout)
+
+    async def _change(self, seconds: float | None, expired: type[httpcore.TimeoutException]) -> None:
+        """Wait until something happens to the connection."""
+        self._waiter = self._loop.create_future()
+        self._expire_at(math.inf if seconds is None else self._loop.time() + seconds)
+        try:
+            await self._waiter
+        except TimeoutError as error:
+            raise expired from error
+        finally:
+            self._waiter = None
+
+    def _expire_at(self, deadline: float) -> None:
+        # The one timer runs at the earliest deadline since it was set, and looks then whether that still counts: a
+        # deadline that only moves on, as between the pieces of a stream, costs no new timer.
+        self._deadline = deadline
+        if self._timer is not None and self._timer.when() > deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and deadline < math.inf:
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._expire_at(self._deadline)
+        else:
+            self._waiter.set_exception(TimeoutError())
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Connection:
+        try:
+            with anyio.fail_after(timeout):
+                transport = await self._loop.start_tls(
+                    self._transport, self, ssl_context, server_hostname=server_hostname
+                )
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout from error
+            if isinstance(error, OSError):  # ssl.SSLError is one
+                raise httpcore.ConnectError(str(error)) from error
+            raise
+        assert transport is not None  # noqa: S101  it is None only where the connection was lost, which raises
+        self._transport = transport
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        match info:
+            case "is_readable":
+                return self._ended or bool(self._received) or _is_readable(self._transport.get_extra_info("socket"))
+            case "client_addr":
+                return self._transport.get_extra_info("sockname")
+            case "server_addr":
+                return self._transport.get_extra_info("peername")
+            case _:
+                return self._transport.get_extra_info(info)
+
+    def abort(self) -> None:
+        self._ended = True
+        self._received.clear()
+        self._transport.abort()
+        self._wake()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await asyncio.sleep(0)  # the loop closes the socket in its next round
+
+
+def _is_readable(sock: Any) -> bool:
+    """Whether an idle connection has something to say, which is that it has ended."""
+    descriptor = sock.fileno()
+    if descriptor < 0:
+        return True
+    if sys.platform == "win32":
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
