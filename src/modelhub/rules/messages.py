@@ -6,11 +6,10 @@ The dict shape is that of https://platform.openai.com/docs/api-reference/chat/cr
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import cast
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from modelhub.errors import BadRequest
 from modelhub.rules.fold import tool_arguments
@@ -33,7 +32,7 @@ from modelhub.types.messages import (
 __all__ = ["media_from_url", "messages_from"]
 
 _OURS = (SystemMessage, UserMessage, AssistantMessage, ToolMessage)
-_AUDIO_MIMES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+_AUDIO_MIMES = {"mp3": "audio/mpeg"}
 
 
 def messages_from(value: Messages, *, system: str | None = None) -> tuple[Message, ...]:
@@ -73,31 +72,44 @@ def _message(item: object, where: str) -> Message:
         case "system" | "developer":
             return SystemMessage(_joined(content, f"{where}.content"))
         case "user":
-            name = item.get("name")
-            return UserMessage(
-                _input(content, f"{where}.content"),
-                None if name is None else check_text(name, f"{where}.name"),
-            )
+            return UserMessage(_input(content, f"{where}.content"), _optional(item.get("name"), f"{where}.name"))
         case "assistant":
             return _assistant(cast("Mapping[str, object]", item), where)
         case "tool":
             call_id = check_text(item.get("tool_call_id"), f"{where}.tool_call_id")
-            name = item.get("name")
-            return ToolMessage(
-                _input(content, f"{where}.content"),
-                call_id,
-                None if name is None else check_text(name, f"{where}.name"),
-            )
+            name = _optional(item.get("name"), f"{where}.name")
+            return ToolMessage(_input(content, f"{where}.content"), call_id, name)
         case _:
             message = f"{where}.role is {role!r}: it must be system, user, assistant or tool"
             raise BadRequest(message, parameter=f"{where}.role")
 
 
+def _optional(value: object, where: str) -> str | None:
+    return None if value is None else check_text(value, where)
+
+
 def _check(message: Message, where: str) -> None:
-    content = message.content
+    match message:
+        case UserMessage():
+            _optional(message.name, f"{where}.name")
+        case ToolMessage():
+            check_text(message.tool_call_id, f"{where}.tool_call_id")
+        case _:
+            pass
+    content: object = message.content
     if isinstance(content, str):
         check_text(content, f"{where}.content")
-        return
+    elif isinstance(content, Sequence):
+        _check_parts(content, where)
+    else:
+        raise _no_content(content, f"{where}.content")
+
+
+def _no_content(content: object, where: str) -> BadRequest:
+    return BadRequest(f"{where} is a {type(content).__name__}: it must be a text or a list of parts", parameter=where)
+
+
+def _check_parts(content: Sequence[object], where: str) -> None:
     for number, part in enumerate(content):
         place = f"{where}.content[{number}]"
         match part:
@@ -128,9 +140,7 @@ def _input(content: object, where: str) -> str | tuple[InputPart, ...]:
     if isinstance(content, str):
         return check_text(content, where)
     if not isinstance(content, Sequence) or isinstance(content, bytes):
-        raise BadRequest(
-            f"{where} is a {type(content).__name__}: it must be a text or a list of parts", parameter=where
-        )
+        raise _no_content(content, where)
     return tuple(_part(part, f"{where}[{number}]") for number, part in enumerate(content))
 
 
@@ -146,19 +156,21 @@ def _part(part: object, where: str) -> InputPart:
         case "image_url":
             image = part.get("image_url")
             url = image.get("url") if isinstance(image, Mapping) else image
-            detail = image.get("detail") if isinstance(image, Mapping) else None
-            return media_from_url(check_text(url, f"{where}.image_url"), where, detail=cast("str | None", detail))
+            detail = _optional(image.get("detail") if isinstance(image, Mapping) else None, f"{where}.detail")
+            return media_from_url(check_text(url, f"{where}.image_url"), where, detail=detail)
         case "input_audio":
             audio = part.get("input_audio")
             if not isinstance(audio, Mapping):
                 raise BadRequest(f"{where}.input_audio must be a dict with data and format", parameter=where)
             data = _decoded(check_text(audio.get("data"), f"{where}.input_audio.data"), where)
-            return MediaPart(_AUDIO_MIMES.get(str(audio.get("format")), "audio/wav"), data)
+            format = check_text(audio.get("format"), f"{where}.input_audio.format")
+            return MediaPart(_AUDIO_MIMES.get(format, f"audio/{format}"), data)
         case "file":
             file = part.get("file")
             if not isinstance(file, Mapping) or not isinstance(file.get("file_data"), str):
                 raise BadRequest(f"{where}.file must be a dict with file_data", parameter=where)
-            return media_from_url(file["file_data"], where, name=cast("str | None", file.get("filename")))
+            url = check_text(file["file_data"], f"{where}.file.file_data")
+            return media_from_url(url, where, name=_optional(file.get("filename"), f"{where}.filename"))
         case _:
             message = f"{where}.type is {kind!r}: it must be text, image_url, input_audio or file"
             raise BadRequest(message, parameter=f"{where}.type")
@@ -170,15 +182,16 @@ def media_from_url(url: str, where: str, *, detail: str | None = None, name: str
     Raises:
         BadRequest: It is neither ``data:`` nor ``http(s)://``, or cannot be decoded.
     """
-    if url.startswith("data:"):
+    scheme = url[:8].lower()
+    if scheme.startswith("data:"):
         head, comma, body = url[5:].partition(",")
         if not comma:
             raise BadRequest(f"{where} has a data: URL without data", parameter=where)
-        mime, _, encoding = head.partition(";")
-        is_base64 = encoding.rpartition(";")[2] == "base64" or head.endswith(";base64")
-        data = _decoded(body, where) if is_base64 else unquote_to_bytes(body)
+        mime, _, rest = head.partition(";")
+        is_base64 = rest.rpartition(";")[2].lower() == "base64"
+        data = _decoded(unquote(body), where) if is_base64 else unquote_to_bytes(body)
         return MediaPart(mime or "text/plain", data, name=name, detail=detail)
-    if url.startswith(("http://", "https://")):
+    if scheme.startswith(("http://", "https://")):
         return MediaPart("image/*", url=url, name=name, detail=detail)
     raise BadRequest(f"{where} has a URL that is neither data: nor http(s)://", parameter=where)
 
@@ -186,7 +199,7 @@ def media_from_url(url: str, where: str, *, detail: str | None = None, name: str
 def _decoded(text: str, where: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise BadRequest(f"{where} is not base64: {error}", parameter=where) from error
 
 
@@ -211,6 +224,16 @@ def _call(call: object, where: str) -> ToolCall:
     if not isinstance(call, Mapping) or not isinstance(function, Mapping):
         raise BadRequest(f"{where} must be a dict with id and function", parameter=where)
     name = check_text(function.get("name"), f"{where}.function.name")
-    given = function.get("arguments", "")
-    raw = check_text(given if isinstance(given, str) else json.dumps(given), f"{where}.function.arguments")
-    return ToolCall(str(call.get("id") or name), name, tool_arguments(raw), raw)
+    raw = _raw_arguments(function.get("arguments"), f"{where}.function.arguments")
+    return ToolCall(check_text(call.get("id"), f"{where}.id"), name, tool_arguments(raw), raw)
+
+
+def _raw_arguments(given: object, where: str) -> str:
+    if given is None:
+        return ""
+    if isinstance(given, str):
+        return check_text(given, where)
+    try:
+        return json.dumps(given, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRequest(f"{where} cannot be written as JSON: {error}", parameter=where) from error
