@@ -6,7 +6,7 @@ As many vectors as texts, indexes that exist, numbers that are numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from modelhub.errors import MalformedResponse
@@ -23,9 +23,12 @@ def checked_vectors(result: EmbedResult, request: EmbedRequest) -> EmbedResult:
         MalformedResponse: Their number is wrong, they differ in length, or hold something that is no finite number.
     """
     vectors = result.vectors
-    if len(vectors) != len(request.texts):
-        raise MalformedResponse(f"{len(vectors)} vectors came for {len(request.texts)} texts", sent=True)
-    lengths = {len(vector) for vector in vectors}
+    try:
+        count, lengths = len(vectors), {len(vector) for vector in vectors}
+    except TypeError as error:
+        raise MalformedResponse("what came is no list of vectors", sent=True) from error
+    if count != len(request.texts):
+        raise MalformedResponse(f"{count} vectors came for {len(request.texts)} texts", sent=True)
     if len(lengths) > 1:
         raise MalformedResponse(f"the vectors differ in length: {sorted(lengths)}", sent=True)
     if 0 in lengths:
@@ -36,10 +39,12 @@ def checked_vectors(result: EmbedResult, request: EmbedRequest) -> EmbedResult:
     return result
 
 
-def _finite(vector: Sequence[float]) -> bool:
+def _finite(vector: Iterable[float]) -> bool:
     try:
         return math.isfinite(math.fsum(vector))
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:  # of the sum, which says nothing of the numbers
+        return all(map(math.isfinite, vector))
+    except (TypeError, ValueError):
         return False
 
 
@@ -75,13 +80,14 @@ def checked_ranking(result: RerankResult, request: RerankRequest) -> RerankResul
     """
     seen: set[int] = set()
     for ranked in result.documents:
-        if not 0 <= ranked.index < len(request.documents):
+        score: object = ranked.score  # a plugin may pass on whatever its vendor sent
+        if type(ranked.index) is not int or not 0 <= ranked.index < len(request.documents):
             raise MalformedResponse(
-                f"document {ranked.index} was ranked; there are {len(request.documents)}", sent=True
+                f"document {ranked.index!r} was ranked; there are {len(request.documents)}", sent=True
             )
         if ranked.index in seen:
             raise MalformedResponse(f"document {ranked.index} was ranked twice", sent=True)
-        if not math.isfinite(ranked.score):
+        if not isinstance(score, int | float) or not math.isfinite(score):
             raise MalformedResponse(f"the score of document {ranked.index} is no finite number", sent=True)
         seen.add(ranked.index)
     best = sorted(result.documents, key=lambda ranked: (-ranked.score, ranked.index))[: request.top_n]
