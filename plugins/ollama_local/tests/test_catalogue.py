@@ -10,6 +10,7 @@ from modelhub import ModelHub, ModelType
 from modelhub.errors import (
     AuthenticationFailed,
     BadRequest,
+    ConnectionLost,
     ModelNotFound,
     ServerError,
     UnsupportedFeature,
@@ -203,8 +204,22 @@ async def test_a_list_that_is_refused_is_an_error(ollama: Routes) -> None:
     async with WireServer(ollama(show=refused, tags=many)) as server, ModelHub() as hub:
         with pytest.raises(AuthenticationFailed):
             await hub.models("ollama_local", credentials={"base_url": server.url})
-    async with WireServer(ollama(ps=json_reply({"error": "no"}, 500))) as server, ModelHub() as hub:
-        with pytest.raises(ServerError):
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [NO_ROUTE, json_reply({"error": "no"}, 500), json_reply({"error": "no"}, 404)])
+async def test_windows_that_the_server_does_not_tell_are_done_without(ollama: Routes, answer: Reply) -> None:
+    """What is loaded is good to know and needed for nothing."""
+    async with WireServer(ollama(ps=answer)) as server, ModelHub() as hub:
+        models = await hub.models("ollama_local", credentials={"base_url": server.url})
+    assert [schema.context_size for schema in models] == [8192, 512, 8192]
+
+
+@pytest.mark.anyio
+async def test_a_server_that_goes_meanwhile_is_an_error(ollama: Routes) -> None:
+    """No answer at all is no answer of a server."""
+    async with WireServer(ollama(ps=Reply(raw=b""))) as server, ModelHub() as hub:
+        with pytest.raises(ConnectionLost):
             await hub.models("ollama_local", credentials={"base_url": server.url})
 
 

@@ -189,9 +189,10 @@ def test_a_model_that_does_not_fit_says_so() -> None:
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_path_that_is_not_served_is_no_missing_model(status: int) -> None:
-    """Plain text means that the routes are not Ollama's, and the remedy is the base URL."""
-    error = refusal(status, {"content-type": "text/plain"}, b"404 page not found")
-    assert is_no_route(error)
+    """Plain text, or JSON that speaks of no model, means that the routes are not Ollama's: the base URL is wrong."""
+    assert is_no_route(refusal(status, {"content-type": "text/plain"}, b"404 page not found"))
+    assert is_no_route(refusal(status, {}, b'{"detail": "Not Found"}'))
+    assert is_no_route(refusal(status, {}, b""))
     assert not is_no_route(said(404, "model 'x' not found"))
     assert not is_no_route(refusal(500, {}, b""))
 

@@ -1,5 +1,6 @@
 """Conversations through the hub over real sockets, on asyncio and trio: cuts, breaks, cancels, encodings, limits."""
 
+import base64
 import gzip
 import json
 import time
@@ -27,7 +28,7 @@ from modelhub.errors import (
 from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, json_reply, ndjson_reply
 from modelhub.testing.wire_server import WireServer
-from modelhub.types.messages import MediaPart, ToolMessage
+from modelhub.types.messages import MediaPart, TextPart, ToolMessage
 from modelhub.types.results import ChatResult
 from modelhub.types.tools import Tool
 from modelhub.wire.decoder import TruncatedResponse
@@ -429,6 +430,17 @@ async def test_a_whole_answer_has_everything(ollama: Routes, recordings: Recordi
     assert reply.timing.output == pytest.approx(0.254112)
     assert reply.raw == json.loads(recordings["chat"]["response"]["body"])
     assert (reply.model, reply.warnings, reply.cost) == (MODEL, (), None)
+
+
+async def test_an_image_of_20_megabytes_arrives_whole(ollama: Routes, recordings: Recordings) -> None:
+    """Byte for byte, as base64 beside the text."""
+    image = bytes(range(256)) * (20 * 4096)
+    shown = {**json.loads(recordings["show-chat"]["response"]["body"]), "capabilities": ["completion", "vision"]}
+    async with WireServer(ollama(show=json_reply(shown))) as server:
+        await chat(server.url, messages=[UserMessage([TextPart("Look"), MediaPart("image/png", image)])])
+    (message,) = asked(server)[0]["messages"]
+    assert message["content"] == "Look"
+    assert base64.b64decode(message["images"][0]) == image
 
 
 async def test_a_tool_is_called_and_its_result_goes_back(ollama: Routes, recordings: Recordings) -> None:

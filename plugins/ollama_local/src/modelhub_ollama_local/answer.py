@@ -29,7 +29,7 @@ from modelhub.types.requests import ChatRequest
 from modelhub.types.usage import Timing, Usage
 from modelhub.wire.json import UnencodableValue, dumps
 from modelhub_ollama_local.notices import warnings_for
-from modelhub_ollama_local.tokens import least_prompt
+from modelhub_ollama_local.tokens import characters, least_prompt
 
 __all__ = ["events_in"]
 
@@ -47,6 +47,7 @@ _NANOSECONDS = 1_000_000_000
 _TAG = "<think>"
 _PLAIN_FIELDS = 4  # model, created_at, message, done: a piece of text and nothing else
 _TEXT_ONLY = 2  # role, content
+_DENSEST = 5  # characters for each token: a prompt that was read whole has fewer, but for odd texts
 _EMPTY_ANSWER = 1  # tokens: the one that ends it
 
 
@@ -233,6 +234,8 @@ def _cut(usage: Usage, reading: Reading, request: ChatRequest[None]) -> Warning 
     read = usage.input_tokens
     if read is None:
         return None
+    if characters(request) <= _DENSEST * read:
+        return None  # as with nearly every prompt; looking closer takes time that grows with it
     least = least_prompt(request)
     if read >= least:
         return None

@@ -106,12 +106,13 @@ async def _is_listed(model: str, context: ProviderContext) -> bool:
 
 
 async def _windows(context: ProviderContext) -> dict[str, int]:
+    """Return the loaded context sizes, or none where the server does not say: nothing depends on them."""
     try:
         return loaded_windows(await context.http.json(HttpCall("/api/ps", method="GET")))
     except ModelHubError as error:
-        if is_no_route(error):
-            return {}
-        raise
+        if error.status is None:
+            raise  # no answer at all: the endpoint is at fault, and the next request would hear the same
+        return {}
 
 
 def _window(model: str, windows: Mapping[str, int]) -> int | None:

@@ -58,7 +58,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ModelHubErr
 
 def _classified(status: int, facts: ErrorFacts) -> ModelHubError:
     error: ModelHubError
-    if status in _NO_ROUTE and not facts.is_json:
+    # A route that exists says which model it does not find; frameworks say that nothing is there, in JSON or not.
+    if status in _NO_ROUTE and not (facts.is_json and "model" in facts.message.lower()):
         text = f"HTTP {status}: {facts.message}: this is not Ollama's API, or an older one"
         error = MalformedResponse(text, status=status, sent=True, excerpt=facts.excerpt)
         error.remedy = "check the base URL: Ollama's is http://HOST:11434, or what OLLAMA_HOST says, without a path"

@@ -17,7 +17,7 @@ from modelhub.types.requests import ChatRequest
 from modelhub.wire.json import dumps
 from modelhub_ollama_local.tools import encoded_tools
 
-__all__ = ["estimated_prompt", "estimated_text", "least_prompt", "least_text"]
+__all__ = ["characters", "estimated_prompt", "estimated_text", "least_prompt", "least_text"]
 
 IMAGE = 576
 """Tokens of one image: models take from 256 to 1600."""
@@ -64,12 +64,20 @@ def least_prompt(request: ChatRequest[None]) -> int:
 
     Only what every template writes out counts: not tools, calls and earlier reasoning, which many leave out.
     """
-    return sum(
-        least_text(part.text)
-        for message in request.messages
-        for part in ([TextPart(message.content)] if isinstance(message.content, str) else message.content)
-        if isinstance(part, TextPart)
-    )
+    return sum(map(least_text, _written_out(request)))
+
+
+def characters(request: ChatRequest[None]) -> int:
+    """Return how many characters `least_prompt` would look at."""
+    return sum(map(len, _written_out(request)))
+
+
+def _written_out(request: ChatRequest[None]) -> Iterator[str]:
+    for message in request.messages:
+        if isinstance(message.content, str):
+            yield message.content
+        else:
+            yield from (part.text for part in message.content if isinstance(part, TextPart))
 
 
 def _texts(message: Message) -> Iterator[str]:
