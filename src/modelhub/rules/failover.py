@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from modelhub.errors import ModelHubError, Retry
+from modelhub.errors import ModelHubError, PermissionDenied, RateLimited, Retry
+from modelhub.types.credential import Credential
 
 __all__ = ["Target", "next_target"]
+
+_PER_MODEL = (PermissionDenied, RateLimited)
+"""Rights and limits are given to a key for each model: another model may be called with the same key."""
 
 
 class Target(Protocol):
@@ -21,6 +25,10 @@ class Target(Protocol):
     def model(self) -> str:
         """The model's name."""
 
+    @property
+    def credential(self) -> Credential:
+        """What it is called with."""
+
 
 T = TypeVar("T", bound=Target)
 
@@ -32,12 +40,24 @@ def next_target(error: ModelHubError, failed: T, rest: Sequence[T]) -> int | Non
     elsewhere; a request that is wrong in itself is wrong everywhere.
     """
     for place, target in enumerate(rest):
-        same_model = (target.provider_id, target.model) == (failed.provider_id, failed.model)
-        match error.retry:
-            case Retry.NO:
-                return None
-            case Retry.OTHER_MODEL if same_model:
-                continue
-            case _:
-                return place
+        if _worth_trying(error, failed, target):
+            return place
     return None
+
+
+def _worth_trying(error: ModelHubError, failed: Target, target: Target) -> bool:
+    same_model = target.model == failed.model
+    same_credential = target.credential.key == failed.credential.key
+    match error.retry:
+        case Retry.NO:
+            return False
+        case Retry.SAME:
+            return True
+        case _ if target.provider_id != failed.provider_id:
+            return True
+        case Retry.OTHER_MODEL:
+            return not same_model
+        case Retry.OTHER_CREDENTIAL:
+            return not same_credential or (isinstance(error, _PER_MODEL) and not same_model)
+        case _:
+            return not (same_model and same_credential)
