@@ -447,6 +447,7 @@ def test_a_prompt_that_was_cut_is_noticed(events: Events, documents: list[Any], 
         ([piece(content="a"), done(eval_count=5)], LONG, {"schema": MODERN}),
         ([piece(content="a"), done(prompt_eval_count=4010, eval_count=5)], LONG, {"schema": MODERN}),
         ([done(prompt_eval_count=12, eval_count=1)], "Hello", {"schema": MODERN}),
+        ([done(prompt_eval_count=2500, eval_count=1)], "internationalization " * 1000, {"schema": MODERN}),
     ],
 )
 def test_a_low_count_alone_is_no_alarm(events: Events, documents: list[Any], text: str, fields: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ _CJK = "\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020
 _DENSE = "\u0900-\u10ff\u1780-\u17ff"  # scripts of India and South East Asia, written without blanks or with long words
 _TOKEN = re.compile(
     rf"[A-Z]?[a-z\u00df-\u024f\u1e00-\u1eff]{{1,6}}|[A-Z\u00c0-\u00de]{{1,3}}|\d{{1,2}}"
-    rf"|[{_CJK}]|[{_DENSE}]{{1,2}}|[^\W\d_]{{1,3}}|\n+|[ \t]{{2,32}}|[^\w\s]{{1,2}}|_+|[^\s]"
+    rf"|[{_CJK}]|[{_DENSE}]{{1,2}}|[^\W\d_A-Za-z{_CJK}{_DENSE}]{{1,3}}|\n+|[ \t]{{2,32}}|[^\w\s]{{1,2}}|_+|[^\s]"
 )
 # A token does not reach over a blank, nor (for what matters here) beyond 16 letters or 4 characters of Chinese.
 _SURELY = re.compile(rf"[{_CJK}]{{1,4}}|[^\W{_CJK}]{{1,16}}")
