@@ -84,7 +84,8 @@ class ResponseFormat:
     type: object = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# No slots: `ChatRequest[T](…)` sets an attribute of its own accord, which fails on a frozen class with slots in Python 3.11.
+@dataclass(frozen=True, kw_only=True)
 class ChatRequest(Request[ChatResult[T_co]], Generic[T_co]):
     """A conversation to continue.
 

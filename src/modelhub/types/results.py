@@ -52,7 +52,8 @@ class Result:
     raw: Mapping[str, JSON] | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# No slots: `ChatResult[T](…)` sets an attribute of its own accord, which fails on a frozen class with slots in Python 3.11.
+@dataclass(frozen=True, kw_only=True)
 class ChatResult(Result, Generic[T_co]):
     """An answer.
 

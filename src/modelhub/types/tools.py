@@ -53,7 +53,7 @@ def tool(function: Callable[P, T]) -> ToolFunction[P, T]:
     """Describe a function as a tool: its name, its docstring, and its annotated parameters as JSON Schema.
 
     Raises:
-        ConfigurationError: The parameters have annotations that JSON Schema cannot say.
+        ConfigurationError: The parameters have annotations that JSON Schema cannot say, or no names.
 
     Example:
         >>> @tool
@@ -77,5 +77,8 @@ def tool(function: Callable[P, T]) -> ToolFunction[P, T]:
     except Exception as error:
         message = f"the parameters of tool {name!r} cannot be described: {error}"
         raise ConfigurationError(message, remedy="annotate every parameter with a type that JSON can hold") from error
+    if schema.get("type") != "object":
+        message = f"tool {name!r} takes arguments by their place, and models give them by name"
+        raise ConfigurationError(message, remedy="write its parameters without / and without *")
     parameters = cast("Mapping[str, JSON]", schema)
     return ToolFunction(function, Tool(name, inspect.getdoc(function) or "", parameters))
