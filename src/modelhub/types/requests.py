@@ -84,7 +84,7 @@ class ResponseFormat:
     type: object = None
 
 
-# No slots: `ChatRequest[T](…)` sets an attribute of its own accord, which fails on a frozen class with slots in Python 3.11.
+# No slots: `ChatRequest[T](…)` sets an attribute, which Python 3.11 cannot do on a frozen class with slots.
 @dataclass(frozen=True, kw_only=True)
 class ChatRequest(Request[ChatResult[T_co]], Generic[T_co]):
     """A conversation to continue.

@@ -52,7 +52,7 @@ class Result:
     raw: Mapping[str, JSON] | None = field(default=None, repr=False, compare=False)
 
 
-# No slots: `ChatResult[T](…)` sets an attribute of its own accord, which fails on a frozen class with slots in Python 3.11.
+# No slots: `ChatResult[T](…)` sets an attribute, which Python 3.11 cannot do on a frozen class with slots.
 @dataclass(frozen=True, kw_only=True)
 class ChatResult(Result, Generic[T_co]):
     """An answer.
