@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
@@ -45,6 +46,14 @@ REQUEST_TYPES: Mapping[type[Request[Any]], ModelType] = {
 """Which model type serves which request."""
 
 
+def _model(kind: ModelType, model: object) -> AIModel[Any, Any]:
+    if isinstance(model, type) and issubclass(model, AIModel) and getattr(model, "model_type", None) is kind:
+        return model()
+    name = kind.value.replace("-", "_")
+    shown = model.__name__ if isinstance(model, type) else f"a {type(model).__name__}"
+    raise PluginError(f"{name} is {shown}: it must be a class for models of type {kind.value}")
+
+
 class ModelProvider:
     """Base class of providers. A subclass names its model classes and writes the hooks it needs beside them.
 
@@ -72,10 +81,11 @@ class ModelProvider:
     error_codes: ClassVar[Mapping[str, type[ModelHubError]]] = {}
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        """Mark overridden hooks: pluggy drops one that lacks its mark without a word."""
+        """Mark the hooks, those of mixins too: pluggy drops one that lacks its mark without a word."""
         super().__init_subclass__(**kwargs)
         for name in HOOKS:
-            function = vars(cls).get(name)
+            function = inspect.getattr_static(cls, name, None)
+            function = getattr(function, "__func__", function)  # of a class method or static method
             if callable(function) and not hasattr(function, "modelhub_impl"):
                 hookimpl(function)
 
@@ -89,7 +99,7 @@ class ModelProvider:
             ModelType.MODERATION: self.moderation,
         }
         self.models: dict[ModelType, AIModel[Any, Any]] = {
-            kind: model() for kind, model in classes.items() if model is not None
+            kind: _model(kind, model) for kind, model in classes.items() if model is not None
         }
 
     def model_for(self, request: Request[Result]) -> AIModel[Any, Any]:

@@ -1,12 +1,19 @@
-"""Imports one plugin's code and makes its object; survives whatever it does but holding the interpreter's lock."""
+"""Imports one plugin's code and makes its object; survives whatever it does but holding the interpreter's lock.
+
+Whatever a plugin raises becomes a `PluginError` whose message is one line, in the thread where it was raised: not even
+a cancellation that a plugin makes up reaches the caller as what it pretends to be.
+"""
 
 from __future__ import annotations
 
+import inspect
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from types import ModuleType
+from typing import TypeVar
 
 import anyio
 
@@ -14,27 +21,55 @@ from modelhub.errors import PluginError
 from modelhub.hookspecs import CONTRACT, CONTRACTS
 from modelhub.provider.base import ModelProvider
 from modelhub.provider.threads import run_in_thread
+from modelhub.types.plugins import PluginState
 
-__all__ = ["IncompatibleContract", "LoadFailure", "check_contract", "instance_of", "load_code"]
+__all__ = [
+    "AUTHOR_MENDS",
+    "IncompatibleContract",
+    "LoadFailure",
+    "check_contract",
+    "failure_of",
+    "in_time",
+    "instance_of",
+    "load",
+    "module_of",
+    "shielded",
+]
+
+T = TypeVar("T")
+
+AUTHOR_MENDS = "the plugin's author must mend it"
+_LINE = 300
+"""Characters of a foreign message that a line has room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFailure:
-    """Why a plugin could not be used.
+    """Why a plugin cannot be used.
 
     Attributes:
         reason: One line.
         remedy: Who must act and how.
+        state: ``failed``, ``disabled`` or ``incompatible``.
         traceback: For the plugin's author; empty where it tells nothing.
     """
 
     reason: str
     remedy: str
+    state: PluginState = PluginState.FAILED
     traceback: str = ""
 
 
 class IncompatibleContract(PluginError):
     """The plugin was written for a contract that this core cannot serve."""
+
+
+def failure_of(error: PluginError) -> LoadFailure:
+    """Return why a plugin cannot be used, from what an attempt to use it raised."""
+    state = PluginState.INCOMPATIBLE if isinstance(error, IncompatibleContract) else PluginState.FAILED
+    cause = error.__cause__
+    trace = "" if cause is None else "".join(traceback.format_exception(cause))
+    return LoadFailure(" ".join(error.message.split()), error.remedy or AUTHOR_MENDS, state, trace)
 
 
 def check_contract(declared: object) -> None:
@@ -52,85 +87,114 @@ def check_contract(declared: object) -> None:
     raise IncompatibleContract(message, remedy="install a newer version of the plugin")
 
 
-async def load_code(entry_point: EntryPoint, *, seconds: float) -> object | LoadFailure:
-    """Import what an entry point names, in a daemon thread, and make the plugin object.
+async def in_time(work: Callable[[], T], *, what: str, seconds: float) -> T:
+    """Run a plugin's code in a daemon thread.
 
     Args:
-        entry_point: Where the plugin is.
-        seconds: How long that may take; the thread is left behind then.
+        work: What to run.
+        what: What that is, in words.
+        seconds: How long it may take; the thread is left behind then.
+
+    Raises:
+        PluginError: It took longer.
     """
-
-    def load() -> object:
-        return instance_of(entry_point.load())
-
     with anyio.move_on_after(seconds):
-        return await _guarded(lambda: run_in_thread(load, name=f"import {entry_point.value}"), entry_point)
-    remedy = "the plugin's author must not do slow work at import; restart after it was mended or removed"
-    return LoadFailure(f"importing {entry_point.module} took longer than {seconds:g} s", remedy)
+        return await run_in_thread(work, name=what)
+    raise PluginError(
+        f"{what} took longer than {seconds:g} s",
+        remedy="the plugin's author must not do slow work at import; restart after it was mended or removed",
+    )
 
 
-async def _guarded(run: Callable[[], Awaitable[object]], entry_point: EntryPoint) -> object | LoadFailure:
+@contextmanager
+def shielded(what: str) -> Iterator[None]:
+    """Turn whatever a plugin's code raises into one line.
+
+    Args:
+        what: What the code was run for.
+
+    Raises:
+        PluginError: From what it raised.
+    """
     try:
-        return await run()
-    except PluginError as error:
-        return LoadFailure(error.message, error.remedy or "the plugin's author must mend it")
-    except ModuleNotFoundError as error:
-        return _module_not_found(error, entry_point)
-    except ImportError as error:
-        return _failure(
-            f"importing {entry_point.module} failed: {_line(error)}",
-            "check its dependencies' versions",
-            error,
-        )
-    except AttributeError as error:
-        if error.obj is not None and isinstance(error.obj, ModuleType) and error.obj.__name__ == entry_point.module:
-            message = f"{entry_point.module} has no {entry_point.attr!r}, which its entry point names"
-            return LoadFailure(message, "the plugin's author must mend the entry point in its pyproject.toml")
-        return _failure(
-            f"importing {entry_point.module} failed: {_line(error)}",
-            "the plugin's author must mend it",
-            error,
-        )
+        yield
+    except PluginError:
+        raise
     except SystemExit as error:
-        message = f"importing {entry_point.module} called sys.exit({error.code!r})"
-        return _failure(message, "the plugin's author must mend it", error)
-    except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
-        return _failure(
-            f"importing {entry_point.module} failed: {_line(error)}",
-            "the plugin's author must mend it",
-            error,
-        )
+        raise PluginError(f"{what} called sys.exit({error.code!r})", remedy=AUTHOR_MENDS) from error
+    except BaseException as error:
+        raise PluginError(f"{what} failed: {_line(error)}", remedy=AUTHOR_MENDS) from error
 
 
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    text = text if len(text) <= _LINE else f"{text[:_LINE]}…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _failure(reason: str, remedy: str, error: BaseException) -> LoadFailure:
-    return LoadFailure(reason, remedy, "".join(traceback.format_exception(error)))
+def module_of(entry_point: EntryPoint) -> str:
+    """Return the module that an entry point names.
+
+    Raises:
+        PluginError: It names none.
+    """
+    try:
+        return entry_point.module
+    except AttributeError:
+        message = f"its entry point is {entry_point.value!r}, which is not module:object"
+        raise PluginError(message, remedy="the plugin's author must mend it in its pyproject.toml") from None
 
 
-def _module_not_found(error: ModuleNotFoundError, entry_point: EntryPoint) -> LoadFailure:
+def load(entry_point: EntryPoint) -> object:
+    """Import what an entry point names and make the plugin object. Blocks for as long as the import does.
+
+    Raises:
+        PluginError: The code cannot be imported or the object not be made; the message is one line that says why.
+        IncompatibleContract: It declares another contract.
+    """
+    module = module_of(entry_point)
+    with shielded(f"importing {module}"):
+        try:
+            target = entry_point.load()
+        except ModuleNotFoundError as error:
+            raise _not_found(error, module) from error
+        except ImportError as error:
+            message = f"importing {module} failed: {_line(error)}"
+            raise PluginError(message, remedy="check the versions of its dependencies") from error
+        except AttributeError as error:
+            if isinstance(error.obj, ModuleType) and error.obj.__name__ == module:
+                message = f"{module} has no {entry_point.attr!r}, which its entry point names"
+                raise PluginError(message, remedy="the plugin's author must mend it in its pyproject.toml") from None
+            raise
+    return instance_of(target)
+
+
+def _not_found(error: ModuleNotFoundError, module: str) -> PluginError:
     missing = error.name or "?"
-    if entry_point.module == missing or entry_point.module.startswith(f"{missing}."):
+    if module == missing or module.startswith(f"{missing}."):
         remedy = "reinstall the distribution; if that does not help, its author must mend the entry point"
-        return LoadFailure(f"module {entry_point.module!r} does not exist", remedy)
+        return PluginError(f"module {module!r} does not exist", remedy=remedy)
     remedy = f"install what brings the module {missing!r}; the plugin's author should declare it"
-    return _failure(f"importing {entry_point.module} failed: module {missing!r} is not installed", remedy, error)
+    return PluginError(f"importing {module} failed: module {missing!r} is not installed", remedy=remedy)
 
 
 def instance_of(target: object) -> object:
     """Return the plugin object: the one instance of a `ModelProvider` class, or the object itself.
 
     Raises:
-        PluginError: The class cannot be made without arguments.
-        IncompatibleContract: The class declares another contract.
+        PluginError: The class cannot be made without arguments, or making it failed.
+        IncompatibleContract: It declares another contract.
     """
-    check_contract(getattr(target, "contract", CONTRACT))
-    if isinstance(target, type) and issubclass(target, ModelProvider):
-        try:
-            return target()
-        except TypeError as error:
-            raise PluginError(f"{target.__name__}() cannot be made without arguments: {error}") from error
-    return target
+    declared = getattr(target, "contract", CONTRACT)
+    if not isinstance(declared, ModuleType):  # of a package whose submodule has that name
+        check_contract(declared)
+    if not (isinstance(target, type) and issubclass(target, ModelProvider)):
+        return target
+    try:
+        inspect.signature(target).bind()
+    except TypeError as error:
+        raise PluginError(
+            f"{target.__name__}() cannot be made without arguments: {error}", remedy=AUTHOR_MENDS
+        ) from None
+    with shielded(f"making {target.__name__}()"):
+        return target()

@@ -7,20 +7,24 @@ editable installs alike. Unknown keys are reported as notices, so that a misspel
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from modelhub.errors import PluginError
+from modelhub.hookspecs import CONTRACT
 from modelhub.rules.names import nearest
+from modelhub.runtime.loading import AUTHOR_MENDS, check_contract
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Manifest", "manifest_folder", "merged", "read_manifest", "read_models", "schema_from"]
+__all__ = ["Manifest", "manifest_folder", "merged", "read_manifest", "read_models", "schema_from", "unknown_keys"]
 
 T = TypeVar("T")
 
@@ -52,16 +56,21 @@ def manifest_folder(module: str) -> Path:
         PluginError: There is no such package.
     """
     package = module.partition(".")[0]
+    script = getattr(sys.modules.get(package), "__file__", None) if package == "__main__" else None
+    if script is not None:
+        return Path(script).parent
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError) as error:
-        raise PluginError(f"package {package!r} cannot be found: {error}") from error
+        raise PluginError(f"package {package!r} cannot be found: {error}", remedy=AUTHOR_MENDS) from error
     if spec is None:
         raise PluginError(f"package {package!r} is not installed", remedy="reinstall the plugin's distribution")
     if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    if spec.origin is None:
-        raise PluginError(f"package {package!r} has no folder")
+        # A namespace package has several folders, of several distributions.
+        folders = [Path(location) for location in spec.submodule_search_locations]
+        return next((folder for folder in folders if (folder / MANIFEST).is_file()), folders[0])
+    if spec.origin is None or not spec.has_location:
+        raise PluginError(f"package {package!r} has no folder", remedy=AUTHOR_MENDS)
     return Path(spec.origin).parent
 
 
@@ -70,33 +79,34 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         PluginError: It is missing, is no YAML, or does not say what a manifest must.
+        IncompatibleContract: It is for another contract, and so is not read any further.
     """
-    path = folder / MANIFEST
-    source = _yaml(path)
+    source = _yaml(folder / MANIFEST, MANIFEST)
+    check_contract(source.get("contract", CONTRACT))
     schema, notices = schema_from(ProviderSchema, source, MANIFEST)
     return Manifest(schema, folder, source, notices)
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def _yaml(path: Path, name: str) -> dict[str, Any]:
     import yaml  # noqa: PLC0415  wanted in threads only, when a manifest is
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         document = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506  it is the safe loader
-    except FileNotFoundError as error:
+    except FileNotFoundError:
         remedy = "it belongs into the plugin's top-level package, and into the wheel"
-        raise PluginError(f"{path.name} is missing", remedy=remedy) from error
+        raise PluginError(f"{name} is missing in {path.parent}", remedy=remedy) from None
     except OSError as error:
-        raise PluginError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise PluginError(
+            f"{name} cannot be read: {error.strerror}", remedy="mend its permissions, or reinstall it"
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise PluginError(
-            f"{path.name} is no YAML{where}: {problem}", remedy="the plugin's author must mend it"
-        ) from error
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise PluginError(f"{name} is no YAML{where}: {problem}", remedy=AUTHOR_MENDS) from error
     if not isinstance(document, dict):
-        raise PluginError(f"{path.name} must be a mapping, not {type(document).__name__}")
+        raise PluginError(f"{name} must be a mapping, not {type(document).__name__}", remedy=AUTHOR_MENDS)
     return document
 
 
@@ -118,7 +128,7 @@ def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, 
     """
     from pydantic import ValidationError  # noqa: PLC0415
 
-    notices = tuple(_unknown_keys(cls, source, name))
+    notices = tuple(unknown_keys(cls, source, name))
     try:
         adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # classes are hashable
         return adapter.validate_python(dict(source)), notices
@@ -126,19 +136,41 @@ def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, 
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "it"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PluginError(
-            f"{name}: {place}: {first['msg']}{more}", remedy="the plugin's author must mend it"
-        ) from error
+        raise PluginError(f"{name}: {place}: {first['msg']}{more}", remedy=AUTHOR_MENDS) from error
 
 
-def _unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Sequence[str]:
-    known = set(cls.__dataclass_fields__)  # type: ignore[attr-defined]  # the schema classes are dataclasses
-    lines = []
-    for key in source:
-        if key not in known:
-            near = nearest(str(key), known, most=1)
-            lines.append(f"{name}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    return lines
+def unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield a line for each key of a mapping, at any depth, that the schema class does not have."""
+    hints = _hints(cls)
+    for key, value in source.items():
+        if key in hints:
+            for nested, item, where in _nested(hints[key], value):
+                yield from unknown_keys(nested, item, f"{name}: {key}{where}")
+        else:
+            near = nearest(str(key), hints, most=1)
+            yield f"{name}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return get_type_hints(cls)
+
+
+def _nested(hint: Any, value: object) -> Iterator[tuple[type, Mapping[str, Any], str]]:
+    """Yield each mapping in a value that stands for a schema class, and where in it."""
+    arguments = get_args(hint)
+    if isinstance(value, Mapping):
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield hint, value, ""
+        elif get_origin(hint) is Mapping:
+            for key, item in value.items():
+                yield from ((cls, each, f".{key}{where}") for cls, each, where in _nested(arguments[1], item))
+    elif get_origin(hint) is Sequence and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from ((cls, each, f"[{number}]{where}") for cls, each, where in _nested(arguments[0], item))
+    if get_origin(hint) in {Union, UnionType}:
+        for argument in arguments:
+            yield from _nested(argument, value)
 
 
 def read_models(manifest: Manifest) -> tuple[dict[tuple[ModelType, str], ModelSchema], tuple[str, ...]]:
@@ -152,32 +184,37 @@ def read_models(manifest: Manifest) -> tuple[dict[tuple[ModelType, str], ModelSc
     if manifest.folder is None:
         return models, ()
     for kind, folders in _FOLDERS.items():
-        for path in _model_files(manifest, folders):
+        for path in _model_files(manifest.schema, manifest.folder, folders, notices):
             name = path.relative_to(manifest.folder).as_posix()
             try:
-                schema, found = schema_from(ModelSchema, _yaml(path), name)
+                schema, found = schema_from(ModelSchema, _yaml(path, name), name)
             except PluginError as error:
-                notices.append(error.message if error.message.startswith(name) else f"{name}: {error.message}")
+                notices.append(error.message)
                 continue
             notices.extend(found)
             models[kind, schema.model] = merged(replace(schema, model_type=kind), manifest.schema)
     return models, tuple(notices)
 
 
-def _model_files(manifest: Manifest, folders: Sequence[str]) -> list[Path]:
-    assert manifest.folder is not None  # noqa: S101  the caller has checked
-    for name in folders:
-        declared = manifest.schema.models.get(name)
-        patterns = declared.get("predefined") if isinstance(declared, Mapping) else None
-        if isinstance(patterns, Sequence):
-            found = {path for pattern in patterns for path in manifest.folder.glob(str(pattern))}
-            return sorted(path for path in found if not path.name.startswith("_"))
-    return sorted(
-        path
-        for name in folders
-        for path in (manifest.folder / "models" / name).glob("**/*.yaml")
-        if not path.name.startswith("_")
-    )
+def _model_files(schema: ProviderSchema, folder: Path, names: Sequence[str], notices: list[str]) -> list[Path]:
+    """Return the model YAML of one type: what the manifest's globs find, else what lies in the type's folder."""
+    patterns = [f"models/{name}/**/*.yaml" for name in names]
+    for name in names:
+        declared = schema.models.get(name)
+        given = declared.get("predefined") if isinstance(declared, Mapping) else None
+        if given and isinstance(given, Sequence):
+            patterns = [given] if isinstance(given, str) else [str(each) for each in given]
+            break
+    found: set[Path] = set()
+    for pattern in patterns:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            notices.append(f"{MANIFEST}: models: {pattern!r} leads out of the package and is left out")
+            continue
+        try:
+            found.update(folder.glob(pattern))
+        except (ValueError, NotImplementedError) as error:
+            notices.append(f"{MANIFEST}: models: {pattern!r} is no pattern: {error}")
+    return sorted(path for path in found if not path.name.startswith("_"))
 
 
 def merged(schema: ModelSchema, provider: ProviderSchema, predefined: ModelSchema | None = None) -> ModelSchema:

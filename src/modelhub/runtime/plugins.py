@@ -6,115 +6,58 @@ called. A plugin that fails in either stage is a state with a reason, and no oth
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, final
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import EntryPoint, distributions, entry_points
+from typing import final
 
-from modelhub.errors import ConfigurationError, ModelHubError, PluginError, UnknownProvider
+from modelhub.errors import ConfigurationError, PluginError, UnknownProvider
 from modelhub.hookspecs import GROUP
 from modelhub.provider.threads import run_in_thread
+from modelhub.rules.forms import template_variables
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.loading import IncompatibleContract, LoadFailure, check_contract, instance_of, load_code
-from modelhub.runtime.manifest import Manifest, manifest_folder, read_manifest, read_models, schema_from
+from modelhub.runtime.loading import (
+    AUTHOR_MENDS,
+    check_contract,
+    failure_of,
+    in_time,
+    instance_of,
+    load,
+    module_of,
+    shielded,
+)
+from modelhub.runtime.manifest import Manifest, manifest_folder, read_manifest, read_models
+from modelhub.runtime.plugin import Plugin, PluginSettings, admitted
 from modelhub.runtime.registration import BoundProvider, bind
+from modelhub.runtime.rows import add_configured_rows, add_family_rows
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.plugins import PluginState, ProviderInfo
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
 __all__ = ["Plugin", "PluginRegistry", "PluginSettings", "scan"]
 
-
-@dataclass(frozen=True, slots=True)
-class PluginSettings:
-    """Which plugins may be used.
-
-    Attributes:
-        allow: Distributions that may; ``None`` for all.
-        deny: Distributions or provider ids that may not.
-        prefer: For an id that two distributions claim: the one that has it.
-        rows: Providers made by configuration alone, each with ``extends``, by id.
-        load_seconds: How long importing a plugin may take.
-    """
-
-    allow: Sequence[str] | None = None
-    deny: Sequence[str] = ()
-    prefer: Mapping[str, str] = field(default_factory=dict)
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    load_seconds: float = 30.0
-
-
-@final
-class Plugin:
-    """One provider id and how far its plugin has come."""
-
-    __slots__ = ("bound", "entry_point", "failure", "id", "manifest", "models", "notices", "state", "target")
-
-    def __init__(self, id: str, *, entry_point: EntryPoint | None = None, target: object = None) -> None:
-        self.id: str = id
-        self.entry_point: EntryPoint | None = entry_point
-        self.target: object = target
-        self.state: PluginState = PluginState.DISCOVERED
-        self.failure: LoadFailure | None = None
-        self.manifest: Manifest | None = None
-        self.bound: BoundProvider | None = None
-        self.models: dict[tuple[ModelType, str], ModelSchema] | None = None
-        self.notices: tuple[str, ...] = ()
-
-    @property
-    def schema(self) -> ProviderSchema:
-        """The manifest's content; only where the manifest was read."""
-        assert self.manifest is not None  # noqa: S101  every path to here has read it
-        return self.manifest.schema
-
-    def fail(self, state: PluginState, failure: LoadFailure) -> None:
-        """Mark the plugin as not usable."""
-        self.state = state
-        self.failure = failure
-
-    def error(self) -> PluginError:
-        """Build the error of using it."""
-        assert self.failure is not None  # noqa: S101  only failed plugins are asked
-        name, version = distribution_of(self.entry_point)
-        where = f" (distribution {name} {version})" if name else ""
-        error = PluginError(f"the plugin of provider {self.id!r} is {self.state.value}{where}: {self.failure.reason}")
-        error.remedy = self.failure.remedy
-        error.provider = None
-        error.distribution = f"{name} {version}" if name else None
-        return error
-
-    def info(self) -> ProviderInfo:
-        """Return it as it stands. Reads the distribution's metadata: call it in a thread."""
-        name, version = distribution_of(self.entry_point)
-        return ProviderInfo(
-            id=self.id,
-            state=self.state,
-            schema=self.manifest.schema if self.manifest else None,
-            distribution=name,
-            version=version,
-            reason=self.failure.reason if self.failure else None,
-            remedy=self.failure.remedy if self.failure else None,
-            traceback=self.failure.traceback or None if self.failure else None,
-            notices=(*(self.manifest.notices if self.manifest else ()), *self.notices),
-        )
-
-    def __repr__(self) -> str:
-        return f"<plugin {self.id}: {self.state.value}>"
-
-
-def distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
-    """Return name and version of the distribution that an entry point came with."""
-    distribution = entry_point.dist if entry_point is not None else None
-    return (distribution.name, distribution.version) if distribution is not None else (None, None)
+_log = logging.getLogger("modelhub.plugins")
 
 
 def scan() -> dict[str, list[EntryPoint]]:
     """Return the entry points of all installed provider plugins, by id. Blocks; imports no plugin."""
+    try:
+        claims: Iterable[EntryPoint] = entry_points(group=GROUP)
+    except Exception:  # noqa: BLE001  one distribution that cannot be read must not hide all the others
+        claims = _readable()
     found: dict[str, list[EntryPoint]] = {}
-    for entry_point in entry_points(group=GROUP):
+    for entry_point in claims:
         found.setdefault(entry_point.name, []).append(entry_point)
     return found
+
+
+def _readable() -> Iterator[EntryPoint]:
+    for distribution in distributions():
+        try:
+            yield from distribution.entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with it, it has no plugin then
+            _log.warning("the entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
 
 
 @final
@@ -123,7 +66,11 @@ class PluginRegistry:
 
     Args:
         settings: Which of them may be used.
-        providers: Providers registered in code; they go before installed ones of the same id.
+        providers: Providers registered in code; they go before installed ones of the same id. Their manifests are
+            files: make the registry in a thread where there are any.
+
+    Raises:
+        ConfigurationError: A provider given in code cannot be used.
     """
 
     def __init__(self, settings: PluginSettings, providers: Iterable[object] = ()) -> None:
@@ -147,10 +94,10 @@ class PluginRegistry:
             PluginError: It cannot be used.
         """
         plugin = self._plugins.get(id)
-        if plugin is None or (plugin.manifest is None and plugin.state is PluginState.DISCOVERED):
+        if plugin is None or (plugin.manifest is None and plugin.failure is None):
             plugin = await self._flights.run(("find", id), lambda: self._found(id))
         if plugin.failure is not None:
-            raise plugin.error()
+            raise await run_in_thread(plugin.error, name=f"metadata {id}")
         return plugin
 
     async def _found(self, id: str) -> Plugin:
@@ -163,7 +110,7 @@ class PluginRegistry:
             if not self._plugins:
                 remedy = "no provider plugin is installed: pip install modelhub-ollama-local, for one"
             raise UnknownProvider(f"there is no provider {id!r}", remedy=remedy)
-        if plugin.manifest is None and plugin.state is PluginState.DISCOVERED:
+        if plugin.manifest is None and plugin.failure is None:
             await run_in_thread(lambda: _read(plugin), name=f"manifest {id}")
         return plugin
 
@@ -175,33 +122,28 @@ class PluginRegistry:
         """
         if plugin.bound is not None:
             return plugin.bound
-        if plugin.failure is not None:
-            raise plugin.error()
         return await self._flights.run(("load", plugin.id), lambda: self._load(plugin))
 
     async def _load(self, plugin: Plugin) -> BoundProvider:
         if plugin.bound is None and plugin.failure is None:
-            target = plugin.target
-            if plugin.entry_point is not None:
-                target = await load_code(plugin.entry_point, seconds=self._settings.load_seconds)
-            if isinstance(target, LoadFailure):
-                plugin.fail(PluginState.FAILED, target)
+            what = f"importing {plugin.entry_point.value}" if plugin.entry_point is not None else "registering it"
+            try:
+                bound, schema = await in_time(lambda: _made(plugin), what=what, seconds=self._settings.load_seconds)
+            except PluginError as error:
+                plugin.fail(failure_of(error))
             else:
-                _bind(plugin, target)
+                assert plugin.manifest is not None  # noqa: S101  `_made` has used it
+                plugin.manifest = replace(plugin.manifest, schema=schema)
+                plugin.bound, plugin.state = bound, PluginState.READY
         if plugin.bound is None:
-            raise plugin.error()
+            raise await run_in_thread(plugin.error, name=f"metadata {plugin.id}")
         return plugin.bound
 
     async def models(self, plugin: Plugin) -> Mapping[tuple[ModelType, str], ModelSchema]:
         """Return a provider's predefined models."""
-        if plugin.models is None:
-            manifest = plugin.manifest
-            assert manifest is not None  # noqa: S101  `find` has read it
-            found, notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
-            plugin.models = found
-            plugin.notices = (*plugin.notices, *notices)
-            return found
-        return plugin.models
+        if plugin.models is not None:
+            return plugin.models
+        return await self._flights.run(("models", plugin.id), lambda: _with_models(plugin))
 
     async def infos(self) -> list[ProviderInfo]:
         """Return every plugin as it stands, usable or not. Imports no plugin code."""
@@ -224,177 +166,123 @@ class PluginRegistry:
 
     async def _scan(self) -> None:
         if not self._scanned:
-            found = await run_in_thread(scan, name="plugin discovery")
-            needs_names = (
-                self._settings.allow is not None or self._settings.deny or any(len(same) > 1 for same in found.values())
-            )
-            if needs_names:
-                await run_in_thread(lambda: self._admit(found), name="plugin rules")
-            else:
-                self._admit(found)
+            await self._flights.run("scan", self._scan_once)
+
+    async def _scan_once(self) -> None:
+        if not self._scanned:
+            settings, known = self._settings, set(self._plugins)
+
+            def find() -> list[Plugin]:
+                return [admitted(id, claims, settings) for id, claims in scan().items() if id not in known]
+
+            self._plugins.update((plugin.id, plugin) for plugin in await run_in_thread(find, name="plugin discovery"))
             self._scanned = True
 
-    def _admit(self, found: Mapping[str, Sequence[EntryPoint]]) -> None:
-        for id, same in found.items():
-            if id in self._plugins:
-                continue
-            plugin = self._plugins[id] = Plugin(id, entry_point=same[0])
-            if len(same) > 1:
-                self._choose(plugin, same)
-            self._judge(plugin)
-
-    def _choose(self, plugin: Plugin, same: Sequence[EntryPoint]) -> None:
-        names = {_normal(distribution_of(each)[0] or ""): each for each in same}
-        preferred = names.get(_normal(self._settings.prefer.get(plugin.id, "")))
-        if preferred is not None:
-            plugin.entry_point = preferred
-            return
-        shown = " and ".join(sorted(f"{name} {version}" for name, version in map(distribution_of, same)))
-        remedy = f'uninstall one of them, or say which in modelhub.toml: [plugins.prefer] {plugin.id} = "…"'
-        plugin.fail(PluginState.FAILED, LoadFailure(f"two distributions claim the id {plugin.id!r}: {shown}", remedy))
-
-    def _judge(self, plugin: Plugin) -> None:
-        name = (
-            _normal(distribution_of(plugin.entry_point)[0] or "")
-            if self._settings.allow is not None or self._settings.deny
-            else ""
-        )
-        denied = {_normal(word) for word in self._settings.deny}
-        if name in denied or _normal(plugin.id) in denied:
-            plugin.fail(
-                PluginState.DISABLED,
-                LoadFailure("it is on the list plugins.deny", "take it off the list to use it"),
-            )
-        elif self._settings.allow is not None and name not in {_normal(word) for word in self._settings.allow}:
-            failure = LoadFailure(
-                f"distribution {name} is not on the list plugins.allow", "put it on the list to use it"
-            )
-            plugin.fail(PluginState.DISABLED, failure)
-
     async def _read_all(self) -> None:
-        if self._all_read:
-            return
-        plugins = [plugin for plugin in self._plugins.values() if plugin.manifest is None and plugin.failure is None]
+        if not self._all_read:
+            await self._flights.run("read", self._read_once)
 
-        def read() -> None:
-            for plugin in plugins:
-                _read(plugin)
-
-        await run_in_thread(read, name="manifests")
-        for plugin in list(self._plugins.values()):
-            if plugin.manifest is not None and plugin.schema.family:
-                for row in plugin.schema.providers:
-                    self._add_row(plugin, dict(row))
-        for id, row in self._settings.rows.items():
-            self._add_configured_row(id, row)
-        self._all_read = True
-
-    def _add_row(self, family: Plugin, row: dict[str, Any]) -> None:
-        id = str(row.get("provider", ""))
-        if not id or id in self._plugins:
-            family.notices = (
-                *family.notices,
-                f"row {id!r} of providers is left out: the id is {'taken' if id else 'missing'}",
-            )
-            return
-        self._plugins[id] = _row_plugin(family, id, row)
-
-    def _add_configured_row(self, id: str, row: Mapping[str, Any]) -> None:
-        family = self._plugins.get(str(row.get("extends")))
-        if id in self._plugins and self._plugins[id].failure is None:
-            return
-        if family is None or family.manifest is None:
-            plugin = self._plugins[id] = Plugin(id)
-            remedy = did_you_mean(str(row.get("extends")), self._plugins, what="providers")
-            reason = f"it extends {row.get('extends')!r}, which is not installed or does not work"
-            plugin.fail(PluginState.FAILED, LoadFailure(reason, remedy))
-            return
-        self._plugins[id] = _row_plugin(family, id, dict(row))
+    async def _read_once(self) -> None:
+        if not self._all_read:
+            waiting = [
+                plugin for plugin in self._plugins.values() if plugin.manifest is None and plugin.failure is None
+            ]
+            await run_in_thread(lambda: _read_each(waiting), name="manifests")
+            add_family_rows(self._plugins, self._settings)
+            add_configured_rows(self._plugins, self._settings)
+            self._all_read = True
 
 
-def _normal(name: str) -> str:
-    # https://packaging.python.org/en/latest/specifications/name-normalization/
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _read_each(plugins: Sequence[Plugin]) -> None:
+    for plugin in plugins:
+        _read(plugin)
 
 
 def _read(plugin: Plugin) -> None:
     """Read a plugin's manifest; every failure becomes its state."""
     assert plugin.entry_point is not None  # noqa: S101  plugins of code have theirs from the start
     try:
-        manifest = read_manifest(manifest_folder(plugin.entry_point.module))
-        check_contract(manifest.source.get("contract", 1))
-        if manifest.schema.provider != plugin.id:
-            message = (
-                f"its entry point is named {plugin.id!r} and its manifest says provider: {manifest.schema.provider!r}"
-            )
+        with shielded("reading its manifest"):
+            manifest = read_manifest(manifest_folder(module_of(plugin.entry_point)))
+            if manifest.schema.provider != plugin.id:
+                named = manifest.schema.provider
+                message = f"its entry point is named {plugin.id!r} and its manifest says provider: {named!r}"
+                raise PluginError(message, remedy="the plugin's author must make them equal")
+            plugin.manifest = manifest
+    except PluginError as error:
+        plugin.fail(failure_of(error))
+
+
+def _made(plugin: Plugin) -> tuple[BoundProvider, ProviderSchema]:
+    """Import a plugin's code if it must be, register it, and ask it for its schema. Blocks.
+
+    Raises:
+        PluginError: Any of that failed; the message is one line.
+    """
+    target = plugin.target if plugin.entry_point is None else load(plugin.entry_point)
+    with shielded("registering it"):
+        bound = bind(plugin.id, target)
+    schema = plugin.schema
+    if (
+        schema.extends is None and bound.provider_schema is not None
+    ):  # a row's schema is the family's manifest and its own
+        schema = _own_schema(bound) or schema
+        if schema.provider != plugin.id:
+            message = f"its provider_schema says provider: {schema.provider!r}, and its entry point {plugin.id!r}"
             raise PluginError(message, remedy="the plugin's author must make them equal")
-        plugin.manifest = manifest
-    except IncompatibleContract as error:
-        plugin.fail(PluginState.INCOMPATIBLE, LoadFailure(error.message, error.remedy or ""))
-    except PluginError as error:
-        plugin.fail(PluginState.FAILED, LoadFailure(error.message, error.remedy or "the plugin's author must mend it"))
+    _check_auth(bound, schema)
+    return bound, schema
 
 
-def _bind(plugin: Plugin, target: object) -> None:
-    try:
-        plugin.bound = bind(plugin.id, target)
-        plugin.state = PluginState.READY
-        if plugin.bound.provider_schema is not None and plugin.manifest is not None:
-            schema = plugin.bound.provider_schema()
-            if isinstance(schema, ProviderSchema):
-                plugin.manifest = replace(plugin.manifest, schema=schema)
-    except IncompatibleContract as error:
-        plugin.fail(PluginState.INCOMPATIBLE, LoadFailure(error.message, error.remedy or ""))
-    except PluginError as error:
-        plugin.fail(PluginState.FAILED, LoadFailure(error.message, error.remedy or ""))
+def _own_schema(bound: BoundProvider) -> ProviderSchema | None:
+    if bound.provider_schema is None:
+        return None
+    with shielded("its hook provider_schema"):
+        schema = bound.provider_schema()
+    if schema is not None and not isinstance(schema, ProviderSchema):
+        message = f"its hook provider_schema returned a {type(schema).__name__}, not a ProviderSchema"
+        raise PluginError(message, remedy=AUTHOR_MENDS)
+    return schema
+
+
+def _check_auth(bound: BoundProvider, schema: ProviderSchema) -> None:
+    fields = [field.variable for field in schema.form]
+    for header, template in bound.auth.items():
+        for name in template_variables(template):
+            if name not in fields:
+                hint = did_you_mean(name, fields, what="fields")
+                message = f"auth: header {header!r} wants {{{name}}}, which is no field of the form; {hint}"
+                raise PluginError(message, remedy=AUTHOR_MENDS)
+
+
+async def _with_models(plugin: Plugin) -> Mapping[tuple[ModelType, str], ModelSchema]:
+    if plugin.models is None:
+        manifest = plugin.manifest
+        assert manifest is not None  # noqa: S101  `find` has read it
+        found, notices = await run_in_thread(lambda: read_models(manifest), name=f"models {plugin.id}")
+        plugin.notices += notices
+        plugin.models = found
+    return plugin.models
 
 
 def _registered(target: object) -> Plugin:
-    """Make a plugin of a provider given in code.
-
-    Its schema comes from its own hook, or from the manifest of its package.
-    """
+    """Make a plugin of a provider given in code: its schema is from its own hook, or the manifest of its package."""
     try:
         instance = instance_of(target)
-        bound = bind("in code", instance)
-        schema = bound.provider_schema() if bound.provider_schema is not None else None
-        if isinstance(schema, ProviderSchema):
-            manifest = Manifest(schema, None, {})
+        with shielded("registering it"):
+            schema = _own_schema(bind("in code", instance))
+        if schema is not None:
+            check_contract(schema.contract)
+            manifest = Manifest(schema, None, asdict(schema))
         else:
             module = instance.__name__ if hasattr(instance, "__name__") else type(instance).__module__
             manifest = read_manifest(manifest_folder(str(module)))
-    except ModelHubError as error:
+    except PluginError as error:
         message = f"the provider {target!r} given in code cannot be used: {error.message}"
-        raise ConfigurationError(message, remedy=error.remedy) from error
+        remedy = f"{error.remedy or AUTHOR_MENDS}; its schema is what its provider_schema returns, or its provider.yaml"
+        raise ConfigurationError(message, remedy=remedy) from error
     plugin = Plugin(manifest.schema.provider, target=instance)
     plugin.manifest = manifest
-    return plugin
-
-
-def _row_plugin(family: Plugin, id: str, row: dict[str, Any]) -> Plugin:
-    """Make the plugin of a family's row.
-
-    The family's manifest with the row's keys over it, ``preset`` as the form's defaults.
-    """
-    assert family.manifest is not None  # noqa: S101  the callers have checked
-    plugin = Plugin(id, entry_point=family.entry_point, target=family.target)
-    preset = row.pop("preset", {})
-    row.pop("extends", None)
-    source = {
-        **family.manifest.source,
-        "family": False,
-        "providers": [],
-        **row,
-        "provider": id,
-        "extends": family.id,
-    }
-    try:
-        schema, notices = schema_from(ProviderSchema, source, f"row {id}")
-        form = [replace(each, default=preset.get(each.variable, each.default)) for each in schema.form]
-        if schema.provider_credential_schema is not None:
-            credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
-            schema = replace(schema, provider_credential_schema=credentials)
-        plugin.manifest = Manifest(schema, family.manifest.folder, source, notices)
-    except PluginError as error:
-        plugin.fail(PluginState.FAILED, LoadFailure(error.message, error.remedy or ""))
+    if plugin.failure is not None:
+        raise ConfigurationError(plugin.failure.reason, remedy="give it another id")
     return plugin

@@ -8,7 +8,7 @@ expected.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
@@ -18,7 +18,9 @@ import pluggy
 from modelhub.errors import ModelHubError, PluginError
 from modelhub.hookspecs import HOOKS, PROJECT, ProviderHooks
 from modelhub.provider.base import REQUEST_TYPES, ModelProvider
+from modelhub.rules.forms import template_variables
 from modelhub.rules.names import nearest
+from modelhub.runtime.loading import AUTHOR_MENDS
 from modelhub.types.events import Event
 from modelhub.types.records import Progress
 from modelhub.types.requests import Request
@@ -40,6 +42,7 @@ _MISSPELT = 0.85
 
 _GENERATORS = ("stream", "operate")
 _PLAIN = ("provider_schema", "open")
+_MARK = f"{PROJECT}_impl"
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(getattr(ProviderHooks, name)).parameters)[1:] for name in HOOKS
 }
@@ -52,10 +55,10 @@ def problems_of(plugin: object) -> list[str]:
         return [f"{plugin.__name__} is a class where an instance is meant: {hint}"]
     problems: list[str] = []
     implemented = 0
-    for name, function in _candidates(plugin):
+    for name, function, marks in _candidates(plugin):
         if name in HOOKS:
             implemented += 1
-            problems.extend(f"hook {name}: {problem}" for problem in _signature_problems(name, function))
+            problems.extend(f"hook {name}: {problem}" for problem in _problems(name, function, marks))
         else:
             near = nearest(name, HOOKS, most=1)
             hint = f"did you mean {near[0]!r}?" if near else f"hooks are {', '.join(HOOKS)}"
@@ -64,34 +67,57 @@ def problems_of(plugin: object) -> list[str]:
         problems.append(
             "it implements no hook: mark functions with modelhub.provider.hookimpl, or subclass ModelProvider"
         )
+    problems.extend(_attribute_problems(plugin))
     return problems
 
 
-def _candidates(plugin: object) -> Iterator[tuple[str, Callable[..., Any]]]:
-    for name in dir(type(plugin) if not isinstance(plugin, ModuleType) else plugin):
+def _candidates(plugin: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any] | None]]:
+    """Yield what is, or was probably meant as, a hook: its name, the function, and its marks if it has any."""
+    for name in dir(plugin):
         static = inspect.getattr_static(plugin, name, None)
-        marked = hasattr(static, "modelhub_impl")
-        if not marked and not (isinstance(plugin, ModelProvider) and _looks_misspelt(type(plugin), name)):
+        static = getattr(static, "__func__", static)  # of a class method or static method
+        marks = getattr(static, _MARK, None)
+        if marks is None and not _looks_forgotten(plugin, name, static):
             continue
         function = getattr(plugin, name)
         if callable(function):
-            yield name, function
+            yield (marks and marks.get("specname")) or name, function, marks
 
 
-def _looks_misspelt(cls: type, name: str) -> bool:
-    """Whether a method without a mark was probably meant as a hook.
+def _looks_forgotten(plugin: object, name: str, static: object) -> bool:
+    """Whether a function without a mark was probably meant as a hook.
 
-    Marks are set by name, so a misspelt one has none.
+    `ModelProvider` marks by name, so that there a misspelt one has no mark; elsewhere the author may have forgotten it.
     """
-    known = {*HOOKS, *dir(ModelProvider)}
-    if name in known or name.startswith("_") or not callable(inspect.getattr_static(cls, name, None)):
+    if name.startswith("_") or not inspect.isfunction(static):
         return False
-    near = nearest(name, HOOKS, most=1)
-    return bool(near) and SequenceMatcher(None, name, near[0]).ratio() >= _MISSPELT
+    if isinstance(plugin, ModelProvider):
+        near = nearest(name, HOOKS, most=1) if name not in {*HOOKS, *dir(ModelProvider)} else []
+        return bool(near) and SequenceMatcher(None, name.casefold(), near[0]).ratio() >= _MISSPELT
+    return name in HOOKS and (not isinstance(plugin, ModuleType) or static.__module__ == plugin.__name__)
 
 
-def _signature_problems(name: str, function: Callable[..., Any]) -> Iterator[str]:
-    expected = _ARGUMENTS[name]
+def _problems(name: str, function: Callable[..., Any], marks: Mapping[str, Any] | None) -> Iterator[str]:
+    if marks is None:
+        yield "it lacks its mark; put @modelhub.provider.hookimpl above it"
+        return
+    if marks.get("wrapper") or marks.get("hookwrapper"):
+        yield "it is a wrapper; a provider's hook answers by itself"
+        return
+    yield from _argument_problems(_ARGUMENTS[name], function)
+    colour = _colour(function)
+    if name in _GENERATORS:
+        if colour not in {"an async generator", "a function"}:
+            yield f"it is {colour}; it must be an async generator (async def with yield)"
+    elif name in _PLAIN:
+        if colour != "a function":
+            hint = "a function decorated with contextlib.asynccontextmanager" if name == "open" else "a plain function"
+            yield f"it is {colour}; it must be {hint}"
+    elif colour != "a coroutine":
+        yield f"it is {colour}; it must be a coroutine (async def)"
+
+
+def _argument_problems(expected: Sequence[str], function: Callable[..., Any]) -> Iterator[str]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name not in expected:
             near = nearest(parameter.name, expected, most=1)
@@ -99,26 +125,43 @@ def _signature_problems(name: str, function: Callable[..., Any]) -> Iterator[str
             yield f"argument {parameter.name!r} is not one of the hook's; {hint}"
         elif parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
             yield f"argument {parameter.name!r} is {parameter.kind.description}; it must be an ordinary one"
-    colour = _colour(function)
-    if name in _GENERATORS:
-        if colour not in {"async generator", "function"}:
-            yield f"it is a {colour}; it must be an async generator (async def with yield)"
-    elif name in _PLAIN:
-        if colour != "function":
-            hint = "a function decorated with contextlib.asynccontextmanager" if name == "open" else "a plain function"
-            yield f"it is a {colour}; it must be {hint}"
-    elif colour != "coroutine":
-        yield f"it is a {colour}; it must be a coroutine (async def)"
 
 
 def _colour(function: Callable[..., Any]) -> str:
     if inspect.isasyncgenfunction(function):
-        return "async generator"
+        return "an async generator"
     if inspect.iscoroutinefunction(function):
-        return "coroutine"
+        return "a coroutine"
     if inspect.isgeneratorfunction(function):
-        return "generator"
-    return "function"
+        return "a generator"
+    return "a function"
+
+
+def _attribute_problems(plugin: object) -> Iterator[str]:
+    auth = _attribute(plugin, "auth", {})
+    if not isinstance(auth, Mapping) or not all(isinstance(text, str) for pair in auth.items() for text in pair):
+        yield "auth must map names of headers to templates"
+    else:
+        for name, template in auth.items():
+            try:
+                template_variables(template)
+            except ValueError as error:
+                yield f"auth: header {name!r}: {error}"
+    codes = _attribute(plugin, "error_codes", {})
+    if not isinstance(codes, Mapping) or not all(
+        isinstance(error, type) and issubclass(error, ModelHubError) for error in codes.values()
+    ):
+        yield "error_codes must map the vendor's codes to classes of modelhub.errors"
+
+
+def _attribute(plugin: object, name: str, default: Any) -> Any:
+    """Return what a plugin says beside its hooks. In a module, what it merely imported says nothing."""
+    value = getattr(plugin, name, default)
+    if isinstance(plugin, ModuleType) and (
+        isinstance(value, ModuleType) or getattr(value, "__module__", plugin.__name__) != plugin.__name__
+    ):
+        return default
+    return value
 
 
 @final
@@ -151,18 +194,18 @@ class BoundProvider:
         self.operate = hooks.get("operate")
         self.open: Callable[[ProviderContext], AbstractAsyncContextManager[object]] | None = hooks.get("open")
         self.provider_schema: Callable[[], object] | None = hooks.get("provider_schema")
-        self.auth: Mapping[str, str] = getattr(plugin, "auth", {})
+        self.auth: Mapping[str, str] = _attribute(plugin, "auth", {})
+        self._error_codes: Mapping[str, type[ModelHubError]] = _attribute(plugin, "error_codes", {})
+        self._own_classify = _attribute(plugin, "classify", None)
         self._models = plugin.models if isinstance(plugin, ModelProvider) else {}
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelHubError:
         """Build the error for a refused request, by the plugin's own rule where it has one."""
-        own = getattr(self.plugin, "classify", None)
-        if own is not None:
-            error = own(status, headers, body)
+        if self._own_classify is not None:
+            error = self._own_classify(status, headers, body)
             if isinstance(error, ModelHubError):
                 return error
-        codes: Mapping[str, type[ModelHubError]] = getattr(self.plugin, "error_codes", {})
-        return classify(status, error_facts(status, headers, body), codes)
+        return classify(status, error_facts(status, headers, body), self._error_codes)
 
     def times_itself(self, request: Request[Any]) -> bool:
         """Whether the model that serves a request keeps the limits of time by itself."""
@@ -197,25 +240,29 @@ def bind(id: str, plugin: object) -> BoundProvider:
     """
     problems = problems_of(plugin)
     if problems:
-        raise PluginError("; ".join(problems), remedy="the plugin's author must mend it")
+        raise PluginError("; ".join(problems), remedy=AUTHOR_MENDS)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(ProviderHooks)
     try:
         manager.register(plugin, name=id)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(str(error), remedy="the plugin's author must mend it") from error
+        raise PluginError(str(error), remedy=AUTHOR_MENDS) from error
     hooks = {}
     for name in HOOKS:
         implementations = getattr(manager.hook, name).get_hookimpls()
         if implementations:
-            hooks[name] = _narrowed(implementations[-1].function, implementations[-1].argnames, _ARGUMENTS[name])
+            hooks[name] = _narrowed(implementations[-1].function, _ARGUMENTS[name])
     return BoundProvider(id, plugin, hooks)
 
 
-def _narrowed(function: Callable[..., Any], taken: tuple[str, ...], given: tuple[str, ...]) -> Callable[..., Any]:
-    """Let a hook be called with all arguments in order, whichever of them the plugin takes."""
-    if tuple(taken) == given:
+def _narrowed(function: Callable[..., Any], given: tuple[str, ...]) -> Callable[..., Any]:
+    """Let a hook be called with all arguments in order, whichever of them the plugin takes.
+
+    The signature counts and not pluggy's reading of it, which leaves out arguments with a default.
+    """
+    taken = tuple(inspect.signature(function).parameters)
+    if taken == given:
         return function
     places = [given.index(name) for name in taken]
 

@@ -1,0 +1,107 @@
+"""Provider ids that need no code of their own: the rows of a family's manifest, and those of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any
+
+from modelhub.errors import PluginError
+from modelhub.rules.names import did_you_mean
+from modelhub.runtime.loading import AUTHOR_MENDS, LoadFailure, failure_of
+from modelhub.runtime.manifest import Manifest, schema_from, unknown_keys
+from modelhub.runtime.plugin import Plugin, PluginSettings, denied
+from modelhub.types.schema import FormField, ProviderSchema
+
+__all__ = ["add_configured_rows", "add_family_rows"]
+
+_OWN_KEYS = ("preset", "extends")
+
+
+def add_family_rows(plugins: MutableMapping[str, Plugin], settings: PluginSettings) -> None:
+    """Add the rows of every family. A row whose id is taken is left out, which the family's notices tell."""
+    for family in list(plugins.values()):
+        if family.manifest is None or family.failure is not None or not family.schema.family:
+            continue
+        for row in family.schema.providers:
+            id = str(row.get("provider", ""))
+            if not id or id in plugins:
+                why = "taken" if id else "missing"
+                family.notices += (f"row {id!r} of providers is left out: the id is {why}",)
+            else:
+                plugins[id] = _made(family, id, row, settings)
+
+
+def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSettings) -> None:
+    """Add the rows of the configuration. One whose id belongs to a plugin that works is left out, with a notice."""
+    for id, row in settings.rows.items():
+        taken = plugins.get(id)
+        if taken is not None and taken.failure is None:
+            taken.notices += (f"the configured provider {id!r} is left out: the id is taken",)
+            continue
+        family = plugins.get(str(row.get("extends")))
+        if family is not None and family.manifest is not None and family.failure is None:
+            plugins[id] = _made(family, id, row, settings)
+            continue
+        plugins[id] = plugin = Plugin(id)
+        if plugin.failure is None:
+            plugin.fail(_without_family(id, row, plugins))
+
+
+def _without_family(id: str, row: Mapping[str, Any], plugins: Mapping[str, Plugin]) -> LoadFailure:
+    usable = [name for name, plugin in plugins.items() if plugin.failure is None]
+    if "extends" not in row:
+        return LoadFailure(f"[providers.{id}] does not say what it extends", f'add extends = "…": {", ".join(usable)}')
+    family = str(row["extends"])
+    if family in plugins:
+        return LoadFailure(f"it extends {family!r}, which does not work", f"mend the plugin of {family!r} first")
+    return LoadFailure(f"it extends {family!r}, which is not installed", did_you_mean(family, usable, what="providers"))
+
+
+def _made(family: Plugin, id: str, row: Mapping[str, Any], settings: PluginSettings) -> Plugin:
+    """Make a row's plugin: the family's manifest with the row's keys over it, ``preset`` as the form's defaults."""
+    plugin = Plugin(id, entry_point=family.entry_point, target=family.target)
+    if plugin.failure is None:
+        refusal = denied(id, settings)
+        if refusal is not None:
+            plugin.fail(refusal)
+    if plugin.failure is None:
+        try:
+            plugin.manifest = _manifest(family, id, row)
+        except PluginError as error:
+            plugin.fail(failure_of(error))
+    return plugin
+
+
+def _manifest(family: Plugin, id: str, row: Mapping[str, Any]) -> Manifest:
+    assert family.manifest is not None  # noqa: S101  the callers have looked
+    own = {key: value for key, value in row.items() if key not in _OWN_KEYS}
+    source = {
+        **family.manifest.source,
+        "family": False,
+        "providers": [],
+        **own,
+        "provider": id,
+        "extends": family.id,
+    }
+    schema, _ = schema_from(ProviderSchema, source, f"row {id}")
+    preset = row.get("preset", {})
+    if not isinstance(preset, Mapping):
+        raise PluginError(f"row {id}: preset must map fields to values", remedy=AUTHOR_MENDS)
+    if schema.provider_credential_schema is not None:
+        form = [_preset(field, preset) for field in schema.form]
+        credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
+        schema = replace(schema, provider_credential_schema=credentials)
+    notices = (*unknown_keys(ProviderSchema, own, f"row {id}"), *_unknown_fields(schema, preset, id))
+    return Manifest(schema, family.manifest.folder, source, notices)
+
+
+def _preset(field: FormField, preset: Mapping[str, Any]) -> FormField:
+    return replace(field, default=preset[field.variable]) if field.variable in preset else field
+
+
+def _unknown_fields(schema: ProviderSchema, preset: Mapping[str, Any], id: str) -> Iterator[str]:
+    known = [field.variable for field in schema.form]
+    for name in preset:
+        if name not in known:
+            yield f"row {id}: preset: unknown field {name!r}; {did_you_mean(str(name), known, what='fields')}"
