@@ -385,16 +385,16 @@ class Timeout(ModelHubError):
         seconds: The limit.
     """
 
-    scope = Scope.ENDPOINT
-    retry = Retry.OTHER_DEPLOYMENT
+    scope: Scope = Scope.ENDPOINT
+    retry: Retry = Retry.OTHER_DEPLOYMENT
 
     def __init__(self, message: str, *, phase: Phase, seconds: float, sent: bool | None = None) -> None:
         super().__init__(message, sent=sent)
         self.phase: Phase = phase
         self.seconds = seconds
         if phase == "total":
-            self.scope: Scope = Scope.CALLER
-            self.retry: Retry = Retry.NO
+            self.scope = Scope.CALLER
+            self.retry = Retry.NO
 
 
 class MalformedResponse(ModelHubError):
