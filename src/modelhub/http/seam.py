@@ -27,6 +27,9 @@ __all__ = [
 
 Framing: TypeAlias = Literal["ndjson", "sse"]
 
+_EARLY = 0.01
+"""Seconds by which an event loop's timer may be early, by another clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
@@ -126,6 +129,10 @@ class ReadLimits:
         """The first content is here: from now on ``idle`` counts."""
         self._content = True
 
+    def restart(self) -> None:
+        """Another request of the attempt begins: it has as long to its first content as the one before."""
+        self._start = self._now()
+
     def remaining(self) -> float:
         """Seconds that the next read may take; never negative."""
         now = self._now()
@@ -140,7 +147,7 @@ class ReadLimits:
 
     def expired(self, phase: Literal["connect", "read"], *, sent: bool) -> Timeout:
         """Build the error for a wait that took too long."""
-        if self.deadline is not None and self._now() >= self.deadline:
+        if self.deadline is not None and self._now() >= self.deadline - _EARLY:
             limit = self.total if self.total is not None else 0.0
             return Timeout(
                 f"no answer within the {limit:g} s that the caller allowed",

@@ -15,7 +15,7 @@ from modelhub.rules.parameters import check_text
 from modelhub.runtime.configuration import credential_sources
 from modelhub.runtime.core import GivenCredentials
 from modelhub.runtime.output import format_of
-from modelhub.types.parameters import ChatParameters
+from modelhub.types.parameters import ChatParameters, Vendor
 from modelhub.types.requests import ChatRequest, Request
 from modelhub.types.results import ChatResult, Result
 from modelhub.types.tools import Tool, ToolFunction
@@ -47,7 +47,7 @@ class Binding:
     targets: tuple[str, ...]
     credentials: GivenCredentials | None = None
     parameters: ChatParameters = field(default_factory=ChatParameters)
-    vendor: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    vendor: Vendor = field(default_factory=dict)
     timeout: float | None = None
 
 
@@ -86,30 +86,51 @@ def _bound_config(config: Mapping[str, Any]) -> Binding:
     if not isinstance(provider, str) or not isinstance(model, str):
         raise ConfigurationError("the bound model's configuration needs provider and model, both texts")
     given = config.get("credentials")
+    sources = credential_sources(given, provider) if given is not None else None
     return Binding(
         (f"{provider}/{model}" if model else provider,),
-        GivenCredentials(credential_sources(given, provider), lasting=True) if given is not None else None,
-        cast("ChatParameters", dict(config.get("parameters", {}))),
-        config.get("vendor", {}),
+        GivenCredentials(provider, sources, lasting=True) if sources is not None else None,
+        cast("ChatParameters", _table(config.get("parameters"), "parameters")),
+        _vendor(config.get("vendor")),
         config.get("timeout"),
     )
 
 
+def _table(given: object, name: str) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise BadRequest(f"{name} is a {type(given).__name__}: it must be a dict", parameter=name)
+    return dict(given)
+
+
+def _vendor(given: object) -> Vendor:
+    return {provider: _table(options, f"vendor.{provider}") for provider, options in _table(given, "vendor").items()}
+
+
 def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
-    given = options.get("credentials")
-    credentials = binding.credentials
-    if given is not None:
-        provider = binding.targets[0].partition("/")[0]
-        credentials = GivenCredentials(credential_sources(given, provider))
     timeout = options.get("timeout", binding.timeout)
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
         raise BadRequest(f"timeout is {timeout!r}: it must be a number of seconds above 0", parameter="timeout")
-    vendor = {**binding.vendor, **options.get("vendor", {})} if binding.vendor or options.get("vendor") else {}
+    vendor = binding.vendor
+    if options.get("vendor") is not None:
+        given = _vendor(options["vendor"])
+        vendor = {**vendor, **{provider: {**vendor.get(provider, {}), **given[provider]} for provider in given}}
     return Asked(
         replace(request, model=binding.targets, vendor=vendor, timeout=timeout),
-        credentials,
+        _credentials(binding, options.get("credentials")),
         options.get("progress"),
     )
+
+
+def _credentials(binding: Binding, given: object) -> GivenCredentials | None:
+    """Return what a call's credentials are: the bound model's with those given over them, of the first provider."""
+    if given is None:
+        return binding.credentials
+    provider = binding.targets[0].partition("/")[0]
+    bound = binding.credentials.sources[0].values if binding.credentials is not None else {}
+    sources = credential_sources(given, provider)
+    return GivenCredentials(provider, [replace(source, values={**bound, **source.values}) for source in sources])
 
 
 def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:

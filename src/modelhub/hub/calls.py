@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio.lowlevel
 
@@ -31,6 +31,7 @@ from modelhub.types.schema import ModelSchema, ModelType
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
+    from modelhub.rules.parameters import Policy
     from modelhub.runtime.registration import BoundProvider
     from modelhub.types.json import JSON
     from modelhub.types.messages import Messages
@@ -117,9 +118,9 @@ class Calls:
             request = replace(request, timeout=total)
         targets = (request.model,) if isinstance(request.model, str) else request.model
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
-        deployments = await runtime.deployments(targets, asked.credentials)
-        policy = self._policy or runtime.settings.policy
-        return Call(request, deployments, deadline, policy, asked.progress)  # type: ignore[arg-type]  # checked in __init__
+        deployments, skipped = await runtime.deployments(targets, asked.credentials)
+        policy = cast("Policy", self._policy or runtime.settings.policy)  # checked in __init__
+        return Call(request, deployments, deadline, policy, asked.progress, skipped=skipped)
 
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
@@ -177,8 +178,11 @@ class Calls:
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
         server = self.server
-        deployments = await server.runtime.deployments(binding.targets[:1], binding.credentials)
-        deployment = deployments[0]
+        deployments, _ = await server.runtime.deployments(binding.targets[:1], binding.credentials)
+        return await self._described(deployments[0], kind)
+
+    async def _described(self, deployment: Deployment, kind: ModelType | None) -> ModelSchema:
+        server = self.server
         kinds = [kind] if kind is not None else list(deployment.plugin.schema.supported_model_types)
         bound = await server.runtime.registry.bound(deployment.plugin)
         first_error: ModelHubError | None = None
@@ -222,7 +226,7 @@ class Calls:
     ) -> None:
         kinds = deployment.plugin.schema.supported_model_types
         if bound.validate_model_credentials is None:
-            await self.described(Binding((deployment.name,), None), None)
+            await self._described(deployment, None)
         else:
             first_error: ModelHubError | None = None
             for kind in kinds:
@@ -281,7 +285,9 @@ class Calls:
         return await runtime.context(bound, deployment, limits, progress=progress)
 
     def _credential(self, plugin: Plugin, credentials: object) -> Any:
-        given = None if credentials is None else GivenCredentials(credential_sources(credentials, plugin.id))
+        given = None
+        if credentials is not None:
+            given = GivenCredentials(plugin.id, credential_sources(credentials, plugin.id))
         return self.server.runtime.credentials(plugin, given)[0]
 
     def __repr__(self) -> str:

@@ -3,19 +3,19 @@
 Whole answers here; streams in `modelhub.runtime.stream`.
 
 One loop and one order: the deployments of the call, tried until one answers or an error says that trying on is
-    pointless.
+pointless.
 """
 
 from __future__ import annotations
 
-import itertools
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import ModelHubError, NoDeploymentAvailable, PluginError, UnsupportedFeature
+from modelhub.errors import BadRequest, ModelHubError, NoDeploymentAvailable, PluginError, UnsupportedFeature
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
@@ -27,8 +27,24 @@ from modelhub.runtime.core import Deployment, Runtime, redacted
 from modelhub.runtime.output import output_of
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.records import Attempt, Progress, Warning
-from modelhub.types.requests import ChatRequest, EmbedRequest, Request, RerankRequest
-from modelhub.types.results import ChatResult, EmbedResult, RerankResult, Result
+from modelhub.types.requests import (
+    ChatRequest,
+    EmbedRequest,
+    ModerationRequest,
+    Request,
+    RerankRequest,
+    SpeechRequest,
+    TranscriptionRequest,
+)
+from modelhub.types.results import (
+    ChatResult,
+    EmbedResult,
+    ModerationResult,
+    RerankResult,
+    Result,
+    SpeechResult,
+    TranscriptionResult,
+)
 from modelhub.types.usage import Timing, TokenCount
 
 if TYPE_CHECKING:
@@ -43,7 +59,14 @@ T = TypeVar("T")
 
 _BATCHES_AT_ONCE = 4
 
-_ids = itertools.count(1)
+_ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
+    ChatRequest: ChatResult,
+    EmbedRequest: EmbedResult,
+    RerankRequest: RerankResult,
+    TranscriptionRequest: TranscriptionResult,
+    SpeechRequest: SpeechResult,
+    ModerationRequest: ModerationResult,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +79,8 @@ class Call(Generic[R_co]):
         deadline: Absolute, by the runtime's clock; ``None`` where the caller set none.
         policy: What becomes of parameters that a model does not take.
         progress: Told how far long things have come.
-        id: Unique in this process.
+        id: Unique among all processes: tool calls are named by it, and histories outlive a process.
+        skipped: Targets that could not even be tried, and why.
     """
 
     request: Request[R_co]
@@ -64,7 +88,8 @@ class Call(Generic[R_co]):
     deadline: float | None
     policy: Policy
     progress: Callable[[Progress], None] | None = None
-    id: str = field(default_factory=lambda: f"call{next(_ids):x}")
+    id: str = field(default_factory=lambda: f"call_{os.urandom(8).hex()}")
+    skipped: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +152,7 @@ class Server:
             ModelHubError: The last attempt's error; ``attempts`` holds them all.
         """
         rest = list(call.deployments)
-        attempts: list[Attempt] = []
+        attempts = list(call.skipped)
         clock = self.runtime.clock
         while rest:
             deployment = rest.pop(0)
@@ -184,36 +209,58 @@ class Server:
         return self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
     async def _ranked(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
+        asked = cast("RerankRequest", call.request)
+        if asked.top_n is not None and asked.top_n < 0:
+            raise BadRequest(f"top_n is {asked.top_n}: it must be 0 or more", parameter="top_n")
+        if not asked.documents or asked.top_n == 0:
+            return _without_asking(call, deployment, attempts, RerankResult(documents=()))
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
         request = cast("RerankRequest", prepared.request)
-        result = RerankResult(documents=())
-        if request.documents and request.top_n != 0:
-            result = checked_ranking(await self._invoked(prepared, request), request)
+        result = checked_ranking(await self._invoked(prepared, request), request)
         return self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
     async def _embedded(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
+        if not cast("EmbedRequest", call.request).texts:
+            return _without_asking(call, deployment, attempts, EmbedResult(vectors=[]))
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
         request = cast("EmbedRequest", prepared.request)
         size = prepared.schema.model_properties.get("max_chunks")
         size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
         batches = [replace(request, texts=request.texts[at : at + size]) for at in range(0, len(request.texts), size)]
-        results: list[EmbedResult] = [EmbedResult(vectors=[])] * max(1, len(batches))
+        if len(batches) == 1:
+            result = checked_vectors(await self._invoked(prepared, request), request)
+        else:
+            result = joined_vectors(await self._batches(prepared, batches))
+        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
+
+    async def _batches(self, prepared: Prepared, batches: Sequence[EmbedRequest]) -> list[EmbedResult]:
+        """Embed several batches, some at a time, in order. The first failure ends them all."""
+        results: dict[int, EmbedResult] = {}
+        failures: list[Exception] = []
         limiter = anyio.CapacityLimiter(_BATCHES_AT_ONCE)
 
         async def embed(number: int, batch: EmbedRequest) -> None:
             async with limiter:
-                results[number] = checked_vectors(await self._invoked(prepared, batch), batch)
+                prepared.context.limits.restart()
+                try:
+                    results[number] = checked_vectors(await self._timed(prepared, batch), batch)
+                except Exception as error:  # noqa: BLE001  raised below, alone however many batches failed together
+                    failures.append(error)
+                    group.cancel_scope.cancel()
 
-        if len(batches) == 1:
-            await embed(0, batches[0])
-        elif batches:
+        try:
             async with anyio.create_task_group() as group:
                 for number, batch in enumerate(batches):
                     group.start_soon(embed, number, batch)
-        return self.finished(prepared, joined_vectors(results), attempts, self.runtime.clock() - start)
+            if failures:
+                raise failures[0]
+        except BaseException:
+            await released(prepared.context)
+            raise
+        return [results[number] for number in range(len(batches))]
 
     async def _counted(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> TokenCount:
         del attempts
@@ -226,17 +273,21 @@ class Server:
         return count
 
     async def _invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
-        """Run the plugin's ``invoke``, within the caller's deadline."""
-        bound, context, call = prepared.bound, prepared.context, prepared.call
+        """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
         try:
-            if call.deadline is None or bound.times_itself(request):
-                return await bound.invoke(request, context)
-            with anyio.move_on_after(call.deadline - self.runtime.clock()):
-                return await bound.invoke(request, context)
-            raise context.limits.expired("read", sent=True)
+            return await self._timed(prepared, request)
         except BaseException:
-            await released(context)
+            await released(prepared.context)
             raise
+
+    async def _timed(self, prepared: Prepared, request: Request[Any]) -> Any:
+        """Run the plugin's ``invoke``, within the caller's deadline."""
+        bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline
+        if deadline is None or bound.times_itself(request):
+            return _result(await bound.invoke(request, context), request)
+        with anyio.move_on_after(deadline - self.runtime.clock()):
+            return _result(await bound.invoke(request, context), request)
+        raise context.limits.expired("read", sent=True)
 
     def finished(
         self,
@@ -261,14 +312,29 @@ class Server:
             "warnings": prepared.warnings + result.warnings,
             "attempts": (*attempts, Attempt(prepared.deployment.id, None, seconds)),
         }
-        if (
-            isinstance(result, ChatResult)
-            and isinstance(prepared.request, ChatRequest)
-            and prepared.request.response_format
-        ):
+        asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
+        if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
             whole = replace(result, **common)
-            return cast("R", replace(whole, output=output_of(whole, prepared.request.response_format)))
+            return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
         return replace(result, **common)
+
+
+def _result(given: object, request: Request[Any]) -> object:
+    """Return what a plugin gave, where it is an answer to what it was asked."""
+    wanted = _ANSWERS[type(request)]
+    if isinstance(given, wanted):
+        return given
+    raise PluginError(
+        f"the plugin answered a {type(request).__name__} with a {type(given).__name__}",
+        remedy=f"the plugin's author must return a {wanted.__name__}",
+    )
+
+
+def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[Attempt], result: R) -> R:
+    """Complete a result that is known without a request, because nothing was given."""
+    tried = (*attempts, Attempt(deployment.id, None, 0.0))
+    common: dict[str, Any] = {"model": deployment.name, "id": call.id, "attempts": tried, "timing": Timing(total=0.0)}
+    return replace(result, **common)
 
 
 async def released(context: ProviderContext) -> None:
@@ -281,8 +347,8 @@ async def released(context: ProviderContext) -> None:
 
 
 def foreign(error: Exception, deployment: Deployment) -> ModelHubError:
-    """Wrap what a plugin raised that is none of ours. A lone failure of a task group comes out bare."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+    """Wrap what a plugin raised that is none of ours. The failures of a task group come out as the first of them."""
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ModelHubError):
         return error

@@ -21,7 +21,7 @@ from modelhub.runtime.connections import Connections
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.credential import Credential
-from modelhub.types.records import Progress
+from modelhub.types.records import Attempt, Progress
 
 __all__ = ["Deployment", "GivenCredentials", "Runtime", "redacted", "split_target"]
 
@@ -71,12 +71,22 @@ class GivenCredentials:
     """Credentials that a call or a bound model brings; the same object is the same credentials.
 
     Attributes:
+        provider: Whose they are: no other provider of the call sees them.
         sources: In the order to try them.
         lasting: Whether they will be used again.
     """
 
+    provider: str
     sources: Sequence[CredentialSource]
     lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A provider's credentials that can be used, and the ids of those that cannot."""
+
+    credentials: tuple[Credential, ...]
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +126,16 @@ class Runtime:
         self._cache_dir = cache_dir
         self._progress = progress
         self._loop = LoopHandle()
-        self._filled: dict[tuple[str, GivenCredentials | None], tuple[Credential, ...]] = {}
+        self._filled: dict[tuple[str, GivenCredentials | None], _Filled] = {}
         self._lines: dict[tuple[str, object], _Line | None] = {}
 
-    async def deployments(self, targets: Iterable[str], given: GivenCredentials | None) -> list[Deployment]:
+    async def deployments(
+        self, targets: Iterable[str], given: GivenCredentials | None
+    ) -> tuple[list[Deployment], tuple[Attempt, ...]]:
         """Return what may be tried for the targets named, in order: for each model each of its credentials.
+
+        Returns:
+            The deployments, and those targets and credentials that cannot be used beside them.
 
         Raises:
             UnknownProvider: No target's provider is known.
@@ -129,18 +144,23 @@ class Runtime:
             ConfigurationError: A target cannot be one.
         """
         found: list[Deployment] = []
+        skipped: list[Attempt] = []
         first_error: ModelHubError | None = None
         for target in targets:
             id, model = split_target(target)
             try:
                 plugin = await self.registry.find(id)
                 model = model or self._default_model(plugin)
-                found += [Deployment(plugin, model, credential) for credential in self.credentials(plugin, given)]
+                usable = self._usable(plugin, given)
             except ModelHubError as error:
                 first_error = first_error or error
+                skipped.append(Attempt(target, type(error).__name__, 0.0))
+                continue
+            found += [Deployment(plugin, model, credential) for credential in usable.credentials]
+            skipped += [Attempt(f"{plugin.id}/{model}#{name}", "CredentialsInvalid", 0.0) for name in usable.refused]
         if not found:
             raise first_error or ConfigurationError("no model is named", remedy='name one as "provider/model"')
-        return found
+        return found, tuple(skipped)
 
     def _default_model(self, plugin: Plugin) -> str:
         if plugin.schema.default_model:
@@ -156,15 +176,20 @@ class Runtime:
         Raises:
             CredentialsInvalid: None of them can be used; the first one's complaint.
         """
-        key = (plugin.id, given)
-        credentials = self._filled.get(key)
-        if credentials is None:
-            credentials = self._filled_in(plugin, None if given is None else given.sources)
-            if given is None or given.lasting:
-                self._filled[key] = credentials
-        return credentials
+        return self._usable(plugin, given).credentials
 
-    def _filled_in(self, plugin: Plugin, sources: Sequence[CredentialSource] | None) -> tuple[Credential, ...]:
+    def _usable(self, plugin: Plugin, given: GivenCredentials | None) -> _Filled:
+        if given is not None and given.provider != plugin.id:
+            given = None
+        key = (plugin.id, given)
+        usable = self._filled.get(key)
+        if usable is None:
+            usable = self._filled_in(plugin, None if given is None else given.sources)
+            if given is None or given.lasting:
+                self._filled[key] = usable
+        return usable
+
+    def _filled_in(self, plugin: Plugin, sources: Sequence[CredentialSource] | None) -> _Filled:
         form = plugin.schema.form
         environment = credentials_of_environment(plugin.id, form)
         configured = self.settings.credentials.get(plugin.id) or (CredentialSource(),)
@@ -174,15 +199,17 @@ class Runtime:
             # What a bound model or a call gives stands over the first configured credential.
             layers = [(source.id, {**environment, **configured[0].values, **source.values}) for source in sources]
         credentials: list[Credential] = []
+        refused: list[str] = []
         first_error: ModelHubError | None = None
         for name, values in layers:
             try:
                 credentials.append(filled(form, values, provider=plugin.id, id=name))
             except ModelHubError as error:
                 first_error = first_error or error
+                refused.append(name)
         if first_error is not None and not credentials:
             raise first_error
-        return tuple(credentials)
+        return _Filled(tuple(credentials), tuple(refused))
 
     def limits(self, plugin: Plugin, *, deadline: float | None, total: float | None, streaming: bool) -> ReadLimits:
         """Return the limits of time of one attempt: the application's, else the provider's, else the defaults."""
