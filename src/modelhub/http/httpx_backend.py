@@ -1,8 +1,8 @@
-"""The default backend: the connections of httpcore, the engine inside httpx, without httpx's client layers.
+"""The default backend: what is inside httpx, without httpx's client layers.
 
 httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every
-connection for every request; an inference call wants none of them. httpx still brings the TLS configuration.
-Environment proxies are honoured except for loopback addresses.
+connection for every request; an inference call wants none of them. h11 speaks to servers, httpcore to proxies, and
+httpx brings the TLS configuration. Environment proxies are honoured except for loopback addresses.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ import anyio
 import httpcore
 import httpx
 
-from modelhub.errors import (
-    ConfigurationError,
-    ConnectFailed,
-    ConnectionLost,
-    MalformedResponse,
-    ModelHubError,
-)
+from modelhub.http.direct import DirectPool
+from modelhub.http.faults import translated
 from modelhub.http.network import Connection, Network
-from modelhub.http.seam import HttpRequest, ReadLimits
+from modelhub.http.seam import Exchange, HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 
 __all__ = ["HttpxBackend", "tls_context"]
@@ -35,7 +30,9 @@ _CLOSE_SECONDS = 2.0
 
 def tls_context() -> ssl.SSLContext:
     """Build the TLS configuration; reads certificate files, so call it in a thread."""
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class _Pool(Protocol):
@@ -44,57 +41,8 @@ class _Pool(Protocol):
 
 
 @final
-class _DirectPool:
-    """Idle connections of one origin, the last used first; finding one costs the same however many are busy."""
-
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        self._origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
-        self._context = context
-        self._idle: list[httpcore.AsyncHTTPConnection] = []
-        self._networks: dict[httpcore.AsyncHTTPConnection, Network] = {}
-
-    async def acquire(self) -> httpcore.AsyncHTTPConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.has_expired():
-                return connection
-            del self._networks[connection]
-            await connection.aclose()
-        network = Network()
-        fresh = httpcore.AsyncHTTPConnection(
-            origin=self._origin,
-            ssl_context=self._context,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=network,
-        )
-        self._networks[fresh] = network
-        return fresh
-
-    def release(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        if connection not in self._networks:
-            return
-        if connection.is_idle():
-            self._idle.append(connection)
-        else:
-            # The library closes what failed, but not where its task is cancelled once more while it does.
-            self._networks.pop(connection).abort()
-
-    async def aclose(self) -> None:
-        networks = self._networks.copy()
-        self._idle.clear()
-        self._networks.clear()
-        for network in networks.values():
-            network.abort()
-        for connection in networks:
-            await connection.aclose()
-
-    def __repr__(self) -> str:
-        return f"<pool of {len(self._idle)} idle and {len(self._networks) - len(self._idle)} busy>"
-
-
-@final
 class HttpxBackend:
-    """A `modelhub.http.seam.Backend` over httpcore's connections.
+    """A `modelhub.http.seam.Backend` for one origin, straight or through the proxy that the environment names.
 
     Args:
         endpoint: The origin; its prefix is ignored here.
@@ -104,39 +52,19 @@ class HttpxBackend:
 
     def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None = None, trust_env: bool = True) -> None:
         self._endpoint = endpoint
-        self._scheme = endpoint.scheme.encode()
-        self._host = endpoint.host.encode()
-        self._direct = _DirectPool(endpoint, context)
+        self._direct = DirectPool(endpoint, context)
         proxy = _proxy_for(endpoint) if trust_env and not endpoint.is_loopback else None
         self._proxied = _proxy_pool(proxy, context) if proxy else None
 
-    async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
+    async def open(self, request: HttpRequest, limits: ReadLimits) -> Exchange:
         """See `modelhub.http.seam.Backend.open`."""
-        url = httpcore.URL(
-            scheme=self._scheme,
-            host=self._host,
-            port=self._endpoint.port,
-            target=request.target.encode("ascii"),
-        )
-        outgoing = httpcore.Request(
-            request.method.encode("ascii"),
-            url,
-            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
-            content=request.body,
-            extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
-        )
         try:
-            if self._proxied is not None:
-                return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
-            connection = await self._direct.acquire()
-            try:
-                response = await connection.handle_async_request(outgoing)
-            except BaseException:
-                self._direct.release(connection)
-                raise
-            return HttpxExchange(response, limits, self._direct, connection)
+            if self._proxied is None:
+                return await self._direct.open(request, limits)
+            outgoing = _outgoing(request, self._endpoint, limits)
+            return ProxiedExchange(await self._proxied.handle_async_request(outgoing), limits)
         except Exception as error:
-            raise _translated(error, limits, self._endpoint) from error
+            raise translated(error, limits, self._endpoint) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -149,37 +77,34 @@ class HttpxBackend:
         return f"<HttpxBackend {self._endpoint.url}: {self._direct!r}>"
 
 
-@final
-class HttpxExchange:
-    """An answer whose body is still coming."""
-
-    __slots__ = (
-        "_body",
-        "_closed",
-        "_connection",
-        "_finished",
-        "_limits",
-        "_pool",
-        "_response",
-        "headers",
-        "status",
+def _outgoing(request: HttpRequest, endpoint: Endpoint, limits: ReadLimits) -> httpcore.Request:
+    return httpcore.Request(
+        request.method.encode("ascii"),
+        httpcore.URL(
+            scheme=endpoint.scheme.encode(),
+            host=endpoint.host.encode(),
+            port=endpoint.port,
+            target=request.target.encode("ascii"),
+        ),
+        headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
+        content=request.body,
+        extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
     )
 
-    def __init__(
-        self,
-        response: httpcore.Response,
-        limits: ReadLimits,
-        pool: _DirectPool | None,
-        connection: httpcore.AsyncHTTPConnection | None,
-    ) -> None:
+
+@final
+class ProxiedExchange:
+    """An answer that comes through a proxy and whose body is still coming."""
+
+    __slots__ = ("_body", "_closed", "_finished", "_limits", "_response", "headers", "status")
+
+    def __init__(self, response: httpcore.Response, limits: ReadLimits) -> None:
         self.status: int = response.status
         self.headers: Mapping[str, str] = {
             name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers
         }
         self._response = response
         self._limits = limits
-        self._pool = pool
-        self._connection = connection
         self._body: AsyncIterator[bytes] | None = None
         self._closed = False
         self._finished = False
@@ -197,7 +122,7 @@ class HttpxExchange:
             self._finished = True
             raise
         except Exception as error:
-            raise _translated(error, self._limits, None) from error
+            raise translated(error, self._limits) from error
 
     def abort(self) -> None:
         """Break the connection at once."""
@@ -219,9 +144,6 @@ class HttpxExchange:
                 await self._response.aclose()
             except Exception as error:  # noqa: BLE001  the connection is given up; what its closing says helps nobody
                 del error
-            finally:
-                if self._pool is not None and self._connection is not None:
-                    self._pool.release(self._connection)
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
         # The library's generators are nested: only running them out ends all of them without leaving one to the
@@ -255,32 +177,3 @@ def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
         keepalive_expiry=_KEEPALIVE_SECONDS,
         network_backend=Network(),
     )
-
-
-def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:
-    """The one wall between the library's exceptions and ours."""
-    where = f" to {endpoint.url}" if endpoint else ""
-    reason = str(error) or type(error).__name__
-    match error:
-        case ModelHubError():
-            return error
-        case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
-            return limits.expired("connect", sent=False)
-        case httpcore.TimeoutException():
-            return limits.expired("read", sent=True)
-        case httpcore.ConnectError() | httpcore.ProxyError() | ssl.SSLError():
-            return ConnectFailed(
-                f"no connection{where}: {reason}",
-                sent=False,
-                remedy="check that the server runs and the address is right",
-            )
-        case httpcore.RemoteProtocolError() if "peer closed" not in reason and "disconnected" not in reason:
-            return MalformedResponse(f"the server{where} does not speak HTTP as it must: {reason}", sent=True)
-        case httpcore.NetworkError() | httpcore.RemoteProtocolError() | OSError():
-            return ConnectionLost(f"the connection{where} broke: {reason}", sent=True)
-        case httpcore.LocalProtocolError() | httpcore.UnsupportedProtocol() | UnicodeError() | TypeError():
-            return ConfigurationError(
-                f"the request cannot be sent: {reason}", remedy="mend the header or path that it names"
-            )
-        case _:
-            return ConnectionLost(f"the connection{where} failed: {reason}", sent=None)
