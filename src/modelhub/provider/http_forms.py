@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, ClassVar, final
 
-from modelhub.errors import MalformedResponse, ModelHubError, StreamInterrupted
+from modelhub.errors import MalformedResponse, ModelHubError
 from modelhub.http.seam import HttpCall, HttpResponse
 from modelhub.provider.context import ProviderContext
 from modelhub.provider.models import (
@@ -20,6 +20,7 @@ from modelhub.provider.models import (
     Speech2TextModel,
     TextEmbeddingModel,
     TTSModel,
+    whole,
 )
 from modelhub.rules.fold import ChatFold, is_content
 from modelhub.types.credential import Credential
@@ -133,10 +134,7 @@ class HttpLargeLanguageModel(LargeLanguageModel):
         if fold.finish is None:
             for event in self.end(state):
                 fold.add(event)
-        if fold.finish is None:
-            message = "the answer came without its end"
-            raise StreamInterrupted(message, partial=fold.result())
-        return replace(fold.result(), raw=document)
+        return replace(whole(fold), raw=document)
 
     async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
         """Send, read as it comes, decode."""

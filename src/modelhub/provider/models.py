@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, overload
 
-from modelhub.errors import PluginError
+from modelhub.errors import PluginError, StreamInterrupted
 from modelhub.provider.context import ProviderContext
 from modelhub.rules.fold import ChatFold, SpeechFold
 from modelhub.types.events import (
@@ -57,6 +57,7 @@ __all__ = [
     "TTSModel",
     "TextEmbeddingModel",
     "chat_events",
+    "whole",
 ]
 
 Q = TypeVar("Q", bound=Request[Result])
@@ -106,7 +107,7 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
                 fold.add(event)
-        return fold.result()
+        return whole(fold)
 
     async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
         """Answer in events: by default those of the whole answer."""
@@ -114,6 +115,22 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
             raise _nothing_written(self, "stream or invoke")
         for event in chat_events(await self.invoke(request, context)):
             yield event
+
+
+@overload
+def whole(fold: ChatFold) -> ChatResult[None]: ...
+@overload
+def whole(fold: SpeechFold) -> SpeechResult: ...
+def whole(fold: ChatFold | SpeechFold) -> Result:
+    """Return the answer that was put together.
+
+    Raises:
+        StreamInterrupted: Its end has not come; ``partial`` holds what has.
+    """
+    result = fold.result()
+    if fold.finish is None:
+        raise StreamInterrupted("the answer came without its end", partial=result)
+    return result
 
 
 def chat_events(result: ChatResult[None]) -> Sequence[ChatEvent]:
@@ -179,7 +196,7 @@ class TTSModel(AIModel[SpeechRequest, SpeechResult]):
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
                 fold.add(event)
-        return fold.result()
+        return whole(fold)
 
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:
         """Speak in pieces: by default the whole in one."""

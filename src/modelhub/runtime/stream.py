@@ -37,6 +37,9 @@ R_co = TypeVar("R_co", bound=Result, covariant=True)
 _HELD = 32
 """Lifecycle events that may be held back before the stream counts as begun."""
 
+_END_SECONDS = 1.0
+"""How long a generator may go on after its `Finish`, which the caller is not shown before."""
+
 _CLOSE_SECONDS = 5.0
 
 
@@ -68,10 +71,14 @@ class _Source:
 
     async def ended(self) -> None:
         """Let the generator finish by itself after its `Finish`, so that its connection can serve again."""
-        with anyio.move_on_after(_CLOSE_SECONDS):
-            async for _ in self._generator:
-                break  # something after the end: not for the caller
-        await self.aclose()
+        try:
+            with anyio.move_on_after(_END_SECONDS):
+                async for _ in self._generator:
+                    break  # something after the end: not for the caller
+        except Exception as error:  # noqa: BLE001  a plugin's clean-up; the answer is whole all the same
+            self.prepared.context.log.debug("ending a stream raised %s", type(error).__name__)
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Break the connection, then end the generator. Idempotent."""
@@ -172,8 +179,7 @@ class Stream(Generic[E_co, R_co]):
                 self._fold.add(event)
                 self._held.append(event)
                 if is_content(event):
-                    self._first_content = clock() - self._start
-                    source.content_came()
+                    self._content_came(source)
                     return
                 if isinstance(event, Finish):
                     await self._finish()
@@ -181,6 +187,10 @@ class Stream(Generic[E_co, R_co]):
         except BaseException:
             await source.aclose()
             raise
+
+    def _content_came(self, source: _Source) -> None:
+        self._first_content = self._server().runtime.clock() - self._start
+        source.content_came()
 
     def __aiter__(self) -> Stream[E_co, R_co]:
         return self
@@ -193,6 +203,7 @@ class Stream(Generic[E_co, R_co]):
             return self._nothing_more()
         try:
             event = await source.next()
+            self._fold.add(event)
         except StopAsyncIteration:
             raise await self._broken(None) from None
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
@@ -201,7 +212,8 @@ class Stream(Generic[E_co, R_co]):
         except BaseException:
             await self.aclose()
             raise
-        self._fold.add(event)
+        if self._first_content is None and is_content(event):
+            self._content_came(source)
         if type(event) is Finish:
             await self._finish()
         return cast("E_co", event)
@@ -252,9 +264,10 @@ class Stream(Generic[E_co, R_co]):
                 seconds,
                 first_content=self._first_content,
             )
-        except ModelHubError as error:
+        except Exception as error:  # noqa: BLE001  a plugin's events may hold anything
             # The events were all delivered: only whoever asks for the result hears of it.
-            self._unusable = attributed(error, self._source.prepared.deployment, self._tried)
+            deployment = self._source.prepared.deployment
+            self._unusable = attributed(foreign(error, deployment), deployment, self._tried)
 
     @property
     def result(self) -> R_co:

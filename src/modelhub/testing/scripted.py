@@ -12,7 +12,7 @@ import anyio
 from modelhub.errors import ConfigurationError, ModelHubError
 from modelhub.hookspecs import hookimpl
 from modelhub.provider.context import ProviderContext
-from modelhub.provider.models import chat_events
+from modelhub.provider.models import chat_events, whole
 from modelhub.rules.fold import ChatFold, SpeechFold
 from modelhub.types.events import AudioDelta, ChatEvent, Event, Finish, FinishReason, Started, TextDelta
 from modelhub.types.requests import ChatRequest, Request, SpeechRequest
@@ -72,17 +72,16 @@ class ScriptedProvider:
         line = self._next(request)
         if isinstance(line, Result):
             return line
-        fold: ChatFold | SpeechFold = ChatFold(request.id)
+        fold: ChatFold | SpeechFold
         if isinstance(request, SpeechRequest):
             fold = SpeechFold(f"audio/{request.format or 'wav'}")
-        elif not isinstance(request, ChatRequest):
-            remedy = f"give the result itself: a {type(request).__name__.replace('Request', 'Result')}"
-            raise ConfigurationError(
-                f"the script answers a {type(request).__name__} with text or events", remedy=remedy
-            )
+        elif isinstance(request, ChatRequest):
+            fold = ChatFold(request.id)
+        else:
+            raise _no_answer(request, "events")
         for event in line:
             fold.add(event)
-        return fold.result()
+        return whole(fold)
 
     @hookimpl
     async def stream(self, request: Request[Result], context: ProviderContext) -> AsyncGenerator[Event, None]:
@@ -104,11 +103,19 @@ class ScriptedProvider:
         if isinstance(line, ModelHubError):
             raise line
         if isinstance(line, str):
+            if not isinstance(request, ChatRequest):
+                raise _no_answer(request, "text")
             return _text_events(line)
         return line
 
     def __repr__(self) -> str:
         return f"<ScriptedProvider {self.id}: {len(self.requests)} asked, {len(self._lines)} lines left>"
+
+
+def _no_answer(request: Request[Result], given: str) -> ConfigurationError:
+    asked = type(request).__name__
+    remedy = f"give the result itself: a {asked.replace('Request', 'Result')}"
+    return ConfigurationError(f"the script answers a {asked} with {given}", remedy=remedy)
 
 
 def _text_events(text: str) -> Sequence[ChatEvent]:
