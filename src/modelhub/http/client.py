@@ -195,19 +195,19 @@ class HttpClient:
 
     def _prepared(self, call: HttpCall) -> HttpRequest:
         body, content_type = _body(call)
+        given = [*self._headers, *call.headers.items()]
+        _check_headers(given)
         headers = [
             ("Host", self._endpoint.authority),
             ("User-Agent", _USER_AGENT),
             ("Accept", "*/*"),
             ("Accept-Encoding", "identity"),
+            *given,
         ]
-        headers.extend(self._headers)
-        headers.extend(call.headers.items())
         if content_type:
             headers.append(("Content-Type", content_type))
         if body or call.method not in {"GET", "HEAD", "DELETE"}:
             headers.append(("Content-Length", str(len(body))))
-        _check_headers(headers)
         target = self._endpoint.prefix + quote(call.path, safe="/%:@!$&'()*+,;=~-._")
         if call.query:
             target = f"{target}?{urlencode(call.query)}"

@@ -87,8 +87,8 @@ def resolve_parameters(
     if not given and not options:
         return Resolved(ChatParameters(), options)
     warnings: list[Warning] = []
-    by_neutral = {rule.neutral: rule for rule in rules or ()}
-    by_name = {rule.name: rule for rule in rules or ()}
+    by_neutral = {rule.neutral: rule for rule in rules or ()} if given else {}
+    by_name = {rule.name: rule for rule in rules or ()} if options else {}
     parameters: dict[str, Any] = {}
     for name, value in given.items():
         if value is None:

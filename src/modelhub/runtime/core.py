@@ -127,6 +127,7 @@ class Runtime:
         self._progress = progress
         self._loop = LoopHandle()
         self._filled: dict[tuple[str, GivenCredentials | None], _Filled] = {}
+        self._folders: dict[str, Path] = {}
         self._lines: dict[tuple[str, object], _Line | None] = {}
 
     async def deployments(
@@ -243,13 +244,20 @@ class Runtime:
             credential=credential,
             limits=limits,
             clock=self.clock,
-            cache_dir=self._cache_dir / deployment.provider_id,
+            cache_dir=self._folder(deployment.provider_id),
             progress=partial(self._report, progress or self._progress),
             http=http,
         )
         if bound.open is not None:
             context.session = await self.connections.session(bound, context)
         return context
+
+    def _folder(self, provider: str) -> Path:
+        # Remembered, because joining paths costs as much as making the rest of a context.
+        folder = self._folders.get(provider)
+        if folder is None:
+            folder = self._folders[provider] = self._cache_dir / provider
+        return folder
 
     def _line(self, bound: BoundProvider, deployment: Deployment) -> _Line | None:
         credential = deployment.credential
