@@ -1,6 +1,9 @@
-"""A small provider over HTTP, written as an author would write one, and the hub around it."""
+"""A small provider over HTTP, written as an author would write one, and a place to install plugins in."""
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +57,72 @@ class LinesProvider(ModelProvider):
 def lines() -> type[LinesProvider]:
     """Give the provider class."""
     return LinesProvider
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A folder on the path, in which distributions lie as an installer leaves them.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    def add(
+        self,
+        id: str,
+        *,
+        manifest: str | None = "",
+        code: str = "",
+        distribution: str | None = None,
+        version: str = "1.0",
+        entry: str | None = None,
+        package: str | None = None,
+    ) -> Path:
+        """Install a provider plugin.
+
+        Args:
+            id: The provider's id.
+            manifest: Lines of the manifest beyond the id; ``None`` for no manifest at all.
+            code: The module ``<package>.provider``, after its imports.
+            distribution: The distribution's name; it is named after the package.
+            version: The distribution's version.
+            entry: The line of its entry points.
+            package: The package; it is named after the id.
+
+        Returns:
+            The package's folder.
+        """
+        package = package or id
+        folder = self.folder / package
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "provider.py").write_text(
+            f"from modelhub.provider import *\nfrom modelhub.provider import ModelProvider, hookimpl\n{code}\n"
+        )
+        if manifest is not None:
+            head = "" if "provider:" in manifest.splitlines() else f"provider: {id}\n"
+            (folder / "provider.yaml").write_text(head + manifest)
+        self.metadata(distribution or package, entry or f"{id} = {package}.provider:Provider", version=version)
+        return folder
+
+    def metadata(self, distribution: str, entry_points: str, *, version: str = "1.0") -> Path:
+        """Write what an installer writes about a distribution."""
+        folder = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (folder / "entry_points.txt").write_text(f"[modelhub.providers]\n{entry_points}\n")
+        return folder
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """Put a folder on the path, and forget what was imported from it."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield Installation(folder)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
@@ -84,7 +85,8 @@ class Calls:
             raise ConfigurationError("the hub is entered already", remedy="make one hub per event loop")
         settings: Settings = await run_in_thread(lambda: read_settings(self._config), name="settings")
         if self._registry is None:
-            self._registry = PluginRegistry(settings.plugins, self._providers)
+            registry = partial(PluginRegistry, settings.plugins, self._providers)
+            self._registry = await run_in_thread(registry, name="providers given in code")
         runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress)
         self._server = Server(runtime, Catalogue(runtime))
         self._loop = anyio.lowlevel.current_token()

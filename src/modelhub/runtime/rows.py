@@ -75,6 +75,10 @@ def _made(family: Plugin, id: str, row: Mapping[str, Any], settings: PluginSetti
 
 def _manifest(family: Plugin, id: str, row: Mapping[str, Any]) -> Manifest:
     assert family.manifest is not None  # noqa: S101  the callers have looked
+    given = row.get("preset", {})
+    if not isinstance(given, Mapping):
+        raise PluginError(f"row {id}: preset must map fields to values", remedy=AUTHOR_MENDS)
+    preset = {**family.manifest.source.get("preset", {}), **given}  # of a row that extends a row
     own = {key: value for key, value in row.items() if key not in _OWN_KEYS}
     source = {
         **family.manifest.source,
@@ -83,16 +87,14 @@ def _manifest(family: Plugin, id: str, row: Mapping[str, Any]) -> Manifest:
         **own,
         "provider": id,
         "extends": family.id,
+        "preset": preset,
     }
     schema, _ = schema_from(ProviderSchema, source, f"row {id}")
-    preset = row.get("preset", {})
-    if not isinstance(preset, Mapping):
-        raise PluginError(f"row {id}: preset must map fields to values", remedy=AUTHOR_MENDS)
     if schema.provider_credential_schema is not None:
         form = [_preset(field, preset) for field in schema.form]
         credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
         schema = replace(schema, provider_credential_schema=credentials)
-    notices = (*unknown_keys(ProviderSchema, own, f"row {id}"), *_unknown_fields(schema, preset, id))
+    notices = (*unknown_keys(ProviderSchema, own, f"row {id}"), *_unknown_fields(schema, given, id))
     return Manifest(schema, family.manifest.folder, source, notices)
 
 
