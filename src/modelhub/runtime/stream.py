@@ -45,20 +45,23 @@ _CLOSE_SECONDS = 5.0
 
 @final
 class _Source:
-    """One attempt's events: the generator, its connection and its limits of time."""
+    """One attempt's events: the generator, its connection and its limits of time.
 
-    __slots__ = ("_generator", "_scope", "_timed", "prepared")
+    Attributes:
+        next: Gives the next event. Raises StopAsyncIteration at the generator's end. It is the generator's own method
+            where that keeps the limits by itself: nothing stands between, once per event.
+    """
+
+    __slots__ = ("_generator", "_scope", "next", "prepared")
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self._generator: AsyncGenerator[Event, None] = prepared.bound.stream(prepared.request, prepared.context)
-        self._timed = not prepared.bound.times_itself(prepared.request)
         self._scope: anyio.CancelScope | None = None
+        times_itself = prepared.bound.times_itself(prepared.request)
+        self.next: Callable[[], Awaitable[Event]] = self._generator.__anext__ if times_itself else self._next_in_time
 
-    async def next(self) -> Event:
-        """The next event. Raises StopAsyncIteration at the generator's end."""
-        if not self._timed:
-            return await self._generator.__anext__()
+    async def _next_in_time(self) -> Event:
         limits = self.prepared.context.limits
         with anyio.CancelScope(deadline=anyio.current_time() + limits.remaining()) as scope:
             self._scope = scope
