@@ -69,7 +69,7 @@ def events(chat: Callable[..., ChatRequest[None]]) -> Callable[..., list[ChatEve
     """Decode documents, or a recording, to events."""
 
     def decoded(answer: Recording | Iterable[Any], **fields: Any) -> list[ChatEvent]:
-        documents = documents_of(answer) if isinstance(answer, Mapping) else answer
+        documents: Iterable[Any] = documents_of(answer) if isinstance(answer, Mapping) else answer
         state = DecodeState(chat(*fields.pop("messages", ()), **fields), classified)
         return [event for document in documents for event in OllamaLLM().decode(document, state)]
 

@@ -64,6 +64,14 @@ def test_properties_are_what_the_server_tells(recordings: Recordings) -> None:
     assert "mode" not in embedding.model_properties
 
 
+def test_figures_are_those_of_the_model_and_not_of_its_parts() -> None:
+    """A model that sees has an encoder with lengths of its own; where no architecture is named any length will do."""
+    lengths = {"gemma3.vision.embedding_length": 1152, "gemma3.embedding_length": 2560}
+    known = schema_of("m", {"model_info": {"general.architecture": "gemma3", **lengths}})
+    assert known.model_properties["dimensions"] == 2560
+    assert schema_of("m", {"model_info": {"llama.context_length": 4096}}).context_size == 4096
+
+
 def test_the_window_that_is_loaded_goes_before_what_the_model_could_take(recordings: Recordings) -> None:
     """First what the server has loaded, then the Modelfile's num_ctx, then the trained length."""
     show = {**told(recordings, "show-chat"), "parameters": 'stop "x"\nnum_ctx                        2048\n'}

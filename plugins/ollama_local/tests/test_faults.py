@@ -200,7 +200,8 @@ def test_a_path_that_is_not_served_is_no_missing_model(status: int) -> None:
 def test_an_error_inside_a_good_answer_is_classified_by_its_words() -> None:
     """Status 200 says nothing, so no status is put before the message."""
     assert type(said(200, "an error was encountered while running the model: unexpected EOF")) is ServerError
-    assert type(said(200, "pull model manifest: file does not exist")) is ModelNotFound
+    missing = said(200, "pull model manifest: file does not exist")
+    assert (type(missing), missing.sent, missing.status) == (ModelNotFound, True, 200)
     assert "HTTP" not in said(200, "model runner has unexpectedly stopped").message
 
 

@@ -100,7 +100,7 @@ def test_arguments_that_are_no_json_are_shown_to_the_model(body: Body) -> None:
 
 def test_reasoning_goes_back_beside_the_text(body: Body) -> None:
     """Thinking has a field of its own, and several parts of text are one content."""
-    parts = [ReasoningPart("I add "), ReasoningPart("2 and 3."), TextPart("It is "), TextPart("5.")]
+    parts: list[Any] = [ReasoningPart("I add "), ReasoningPart("2 and 3."), TextPart("It is "), TextPart("5.")]
     sent = body(UserMessage("2+3?"), AssistantMessage(parts), UserMessage("Sure?"))
     assert sent["messages"][1] == {"role": "assistant", "content": "It is 5.", "thinking": "I add 2 and 3."}
 
@@ -136,7 +136,7 @@ def test_a_choice_that_the_server_would_ignore_is_refused(body: Body, choice: st
 
 def test_a_response_format_is_the_bare_schema_or_the_word_json(body: Body) -> None:
     """OpenAI's wrapper around a schema would be a schema without any rule."""
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    schema: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
     assert body(response_format=ResponseFormat(schema))["format"] == schema
     assert body(response_format=ResponseFormat())["format"] == "json"
 

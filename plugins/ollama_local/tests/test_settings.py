@@ -129,7 +129,7 @@ def test_parallel_tool_calls_as_they_are_anyway_need_not_be_said(body: Body) -> 
 
 
 GPT_OSS = [
-    {"model": "gpt-oss:20b"},
+    {"model": "GPT-OSS:20b"},
     {"model": "hf.co/unsloth/gpt-oss-20b-GGUF"},
     {"schema": ModelSchema("renamed", model_properties={"family": "gptoss"})},
 ]

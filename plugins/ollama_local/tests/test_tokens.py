@@ -1,6 +1,7 @@
 """Token estimates: near what tokenizers count, and a lower bound that no tokenizer is below."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,8 +63,11 @@ def test_a_prompt_counts_roles_tools_calls_reasoning_and_images(chat: Callable[.
     assert estimated_prompt(chat(UserMessage("Hello"), tools=[tool], tool_choice="none")) == plain
     image = MediaPart("image/png", b"x")
     assert estimated_prompt(chat(UserMessage([TextPart("Hello"), image]))) == plain + IMAGE
-    said = AssistantMessage([ReasoningPart("I think"), ToolCall("1", "get_weather", {"city": "Rome"})])
+    call = ToolCall("1", "get_weather", {"city": "Rome"})
+    said = AssistantMessage([ReasoningPart("I think"), call])
     assert estimated_prompt(chat(UserMessage("Hello"), said)) > plain + 8
+    written = AssistantMessage([ReasoningPart("I think"), replace(call, raw_arguments='{"city":"Rome"}')])
+    assert estimated_prompt(chat(UserMessage("Hello"), said)) == estimated_prompt(chat(UserMessage("Hello"), written))
 
 
 def test_the_bound_of_a_prompt_counts_what_every_template_writes_out(chat: Callable[..., Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from modelhub.types.tools import Tool
 from modelhub_ollama_local.tools import encoded_tools, lost_keywords
 
-PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+PLACE: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
 def parameters(schema: dict[str, Any]) -> Any:
@@ -68,7 +68,7 @@ def test_words_that_the_server_drops_are_said_in_others() -> None:
 
 def test_what_cannot_be_said_is_named() -> None:
     """Limits and formats are lost on the model, and the caller is told; titles and defaults are no loss."""
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "title": "Arguments",
         "additionalProperties": False,

@@ -117,6 +117,8 @@ async def test_a_web_page_is_the_base_url(ollama: Routes, status: int) -> None:
         {"version": NO_ROUTE, "root": json_reply({"ok": True}), "tags": NO_ROUTE},
         {"version": json_reply({"status": "ok"})},
         {"version": json_reply(["ok"])},
+        {"version": json_reply({"version": ""})},
+        {"version": json_reply({"version": 2})},
         {"version": Reply(body="hello")},
     ],
 )

@@ -70,7 +70,8 @@ async def read(url: str, model: str = MODEL, **options: Any) -> tuple[str, ChatR
 async def chat(url: str, model: str = MODEL, messages: Any = "Hi", **options: Any) -> ChatResult[Any]:
     """Ask for a whole answer."""
     async with ModelHub() as hub:
-        return await hub.chat(model, messages, credentials={"base_url": url}, **options)
+        reply: ChatResult[Any] = await hub.chat(model, messages, credentials={"base_url": url}, **options)
+        return reply
 
 
 def asked(server: WireServer, path: str = "/api/chat") -> list[Any]:
@@ -374,7 +375,7 @@ async def test_a_prompt_that_is_too_long_has_both_numbers(ollama: Routes) -> Non
 async def test_a_key_is_sent_and_never_shown(ollama: Routes) -> None:
     """Neither where the server echoes it nor in what is printed; further headers go along."""
     echo = json_reply({"error": f"unknown key {SECRET}"}, 401)
-    form = {"api_key": SECRET, "headers": {"X-Team": "research"}}
+    form: dict[str, Any] = {"api_key": SECRET, "headers": {"X-Team": "research"}}
     async with WireServer(ollama(chat=echo)) as server, ModelHub() as hub:
         with pytest.raises(ModelHubError) as caught:
             await hub.chat(MODEL, "Hi", credentials={"base_url": server.url, **form})
