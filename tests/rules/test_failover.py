@@ -6,7 +6,7 @@ import pytest
 
 from modelhub import errors
 from modelhub.errors import ModelHubError, Retry, Timeout
-from modelhub.rules.failover import next_target
+from modelhub.rules.failover import left_to_try
 from modelhub.types.credential import Credential
 
 
@@ -87,32 +87,25 @@ def test_the_table_has_every_class() -> None:
 @pytest.mark.parametrize("kind", NEXT)
 def test_a_call_goes_on_where_it_can_succeed(name: str, kind: str) -> None:
     """A refused key is not tried with another model, an incapable model not with another key."""
-    found = next_target(error_of(name), FAILED, [NEXT[kind]])
-    assert (found == 0) is (kind in TABLE[name])
+    left = left_to_try(error_of(name), FAILED, [NEXT[kind]])
+    assert left == ([NEXT[kind]] if kind in TABLE[name] else [])
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_targets_are_skipped_in_order(name: str) -> None:
-    """The first target that is worth trying is next, and those before it are not tried later."""
-    kinds = list(NEXT)
-    expected = next((number for number, kind in enumerate(kinds) if kind in TABLE[name]), None)
-    assert next_target(error_of(name), FAILED, list(NEXT.values())) == expected
+def test_what_is_not_worth_trying_is_dropped_and_the_order_kept(name: str) -> None:
+    """A key refused once is not come back to after another key was refused too."""
+    left = left_to_try(error_of(name), FAILED, list(NEXT.values()))
+    assert left == [target for kind, target in NEXT.items() if kind in TABLE[name]]
 
 
 def test_the_callers_own_deadline_ends_everything() -> None:
     """A total limit of time is the caller's word: nothing is tried after it."""
     error = Timeout("x", phase="total", seconds=5)
-    assert next_target(error, FAILED, list(NEXT.values())) is None
+    assert left_to_try(error, FAILED, list(NEXT.values())) == []
 
 
 def test_a_vendor_can_say_that_trying_again_helps() -> None:
     """Then any target will do, the same one listed twice among them."""
     error = errors.BadRequest("locked")
     error.retry = Retry.SAME
-    for target in NEXT.values():
-        assert next_target(error, FAILED, [target]) == 0
-
-
-def test_nothing_left_is_none() -> None:
-    """The last target's error is the call's."""
-    assert next_target(errors.Overloaded("x"), FAILED, []) is None
+    assert left_to_try(error, FAILED, list(NEXT.values())) == list(NEXT.values())

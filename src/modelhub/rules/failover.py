@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from modelhub.errors import ModelHubError, PermissionDenied, RateLimited, Retry
 from modelhub.types.credential import Credential
 
-__all__ = ["Target", "next_target"]
+__all__ = ["Target", "left_to_try"]
 
 _PER_MODEL = (PermissionDenied, RateLimited)
 """Rights and limits are given to a key for each model: another model may be called with the same key."""
@@ -33,16 +33,13 @@ class Target(Protocol):
 T = TypeVar("T", bound=Target)
 
 
-def next_target(error: ModelHubError, failed: T, rest: Sequence[T]) -> int | None:
-    """Return the place in ``rest`` of the next target worth trying, or ``None``.
+def left_to_try(error: ModelHubError, failed: T, rest: Sequence[T]) -> list[T]:
+    """Return those of ``rest`` that are still worth trying, now or later in the call.
 
     A key that is refused is refused for every model of its provider, a model that cannot do it cannot do it
     elsewhere; a request that is wrong in itself is wrong everywhere.
     """
-    for place, target in enumerate(rest):
-        if _worth_trying(error, failed, target):
-            return place
-    return None
+    return [target for target in rest if _worth_trying(error, failed, target)]
 
 
 def _worth_trying(error: ModelHubError, failed: Target, target: Target) -> bool:

@@ -19,7 +19,7 @@ from modelhub.errors import BadRequest, ModelHubError, NoDeploymentAvailable, Pl
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
-from modelhub.rules.failover import next_target
+from modelhub.rules.failover import left_to_try
 from modelhub.rules.parameters import Policy, resolve_parameters
 from modelhub.rules.pricing import cost_of
 from modelhub.runtime.catalogue import Catalogue
@@ -165,10 +165,9 @@ class Server:
                 error = foreign(raised, deployment)
             redacted(error, deployment.credential)
             attempts.append(Attempt(deployment.id, type(error).__name__, clock() - start))
-            place = next_target(error, deployment, rest)
-            if place is None or (call.deadline is not None and clock() >= call.deadline):
+            rest = left_to_try(error, deployment, rest)
+            if not rest or (call.deadline is not None and clock() >= call.deadline):
                 raise attributed(error, deployment, attempts)
-            del rest[:place]
         raise NoDeploymentAvailable("there is nothing to try")
 
     async def prepare(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:

@@ -286,6 +286,7 @@ def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:
         if len(secret) < 4:  # noqa: PLR2004  shorter ones are no keys, and stand in ordinary words
             continue
         error.message = error.message.replace(secret, "***")
+        error.remedy = error.remedy and error.remedy.replace(secret, "***")
         if error.excerpt is not None:
             error.excerpt = error.excerpt.replace(secret, "***")
         error.args = (error.message,)
