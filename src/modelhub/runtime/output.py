@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from modelhub.errors import ConfigurationError, MalformedResponse, OutputInvalid
@@ -11,8 +13,6 @@ from modelhub.types.requests import ResponseFormat
 from modelhub.wire.json import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import TypeAdapter
 
     from modelhub.types.results import ChatResult
@@ -40,13 +40,16 @@ def format_of(given: object) -> ResponseFormat:
         return given
     if given == "json":
         return ResponseFormat()
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         name = given.get("title")
         return ResponseFormat(cast("Mapping[str, JSON]", given), str(name) if name else "answer")
     try:
+        if isinstance(given, FunctionType):
+            raise TypeError("a function is no type")
         schema = _adapter(given).json_schema()
     except Exception as error:
-        message = f"response_format is {given!r}: JSON Schema cannot describe it"
+        reason = str(error).partition("\n")[0]
+        message = f"response_format is {given!r}, which cannot be described: {reason}"
         raise ConfigurationError(message, remedy='give a type, a JSON Schema as a dict, or "json"') from error
     return ResponseFormat(schema, getattr(given, "__name__", "answer"), given)
 
@@ -65,7 +68,7 @@ def output_of(result: ChatResult[None], wanted: ResponseFormat) -> object:
         if wanted.type is None:
             return loads(result.text)
         return _adapter(wanted.type).validate_json(result.text)
-    except (MalformedResponse, ValueError) as error:
+    except Exception as error:  # an application's own validators may raise anything
         reason = (
             f"the answer ends at {result.finish_reason}" if result.finish_reason == "length" else _first_line(error)
         )
@@ -77,7 +80,7 @@ def output_of(result: ChatResult[None], wanted: ResponseFormat) -> object:
 def _first_line(error: Exception) -> str:
     errors = getattr(error, "errors", None)
     if errors is None:
-        return error.message if isinstance(error, MalformedResponse) else str(error).splitlines()[0]
+        return error.message if isinstance(error, MalformedResponse) else f"{type(error).__name__}: {error}"[:200]
     first = errors(include_url=False, include_input=False)[0]
     place = ".".join(str(step) for step in first["loc"])
     return f"{place}: {first['msg']}" if place else str(first["msg"])
