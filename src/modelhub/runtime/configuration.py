@@ -6,21 +6,25 @@ Credentials, later wins: form default < ``MODELHUB_<PROVIDER>_<FIELD>`` < ``mode
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from modelhub.errors import ConfigurationError
+from modelhub.rules.names import did_you_mean
 from modelhub.rules.parameters import Policy
-from modelhub.runtime.plugins import PluginSettings
+from modelhub.runtime.plugin import PluginSettings
 from modelhub.types.json import JSON
 from modelhub.types.schema import FormField
 
 __all__ = ["CredentialSource", "Settings", "credentials_of_environment", "read_settings"]
 
 _FILE = "modelhub.toml"
+_AS_TABLES = "give the form's values as a table, or a list of tables"
+_CREDENTIAL_KEYS = ("id", "values", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class CredentialSource:
         id: A name without secrets.
     """
 
-    values: Mapping[str, JSON] = field(default_factory=dict)
+    values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     id: str = "default"
 
 
@@ -74,8 +78,11 @@ class SettingsFile:
     plugins: PluginTable = field(default_factory=PluginTable)
     policy: PolicyTable = field(default_factory=PolicyTable)
     timeouts: TimeoutTable = field(default_factory=TimeoutTable)
-    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+_TABLES = [each.name for each in fields(SettingsFile)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +156,41 @@ def _parsed(path: Path) -> Mapping[str, object]:
 def _validated(document: Mapping[str, object], source: str) -> SettingsFile:
     if not document:
         return SettingsFile()
+    for name in document:
+        if name not in _TABLES:
+            remedy = did_you_mean(str(name), _TABLES, what="tables")
+            raise ConfigurationError(f"{source}: unknown table {name!r}", remedy=remedy)
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  wanted only where settings are read
 
     try:
-        unknown = set(document) - set(SettingsFile.__dataclass_fields__)
-        if unknown:
-            known = ", ".join(SettingsFile.__dataclass_fields__)
-            raise ConfigurationError(f"{source}: unknown table {min(unknown)!r}", remedy=f"the tables are {known}")
-        return TypeAdapter(SettingsFile).validate_python(dict(document))
+        tables = TypeAdapter(SettingsFile).validate_python(dict(document))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise ConfigurationError(f"{source}: {place}: {first['msg']}") from error
+    else:
+        _check_seconds(tables, source)
+        return tables
+    # Raised out here, and so without the library's own error, which repeats what was given.
+    place = [str(step) for step in first["loc"]]
+    unknown = first["type"] == "unexpected_keyword_argument" and place[0] in _TABLES
+    remedy = did_you_mean(place[-1], _keys(place[0]), what="keys") if unknown else f"see the table {place[0]}"
+    raise ConfigurationError(f"{source}: {'.'.join(place)}: {first['msg']}", remedy=remedy)
+
+
+def _keys(table: str) -> Sequence[str]:
+    cls = {"plugins": PluginTable, "policy": PolicyTable, "timeouts": TimeoutTable}[table]
+    return [each.name for each in fields(cls)]
+
+
+def _check_seconds(tables: SettingsFile, source: str) -> None:
+    limits = {f"timeouts.{each.name}": getattr(tables.timeouts, each.name) for each in fields(TimeoutTable)}
+    for place, seconds in {**limits, "plugins.load_seconds": tables.plugins.load_seconds}.items():
+        if seconds is not None and not seconds > 0:
+            raise ConfigurationError(f"{source}: {place}: it is {seconds:g}", remedy="give seconds above 0")
 
 
 def _listed(name: str) -> list[str] | None:
-    value = os.environ.get(name)
-    return None if value is None else [word.strip() for word in value.split(",") if word.strip()]
+    value = os.environ.get(name, "").strip()
+    return [word.strip() for word in value.split(",") if word.strip()] if value else None
 
 
 def credential_sources(given: object, provider: str) -> list[CredentialSource]:
@@ -176,26 +201,40 @@ def credential_sources(given: object, provider: str) -> list[CredentialSource]:
     """
     rows = [given] if isinstance(given, Mapping) else given
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not rows:
-        remedy = "give the form's values as a table, or a list of tables"
-        raise ConfigurationError(f"the credentials of {provider!r} are a {type(given).__name__}", remedy=remedy)
-    sources = []
+        what = f"a {type(given).__name__}" if rows else "empty"
+        raise ConfigurationError(f"the credentials of {provider!r} are {what}", remedy=_AS_TABLES)
+    sources: dict[str, CredentialSource] = {}
     for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            raise ConfigurationError(f"credential {number} of {provider!r} is a {type(row).__name__}, not a table")
         name = "default" if len(rows) == 1 else str(number)
-        if isinstance(row.get("values"), Mapping):
-            sources.append(CredentialSource(dict(row["values"]), str(row.get("id", name))))
-        else:
-            sources.append(CredentialSource(dict(row), name))
-    return sources
+        source = _credential_source(row, name, f"credential {number} of {provider!r}")
+        if source.id in sources:
+            message = f"two credentials of {provider!r} have the id {source.id!r}"
+            raise ConfigurationError(message, remedy="give each its own id")
+        sources[source.id] = source
+    return list(sources.values())
+
+
+def _credential_source(row: object, name: str, which: str) -> CredentialSource:
+    if not isinstance(row, Mapping):
+        raise ConfigurationError(f"{which} is a {type(row).__name__}, not a table", remedy=_AS_TABLES)
+    values = row.get("values")
+    if not isinstance(values, Mapping):
+        return CredentialSource(dict(row), name)
+    for key in row:
+        if key not in _CREDENTIAL_KEYS:
+            remedy = did_you_mean(str(key), _CREDENTIAL_KEYS, what="keys")
+            raise ConfigurationError(f"{which} has an unknown key {key!r}", remedy=remedy)
+    id = row.get("id", name)
+    if not isinstance(id, str):
+        raise ConfigurationError(f"the id of {which} is a {type(id).__name__}, not a text", remedy="write it in quotes")
+    return CredentialSource(dict(values), id)
 
 
 def credentials_of_environment(provider: str, form: Sequence[FormField]) -> dict[str, JSON]:
     """Return the form's values that the environment gives, from ``MODELHUB_<PROVIDER>_<FIELD>``."""
-    prefix = f"MODELHUB_{provider}_".upper().replace("-", "_")
     values: dict[str, JSON] = {}
     for each in form:
-        value = os.environ.get(prefix + each.variable.upper())
+        value = os.environ.get(re.sub(r"[^A-Z0-9]", "_", f"MODELHUB_{provider}_{each.variable}".upper()))
         if value:
             values[each.variable] = value
     return values
