@@ -1,8 +1,8 @@
-"""The default backend: what is inside httpx, without httpx's client layers.
+"""The default backend: the connections of httpcore, the engine inside httpx, without httpx's client layers.
 
 httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every
-connection for every request; an inference call wants none of them. h11 speaks to servers, httpcore to proxies, and
-httpx brings the TLS configuration. Environment proxies are honoured except for loopback addresses.
+connection for every request; an inference call wants none of them. httpx still brings the TLS configuration.
+Environment proxies are honoured except for loopback addresses.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ import anyio
 import httpcore
 import httpx
 
-from modelhub.http.direct import DirectPool
-from modelhub.http.faults import translated
+from modelhub.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    MalformedResponse,
+    ModelHubError,
+)
 from modelhub.http.network import Connection, Network
-from modelhub.http.seam import Exchange, HttpRequest, ReadLimits
+from modelhub.http.seam import HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 
 __all__ = ["HttpxBackend", "tls_context"]
@@ -30,9 +35,7 @@ _CLOSE_SECONDS = 2.0
 
 def tls_context() -> ssl.SSLContext:
     """Build the TLS configuration; reads certificate files, so call it in a thread."""
-    context = httpx.create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    return httpx.create_ssl_context()
 
 
 class _Pool(Protocol):
@@ -41,8 +44,83 @@ class _Pool(Protocol):
 
 
 @final
+class _DirectPool:
+    """Idle connections of one origin, the last used first; finding one costs the same however many are busy."""
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self._origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
+        self._context = context
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._networks: dict[httpcore.AsyncHTTPConnection, Network] = {}
+
+    async def acquire(self) -> httpcore.AsyncHTTPConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            del self._networks[connection]
+            await connection.aclose()
+        network = Network()
+        fresh = httpcore.AsyncHTTPConnection(
+            origin=self._origin,
+            ssl_context=self._context,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=network,
+        )
+        self._networks[fresh] = network
+        return fresh
+
+    def release(self, connection: httpcore.AsyncHTTPConnection) -> bool:
+        """Take a connection back; returns whether it is kept. One that is not is broken, and still to be closed."""
+        if connection not in self._networks:
+            return True
+        if connection.is_idle() and not _says_more(connection):
+            self._idle.append(connection)
+            return True
+        # The library closes what failed, but not where its task is cancelled once more while it does.
+        self._networks.pop(connection).abort()
+        return False
+
+    async def aclose(self) -> None:
+        networks = self._networks.copy()
+        self._idle.clear()
+        self._networks.clear()
+        for network in networks.values():
+            network.abort()
+        for connection in networks:
+            await connection.aclose()
+
+    def __repr__(self) -> str:
+        return f"<pool of {len(self._idle)} idle and {len(self._networks) - len(self._idle)} busy>"
+
+
+def _says_more(connection: httpcore.AsyncHTTPConnection) -> bool:
+    """Whether something came behind the answer: the library would take it for the answer to the next request."""
+    parser = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+    return parser is not None and bool(parser.trailing_data[0])
+
+
+@final
+class _Body:
+    """A request's body. An object, because the library leaves a generator behind where sending breaks off."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = iter((body,) if body else ())
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+@final
 class HttpxBackend:
-    """A `modelhub.http.seam.Backend` for one origin, straight or through the proxy that the environment names.
+    """A `modelhub.http.seam.Backend` over httpcore's connections.
 
     Args:
         endpoint: The origin; its prefix is ignored here.
@@ -52,19 +130,39 @@ class HttpxBackend:
 
     def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None = None, trust_env: bool = True) -> None:
         self._endpoint = endpoint
-        self._direct = DirectPool(endpoint, context)
+        self._scheme = endpoint.scheme.encode()
+        self._host = endpoint.host.encode()
+        self._direct = _DirectPool(endpoint, context)
         proxy = _proxy_for(endpoint) if trust_env and not endpoint.is_loopback else None
         self._proxied = _proxy_pool(proxy, context) if proxy else None
 
-    async def open(self, request: HttpRequest, limits: ReadLimits) -> Exchange:
+    async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
+        url = httpcore.URL(
+            scheme=self._scheme,
+            host=self._host,
+            port=self._endpoint.port,
+            target=request.target.encode("ascii"),
+        )
+        outgoing = httpcore.Request(
+            request.method.encode("ascii"),
+            url,
+            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
+            content=_Body(request.body),
+            extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
+        )
         try:
-            if self._proxied is None:
-                return await self._direct.open(request, limits)
-            outgoing = _outgoing(request, self._endpoint, limits)
-            return ProxiedExchange(await self._proxied.handle_async_request(outgoing), limits)
+            if self._proxied is not None:
+                return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
+            connection = await self._direct.acquire()
+            try:
+                response = await connection.handle_async_request(outgoing)
+            except BaseException:
+                self._direct.release(connection)
+                raise
+            return HttpxExchange(response, limits, self._direct, connection)
         except Exception as error:
-            raise translated(error, limits, self._endpoint) from error
+            raise _translated(error, limits, self._endpoint) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -77,42 +175,51 @@ class HttpxBackend:
         return f"<HttpxBackend {self._endpoint.url}: {self._direct!r}>"
 
 
-def _outgoing(request: HttpRequest, endpoint: Endpoint, limits: ReadLimits) -> httpcore.Request:
-    return httpcore.Request(
-        request.method.encode("ascii"),
-        httpcore.URL(
-            scheme=endpoint.scheme.encode(),
-            host=endpoint.host.encode(),
-            port=endpoint.port,
-            target=request.target.encode("ascii"),
-        ),
-        headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
-        content=request.body,
-        extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
+@final
+class HttpxExchange:
+    """An answer whose body is still coming."""
+
+    __slots__ = (
+        "_body",
+        "_closed",
+        "_connection",
+        "_error",
+        "_finished",
+        "_limits",
+        "_pool",
+        "_response",
+        "headers",
+        "status",
     )
 
-
-@final
-class ProxiedExchange:
-    """An answer that comes through a proxy and whose body is still coming."""
-
-    __slots__ = ("_body", "_closed", "_finished", "_limits", "_response", "headers", "status")
-
-    def __init__(self, response: httpcore.Response, limits: ReadLimits) -> None:
+    def __init__(
+        self,
+        response: httpcore.Response,
+        limits: ReadLimits,
+        pool: _DirectPool | None,
+        connection: httpcore.AsyncHTTPConnection | None,
+    ) -> None:
         self.status: int = response.status
         self.headers: Mapping[str, str] = {
             name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers
         }
         self._response = response
         self._limits = limits
+        self._pool = pool
+        self._connection = connection
         self._body: AsyncIterator[bytes] | None = None
         self._closed = False
         self._finished = False
+        self._error: ModelHubError | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise StopAsyncIteration
         if self._body is None:
             stream: Any = self._response.stream
             self._body = stream.__aiter__()
@@ -122,10 +229,13 @@ class ProxiedExchange:
             self._finished = True
             raise
         except Exception as error:
-            raise translated(error, self._limits) from error
+            self._error = _translated(error, self._limits, None)
+            raise self._error from error
 
     def abort(self) -> None:
         """Break the connection at once."""
+        if self._closed and self._finished:
+            return  # it serves another by now
         stream = self._response.extensions.get("network_stream")
         if isinstance(stream, Connection):
             stream.abort()
@@ -144,6 +254,9 @@ class ProxiedExchange:
                 await self._response.aclose()
             except Exception as error:  # noqa: BLE001  the connection is given up; what its closing says helps nobody
                 del error
+            finally:
+                if self._pool is not None and self._connection is not None and not self._pool.release(self._connection):
+                    await self._connection.aclose()
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
         # The library's generators are nested: only running them out ends all of them without leaving one to the
@@ -177,3 +290,32 @@ def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
         keepalive_expiry=_KEEPALIVE_SECONDS,
         network_backend=Network(),
     )
+
+
+def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:
+    """The one wall between the library's exceptions and ours."""
+    where = f" to {endpoint.url}" if endpoint else ""
+    reason = str(error) or type(error).__name__
+    match error:
+        case ModelHubError():
+            return error
+        case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
+            return limits.expired("connect", sent=False)
+        case httpcore.TimeoutException():
+            return limits.expired("read", sent=True)
+        case httpcore.ConnectError() | httpcore.ProxyError() | ssl.SSLError():
+            return ConnectFailed(
+                f"no connection{where}: {reason}",
+                sent=False,
+                remedy="check that the server runs and the address is right",
+            )
+        case httpcore.RemoteProtocolError() if "peer closed" not in reason and "disconnected" not in reason:
+            return MalformedResponse(f"the server{where} does not speak HTTP as it must: {reason}", sent=True)
+        case httpcore.NetworkError() | httpcore.RemoteProtocolError() | OSError():
+            return ConnectionLost(f"the connection{where} broke: {reason}", sent=True)
+        case httpcore.LocalProtocolError() | httpcore.UnsupportedProtocol() | UnicodeError() | TypeError():
+            return ConfigurationError(
+                f"the request cannot be sent: {reason}", remedy="mend the header or path that it names"
+            )
+        case _:
+            return ConnectionLost(f"the connection{where} failed: {reason}", sent=None)

@@ -1,4 +1,4 @@
-"""Connections: what HTTP is read from and written to. Owns limits of time on the wire and breaking a connection.
+"""Connections: what httpcore reads from and writes to. Owns limits of time on the wire and breaking a connection.
 
 On asyncio a connection is the loop's own transport, without anyio's stream over it: that stops and starts reading
 around every read (two system calls), and a limit of time around it makes a scope and a timer each time, which is most
@@ -17,7 +17,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import anyio
 import anyio.lowlevel
@@ -27,32 +27,16 @@ from modelhub.http.seam import ReadLimits
 
 __all__ = ["Connection", "Network"]
 
+_HELD = 64 * 1024
+"""Bytes of a request that may wait for the rest of it: headers and a small body leave together."""
 _AHEAD = 64 * 1024
 """Bytes of an answer that may wait for whoever wants them, before reading stops."""
 _NEXT_ADDRESS_SECONDS = 0.25
 """RFC 8305 §5: how long one address may take before the next is tried beside it."""
 
 
-Limit: TypeAlias = ReadLimits | float | None
-"""How long something may take: seconds, or what asks for them each time."""
-
-
 class Connection(httpcore.AsyncNetworkStream):
     """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
-
-    @abstractmethod
-    async def read(self, max_bytes: int, timeout: Limit = None) -> bytes:
-        """Return what comes next; nothing at the end. Raises httpcore's ReadTimeout and ReadError."""
-
-    @abstractmethod
-    async def write(self, buffer: bytes, timeout: Limit = None) -> None:
-        """Send. Raises httpcore's WriteTimeout and WriteError."""
-
-    @abstractmethod
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Connection:
-        """Encrypt from here on. Raises httpcore's ConnectTimeout and ConnectError."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -61,10 +45,16 @@ class Connection(httpcore.AsyncNetworkStream):
 
 @final
 class Network(httpcore.AsyncNetworkBackend):
-    """Makes connections; the place where every connection's target is known."""
+    """Makes one connection after another; the place where every connection's target is known."""
 
     def __init__(self) -> None:
         self._anyio = httpcore.AnyIOBackend()
+        self._made: Connection | None = None
+
+    def abort(self) -> None:
+        """Break the connection that was made last. Idempotent."""
+        if self._made is not None:
+            self._made.abort()
 
     async def connect_tcp(
         self,
@@ -83,6 +73,7 @@ class Network(httpcore.AsyncNetworkBackend):
         sock = made.get_extra_info("socket")
         for option in socket_options or ():
             sock.setsockopt(*option)
+        self._made = made
         return made
 
     async def sleep(self, seconds: float) -> None:
@@ -109,8 +100,9 @@ async def _connected(
     return connection
 
 
-def _seconds(timeout: Limit) -> float | None:
-    return timeout.remaining() if isinstance(timeout, ReadLimits) else timeout
+def _seconds(timeout: Any) -> float | None:
+    seconds: float | None = timeout.remaining() if isinstance(timeout, ReadLimits) else timeout
+    return seconds
 
 
 @final
@@ -123,12 +115,12 @@ class _AnyioConnection(Connection):
         self._inner = inner
         self._aborted = False
 
-    async def read(self, max_bytes: int, timeout: Limit = None) -> bytes:
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         if self._aborted:
             return b""
         return await self._inner.read(max_bytes, _seconds(timeout))
 
-    async def write(self, buffer: bytes, timeout: Limit = None) -> None:
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
         await self._inner.write(buffer, _seconds(timeout))
 
     async def aclose(self) -> None:
@@ -160,6 +152,8 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
         self._transport: asyncio.Transport
         self._received: deque[bytes] = deque()
         self._ahead = 0
+        self._unsent: list[bytes] = []
+        self._held = 0
         self._full = False  # the transport wants nothing more to send for now
         self._ended = False  # nothing more will be received
         self._error: Exception | None = None
@@ -200,7 +194,9 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def read(self, max_bytes: int, timeout: Limit = None) -> bytes:
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        if self._unsent:
+            await self._send(timeout)
         seconds = _seconds(timeout)
         if seconds is not None and seconds <= 0:
             raise httpcore.ReadTimeout
@@ -224,10 +220,21 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def write(self, buffer: bytes, timeout: Limit = None) -> None:
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        # httpcore ends a message with an empty piece.
+        if buffer:
+            self._unsent.append(buffer)
+            self._held += len(buffer)
+        if self._unsent and (not buffer or self._held > _HELD):
+            await self._send(timeout)
+
+    async def _send(self, timeout: Any) -> None:
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._held = 0
         if self._ended:
             raise httpcore.WriteError(str(self._error or "the connection has ended")) from self._error
-        self._transport.write(buffer)
+        self._transport.write(data)
         while self._full and not self._ended:
             await self._change(_seconds(timeout), httpcore.WriteTimeout)
 
