@@ -1,0 +1,135 @@
+"""The plugins that the pages build up: packed into a wheel, unpacked as an installer would, and used.
+
+The README holds a whole plugin in its blocks marked ``file: PATH``. The tutorial, in both languages, shows the files
+of examples/own_provider.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from modelhub.testing.replay import recorded
+from modelhub.testing.replies import Reply, Request
+from modelhub.testing.wire_server import ThreadedWireServer
+
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLE = REPOSITORY / "examples" / "own_provider"
+TUTORIALS = [REPOSITORY / "docs" / "tutorial-provider.md", REPOSITORY / "docs" / "id" / "menulis-provider.md"]
+FILE = re.compile(r"<!-- file: (?P<path>[^\n]+) -->\n```[a-z]+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+LAST_STEP = re.compile(
+    r"<!-- not run: the plugin is not installed[^\n]*\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
+
+
+def files_on(page: Path) -> dict[str, str]:
+    """Return the files that a page shows, by their paths."""
+    return {found["path"]: found["text"] for found in FILE.finditer(page.read_text("utf-8"))}
+
+
+def installed(project: Path, site: Path) -> None:
+    """Build a project's wheel and unpack it, which is what an installer does with it."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(site)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=30)
+    (wheel,) = site.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+
+
+def run(*arguments: str, folder: Path, site: Path, **environment: str) -> str:
+    """Run Python with a site folder and return its output."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site), **environment},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def openai_shaped(request: Request) -> Reply:
+    """Answer as recorded from a real server; a key is wanted."""
+    if request.headers.get("authorization") != "Bearer secret-key":
+        return Reply(401, {"content-type": "application/json"}, '{"error": {"message": "no key", "code": 401}}')
+    kind = "v1-chat-stream" if b'"stream":true' in request.body else "v1-chat"
+    return recorded(REPOSITORY / "tests" / "fixtures" / "ollama" / f"{kind}.json")
+
+
+STREAMED = """
+import asyncio
+from modelhub import ModelHub
+
+async def main():
+    async with ModelHub() as hub:
+        async with hub.stream("llama_server/any", "Hi", max_tokens=24) as stream:
+            texts = [text async for text in stream.text()]
+        print(len(texts), stream.result.finish_reason, stream.result.usage.output_tokens)
+        history = [{"role": "user", "content": "Hi"}, stream.result.message, {"role": "user", "content": "More"}]
+        await hub.chat("llama_server/any", history)
+        for info in await hub.providers():
+            print(info.id, info.state, info.notices)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(240)
+def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
+    """It installs from its wheel, answers whole and streamed, sends its key, and counts what the server counts."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    for path, text in files_on(REPOSITORY / "README.md").items():
+        target = project / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
+    installed(project, site)
+    with ThreadedWireServer(openai_shaped) as server:
+        settings = {"MODELHUB_LLAMA_SERVER_BASE_URL": server.url, "MODELHUB_LLAMA_SERVER_API_KEY": "secret-key"}
+        whole = run("try_it.py", folder=project, site=site, **settings)
+        streamed = run("-c", STREAMED, folder=project, site=site, **settings)
+    assert whole.split()[-1].isdecimal()
+    assert " stop " in streamed or " length " in streamed
+    assert "llama_server ready ()" in streamed
+
+
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the plugin of the tutorial and return the site folder."""
+    site = tmp_path_factory.mktemp("site")
+    installed(EXAMPLE, site)
+    return site
+
+
+@pytest.mark.timeout(240)
+def test_the_plugin_of_the_tutorial_passes_its_tests(tutorial: Path, tmp_path: Path) -> None:
+    """Its author runs them in the same way, outside of this repository."""
+    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
+    assert "14 passed" in run("-m", "pytest", "-q", folder=tmp_path, site=tutorial)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])
+def test_the_tutorials_last_step_works(page: Path, tutorial: Path, ollama: str, tmp_path: Path) -> None:
+    """The program at its end finds the installed plugin, checks the credentials and streams."""
+    (program,) = LAST_STEP.findall(page.read_text("utf-8"))
+    program = program.replace("http://localhost:11434", ollama)
+    assert "Usage(input_tokens=" in run("-c", program, folder=tmp_path, site=tutorial)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])
+def test_the_tutorial_shows_the_files_of_the_example(page: Path) -> None:
+    """Each file of the example stands on the page of each language, letter by letter."""
+    files = {
+        str(path.relative_to(EXAMPLE)): path.read_text("utf-8")
+        for path in EXAMPLE.rglob("*")
+        if path.suffix in {".py", ".toml", ".yaml"} and path.stat().st_size
+    }
+    assert files_on(page) == files

@@ -1,0 +1,141 @@
+"""The reference pages say what the code says: hooks, manifest keys, settings, variables, errors."""
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from modelhub import errors, hookspecs
+from modelhub.provider import ModelProvider, ProviderContext
+from modelhub.runtime import configuration
+from modelhub.types import schema
+from modelhub.types.plugins import PluginState
+
+REPOSITORY = Path(__file__).parents[2]
+CONTRACT = (REPOSITORY / "docs" / "contract.md").read_text("utf-8")
+CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text("utf-8")
+ERRORS = (REPOSITORY / "docs" / "errors.md").read_text("utf-8")
+SCHEMAS = [name for name in schema.__all__ if dataclasses.is_dataclass(getattr(schema, name))]
+TABLES = {
+    "plugins": configuration.PluginTable,
+    "policy": configuration.PolicyTable,
+    "timeouts": configuration.TimeoutTable,
+}
+
+
+def section(page: str, title: str) -> str:
+    """Return what stands under a heading, up to the next."""
+    found = re.search(rf"^#+ `?{re.escape(title)}`?$\n(.*?)(?=^#|\Z)", page, re.DOTALL | re.MULTILINE)
+    assert found is not None, f"there is no section {title}"
+    return found[1]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Yield the cells of the rows of a table, those of its head left out."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
+
+
+def shown(default: object) -> str:
+    """Return a default as the pages write it."""
+    match default:
+        case dataclasses.MISSING:
+            return "required"
+        case None:
+            return "—"
+        case bool():
+            return str(default).lower()
+        case "" | () | {}:
+            return "empty"
+        case Decimal():
+            return format(default, "f")
+        case _:
+            return str(default)
+
+
+def keys_of(cls: type) -> Mapping[str, str]:
+    """Return the keys of a schema class with their defaults, as the pages write them."""
+    found = {}
+    for each in dataclasses.fields(cls):
+        made = each.default_factory is not dataclasses.MISSING
+        found[each.name] = shown({} if made else each.default)
+    return found
+
+
+def signatures() -> dict[str, str]:
+    """Return the hooks' signatures as they stand in the source."""
+    tree = ast.parse(Path(hookspecs.__file__).read_text("utf-8"))
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
+            node.args.args = [argument for argument in node.args.args if argument.arg != "self"]
+            colour = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+            returns = ast.unparse(node.returns) if node.returns else ""
+            found[node.name] = f"{colour} {node.name}({ast.unparse(node.args)}) -> {returns}"
+    return found
+
+
+@pytest.mark.parametrize("hook", hookspecs.HOOKS)
+def test_a_hook_is_documented_with_its_signature(hook: str) -> None:
+    """Each hook has a section that shows its signature, letter by letter."""
+    assert f"```text\n{signatures()[hook]}\n```" in section(CONTRACT, hook)
+
+
+def test_the_contract_version_is_the_codes() -> None:
+    """The page names the version that the core serves."""
+    assert f"The version of the contract is **{hookspecs.CONTRACT}**" in CONTRACT
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_manifest_keys_are_those_of_the_schema(name: str) -> None:
+    """Each key that is read stands in its table, with its default, in order."""
+    documented = {key: default for key, default, _ in rows(section(CONTRACT, name))}
+    assert list(documented.items()) == list(keys_of(getattr(schema, name)).items())
+
+
+def test_what_a_plugin_works_with_is_documented() -> None:
+    """The context's and the provider class's names stand in their tables."""
+    context = {name for name in dir(ProviderContext) if not name.startswith("_")}
+    assert {row[0] for row in rows(section(CONTRACT, "What a hook is given: ProviderContext"))} == context
+    hooks = set(hookspecs.HOOKS)
+    attributes = {name for name in dir(ModelProvider) if not name.startswith("_")} - hooks - {"model_for"}
+    assert {row[0] for row in rows(section(CONTRACT, "Beside the hooks, on the class"))} == attributes
+
+
+def test_plugin_states_are_documented() -> None:
+    """Each state stands in the table."""
+    assert {row[0] for row in rows(section(CONTRACT, "States"))} == {state.value for state in PluginState}
+
+
+def test_the_table_of_errors_is_the_tree() -> None:
+    """Each class has its row, with its own scope and retry."""
+    documented = {name: (scope, retry) for name, scope, retry, _ in rows(section(ERRORS, "All classes"))}
+    values = {"Phase", "Retry", "Scope"}
+    classes = {name: getattr(errors, name) for name in errors.__all__ if name not in values}
+    assert documented == {name: (cls.scope.value, cls.retry.value) for name, cls in classes.items()}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_settings_are_documented(name: str) -> None:
+    """Each key of a table of modelhub.toml stands on the page with its default."""
+    documented = {key: default for key, default, _ in rows(section(CONFIGURATION, f"[{name}]"))}
+    assert list(documented.items()) == list(keys_of(TABLES[name]).items())
+
+
+def test_every_table_of_the_settings_has_its_section() -> None:
+    """No table of modelhub.toml is left out."""
+    for each in dataclasses.fields(configuration.SettingsFile):
+        assert re.search(rf"^### `\[{each.name}", CONFIGURATION, re.MULTILINE), each.name
+
+
+def test_every_environment_variable_is_documented() -> None:
+    """Each MODELHUB_ variable that any code reads stands on the page."""
+    sources = [*(REPOSITORY / "src").rglob("*.py"), *REPOSITORY.glob("plugins/*/src/**/*.py")]
+    names = {name for path in sources for name in re.findall(r"\"(MODELHUB_[A-Z_]*[A-Z])\"", path.read_text("utf-8"))}
+    assert names
+    assert {name for name in names if f"`{name}`" not in CONFIGURATION} == set()
