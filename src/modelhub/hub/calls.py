@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio.lowlevel
 
-from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, UnknownModel
+from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, PluginError, UnknownModel
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked
 from modelhub.hub.bound import BoundModel
 from modelhub.provider.threads import run_in_thread
@@ -169,122 +169,104 @@ class Calls:
 
     async def listed(self, provider: str, kind: ModelType | None, credentials: object) -> Sequence[ModelSchema]:
         """Return a provider's models."""
-        deployment, _, context = await self._prepared(provider, "", credentials)
-        try:
+        deployment = await self._named(provider, "", credentials)
+        async with self._using(deployment):
             return await self.server.catalogue.list(deployment, kind)
-        except ModelHubError as error:
-            raise attributed(error, deployment, ()) from error.__cause__
-        finally:
-            await released(context)
 
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
-        server = self.server
-        deployments, _ = await server.runtime.deployments(binding.targets[:1], binding.credentials)
+        deployments, _ = await self.server.runtime.deployments(binding.targets[:1], binding.credentials)
         return await self._described(deployments[0], kind)
 
     async def _described(self, deployment: Deployment, kind: ModelType | None) -> ModelSchema:
-        server = self.server
-        kinds = [kind] if kind is not None else list(deployment.plugin.schema.supported_model_types)
-        bound = await server.runtime.registry.bound(deployment.plugin)
+        kinds = [kind] if kind is not None else deployment.plugin.schema.supported_model_types
         first_error: ModelHubError | None = None
         for each in kinds:
-            context = await self._context(bound, deployment)
             try:
-                return await server.catalogue.describe(deployment, each, bound, context)
-            except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-                error = redacted(foreign(raised, deployment), deployment.credential)
-                first_error = first_error or attributed(error, deployment, ())
-            finally:
-                await released(context)
+                async with self._using(deployment) as (bound, context):
+                    return await self.server.catalogue.describe(deployment, each, bound, context)
+            except ModelHubError as error:
+                first_error = first_error or error
         raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
 
     async def validated(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
         """Check a credential: the form, then the vendor, then the model."""
-        runtime = self.server.runtime
-        plugin = await runtime.registry.find(provider)
-        stages: list[str] = []
+        plugin = await self.server.runtime.registry.find(provider)
         try:
             deployment = Deployment(plugin, model or "", self._credential(plugin, credentials))
         except CredentialsInvalid as error:
             return ValidationReport.of(provider, (), error)
-        stages.append("form")
-        bound = await runtime.registry.bound(plugin)
-        context = await self._context(bound, deployment, progress=lambda progress: stages.append(progress.message))
+        await self.server.runtime.registry.bound(plugin)
+        stages = ["form"]
         try:
-            if bound.validate_provider_credentials is not None:
-                await bound.validate_provider_credentials(context)
-            if model:
-                await self._validated_model(bound, deployment, context, stages)
-        except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-            error_ = redacted(foreign(raised, deployment), deployment.credential)
-            return ValidationReport.of(provider, tuple(stages), attributed(error_, deployment, ()))
-        finally:
-            await released(context)
+            async with self._using(deployment, lambda progress: stages.append(progress.message)) as (bound, context):
+                if bound.validate_provider_credentials is not None:
+                    await bound.validate_provider_credentials(context)
+                if model:
+                    await self._validated_model(bound, deployment, context)
+                    stages.append(f"model {model}")
+        except ModelHubError as error:
+            return ValidationReport.of(provider, tuple(stages), error)
         return ValidationReport.of(provider, tuple(stages), None)
 
-    async def _validated_model(
-        self, bound: BoundProvider, deployment: Deployment, context: ProviderContext, stages: list[str]
-    ) -> None:
-        kinds = deployment.plugin.schema.supported_model_types
+    async def _validated_model(self, bound: BoundProvider, deployment: Deployment, context: ProviderContext) -> None:
         if bound.validate_model_credentials is None:
             await self._described(deployment, None)
-        else:
-            first_error: ModelHubError | None = None
-            for kind in kinds:
-                try:
-                    await bound.validate_model_credentials(deployment.model, kind, context)
-                    break
-                except ModelHubError as error:
-                    first_error = first_error or error
+            return
+        first_error: ModelHubError | None = None
+        for kind in deployment.plugin.schema.supported_model_types:
+            try:
+                await bound.validate_model_credentials(deployment.model, kind, context)
+            except ModelHubError as error:
+                first_error = first_error or error
             else:
-                if first_error is not None:
-                    raise first_error
-        stages.append(f"model {deployment.model}")
+                return
+        if first_error is not None:
+            raise first_error
 
     async def operated(
         self, provider: str, name: str, arguments: Mapping[str, JSON], credentials: object
     ) -> AsyncGenerator[Progress, None]:
         """Run one of a provider's operations."""
-        deployment, bound, context = await self._prepared(provider, str(arguments.get("model", "")), credentials)
+        deployment = await self._named(provider, str(arguments.get("model", "")), credentials)
         operations = deployment.plugin.schema.operations
-        if name not in operations or bound.operate is None:
+        if name not in operations:
             remedy = did_you_mean(name, operations, what="operations")
             raise ConfigurationError(f"provider {provider!r} has no operation {name!r}", remedy=remedy)
         unknown = [each for each in arguments if each not in operations[name].arguments]
         if unknown:
             remedy = did_you_mean(unknown[0], operations[name].arguments, what="arguments")
             raise ConfigurationError(f"operation {name!r} takes no argument {unknown[0]!r}", remedy=remedy)
-        try:
+        async with self._using(deployment) as (bound, context):
+            if bound.operate is None:
+                raise PluginError(f"the manifest names the operation {name!r}, and the plugin has no operations")
             async with aclosing(bound.operate(name, arguments, context)) as reports:
                 async for report in reports:
                     yield report
+
+    async def _named(self, provider: str, model: str, credentials: object) -> Deployment:
+        id, _ = split_target(provider)
+        plugin = await self.server.runtime.registry.find(id)
+        return Deployment(plugin, model, self._credential(plugin, credentials))
+
+    @asynccontextmanager
+    async def _using(
+        self, deployment: Deployment, progress: Callable[[Progress], None] | None = None
+    ) -> AsyncGenerator[tuple[BoundProvider, ProviderContext], None]:
+        """Make the context of a hook. What the hook raises comes out as ours, attributed and without secrets."""
+        runtime = self.server.runtime
+        limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
+        context: ProviderContext | None = None
+        try:
+            bound = await runtime.registry.bound(deployment.plugin)
+            context = await runtime.context(bound, deployment, limits, progress=progress)
+            yield bound, context
         except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
             error = redacted(foreign(raised, deployment), deployment.credential)
             raise attributed(error, deployment, ()) from error.__cause__
         finally:
-            await released(context)
-
-    async def _prepared(
-        self, provider: str, model: str, credentials: object
-    ) -> tuple[Deployment, BoundProvider, ProviderContext]:
-        runtime = self.server.runtime
-        id, _ = split_target(provider)
-        plugin = await runtime.registry.find(id)
-        deployment = Deployment(plugin, model, self._credential(plugin, credentials))
-        bound = await runtime.registry.bound(plugin)
-        return deployment, bound, await self._context(bound, deployment)
-
-    async def _context(
-        self,
-        bound: BoundProvider,
-        deployment: Deployment,
-        *,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> ProviderContext:
-        runtime = self.server.runtime
-        limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
-        return await runtime.context(bound, deployment, limits, progress=progress)
+            if context is not None:
+                await released(context)
 
     def _credential(self, plugin: Plugin, credentials: object) -> Any:
         given = None

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import final
 
-from modelhub.errors import ModelHubError, ModelNotFound, PluginError, UnknownModel
+from modelhub.errors import ModelHubError, ModelNotFound, UnknownModel
 from modelhub.provider.context import ProviderContext
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.core import Deployment, Runtime, redacted
+from modelhub.runtime.core import Deployment, Runtime
 from modelhub.runtime.manifest import merged
 from modelhub.runtime.registration import BoundProvider
 from modelhub.runtime.single_flight import SingleFlight
@@ -83,8 +83,16 @@ class Catalogue:
             names = [name for of_kind, name in models if of_kind is kind]
             message = f"provider {deployment.provider_id!r} has no {kind.value} model {deployment.model!r}"
             raise UnknownModel(message, remedy=did_you_mean(deployment.model, names, what="models"))
-        self._known[key] = (schema, self._clock() + _REMEMBER_SECONDS)
+        self._remember(key, schema)
         return schema
+
+    def _remember(self, key: object, schema: ModelSchema) -> None:
+        now = self._clock()
+        self._known.pop(key, None)
+        self._known[key] = (schema, now + _REMEMBER_SECONDS)
+        # All are remembered for equally long, so those that are out of date stand first.
+        while next(iter(self._known.values()))[1] <= now:
+            del self._known[next(iter(self._known))]
 
     def _customizable(self, deployment: Deployment, kind: ModelType) -> ModelSchema | None:
         """A model that nobody described: possible where the manifest says that models are named by the user."""
@@ -100,8 +108,8 @@ class Catalogue:
         if bound.list_models is not None:
             try:
                 names = [schema.model for schema in await bound.list_models(context) if schema.model_type is kind]
-            except ModelHubError:
-                names = []  # the model is missing all the same, and that is what the caller must hear
+            except Exception:  # noqa: BLE001  the model is missing all the same, and that is what the caller must hear
+                names = []
         error = ModelNotFound(f"there is no {kind.value} model {deployment.model!r}")
         error.remedy = did_you_mean(deployment.model, names, what="models")
         return error
@@ -110,7 +118,7 @@ class Catalogue:
         """Return a provider's models: those the vendor lists now, or, where it lists none, those of the manifest.
 
         Raises:
-            ModelHubError: The plugin could not list them.
+            Exception: What the plugin ended with.
         """
         plugin = deployment.plugin
         predefined = await self._runtime.registry.models(plugin)
@@ -119,11 +127,9 @@ class Catalogue:
         if bound.list_models is not None:
             limits = self._runtime.limits(plugin, deadline=None, total=None, streaming=False)
             context = await self._runtime.context(bound, deployment, limits)
-            try:
-                listed = await bound.list_models(context)
-            except ModelHubError as error:
-                raise redacted(error, deployment.credential) from error.__cause__
-            except Exception as error:
-                raise PluginError(f"listing models failed: {type(error).__name__}: {error}") from error
+            listed = await bound.list_models(context)
             found = [merged(each, plugin.schema, predefined.get((each.model_type, each.model))) for each in listed]
         return [schema for schema in found if kind is None or schema.model_type is kind]
+
+    def __repr__(self) -> str:
+        return f"<Catalogue: {len(self._known)} models>"

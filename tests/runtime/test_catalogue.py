@@ -1,0 +1,261 @@
+"""What models are: asked of the plugin once, remembered per credential, filled in from the manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from modelhub import ModelHub, ModelSchema, ModelType
+from modelhub.errors import ConfigurationError, ModelHubError, ModelNotFound, Overloaded, PluginError, UnknownModel
+from modelhub.provider import ModelProvider, ProviderContext
+from modelhub.runtime.catalogue import Catalogue
+from modelhub.runtime.configuration import CredentialSource, Settings
+from modelhub.runtime.core import Deployment, GivenCredentials, Runtime
+from modelhub.runtime.plugins import Plugin, PluginRegistry, PluginSettings
+from modelhub.types.credential import Credential
+from modelhub.types.schema import (
+    CredentialSchema,
+    FormField,
+    ParameterRule,
+    ProviderSchema,
+    TypeDefaults,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Listing(ModelProvider):
+    """A provider that lists and describes models, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.failure: Exception | None = None
+        self.pause = 0.0
+
+    def provider_schema(self) -> ProviderSchema:
+        """Describe it: two types, a key, and what all chat models have."""
+        defaults = TypeDefaults(parameter_rules=(ParameterRule("temperature"),), features=("tool-call",))
+        return ProviderSchema(
+            "listing",
+            supported_model_types=(ModelType.LLM, ModelType.TEXT_EMBEDDING),
+            provider_credential_schema=CredentialSchema((FormField("api_key", "secret-input", required=False),)),
+            defaults={"llm": defaults},
+        )
+
+    async def list_models(self, context: ProviderContext) -> Sequence[ModelSchema]:
+        """List."""
+        self.asked.append("list")
+        if self.failure is not None:
+            raise self.failure
+        return [ModelSchema("small"), ModelSchema("large"), ModelSchema("vectors", ModelType.TEXT_EMBEDDING)]
+
+    async def describe_model(self, model: str, model_type: ModelType, context: ProviderContext) -> ModelSchema | None:
+        """Describe."""
+        self.asked.append(f"{model_type.value} {model} {context.credential.text('api_key')}".strip())
+        await anyio.sleep(self.pause)
+        if self.failure is not None:
+            raise self.failure
+        if model not in {"small", "large"} or model_type is not ModelType.LLM:
+            return None
+        return ModelSchema(model, model_type, model_properties={"context_size": 8192})
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+async def described(runtime: Runtime, catalogue: Catalogue, model: str, key: str = "") -> ModelSchema:
+    """Describe a chat model as a call does."""
+    given = GivenCredentials("listing", [CredentialSource({"api_key": key})])
+    (deployment,), _ = await runtime.deployments([f"listing/{model}"], given)
+    bound = await runtime.registry.bound(deployment.plugin)
+    limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
+    context = await runtime.context(bound, deployment, limits)
+    return await catalogue.describe(deployment, ModelType.LLM, bound, context)
+
+
+def made(provider: Listing, tmp_path: Path) -> tuple[Runtime, Catalogue, Clock]:
+    """Return a runtime and a catalogue with a clock of its own."""
+    runtime = Runtime(PluginRegistry(PluginSettings(), [provider]), Settings(), cache_dir=tmp_path, progress=None)
+    clock = Clock()
+    return runtime, Catalogue(runtime, clock=clock), clock
+
+
+async def test_a_model_is_asked_for_once_in_five_minutes(tmp_path: Path) -> None:
+    """Whatever it is used for; after that it may have changed."""
+    provider = Listing()
+    runtime, catalogue, clock = made(provider, tmp_path)
+    schemas = [await described(runtime, catalogue, "small") for _ in range(3)]
+    assert provider.asked == ["llm small"]
+    assert schemas[0].context_size == 8192
+    clock.now += 299
+    await described(runtime, catalogue, "small")
+    assert len(provider.asked) == 1
+    clock.now += 2
+    await described(runtime, catalogue, "small")
+    assert len(provider.asked) == 2
+    await runtime.aclose()
+
+
+async def test_what_one_key_sees_says_nothing_of_another(tmp_path: Path) -> None:
+    """Vendors show each key its own models."""
+    provider = Listing()
+    runtime, catalogue, _ = made(provider, tmp_path)
+    for key in ("k1", "k2", "k1"):
+        await described(runtime, catalogue, "small", key)
+    assert provider.asked == ["llm small k1", "llm small k2"]
+    await runtime.aclose()
+
+
+async def test_many_who_want_it_at_once_ask_once(tmp_path: Path) -> None:
+    """The one that asks is cancelled: that stops only itself, and the next in line asks."""
+    provider = Listing()
+    provider.pause = 0.05
+    runtime, catalogue, _ = made(provider, tmp_path)
+    found: list[ModelSchema] = []
+    first = anyio.CancelScope()
+
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            found.append(await described(runtime, catalogue, "small"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, first)
+        while not provider.asked:  # noqa: ASYNC110  the provider tells nobody
+            await anyio.sleep(0.005)
+        for _ in range(20):
+            group.start_soon(ask, anyio.CancelScope())
+        first.cancel()
+    assert len(found) == 20
+    assert provider.asked == ["llm small", "llm small"]
+    await runtime.aclose()
+
+
+async def test_a_failure_is_not_remembered(tmp_path: Path) -> None:
+    """The next call asks again."""
+    provider = Listing()
+    runtime, catalogue, _ = made(provider, tmp_path)
+    provider.failure = Overloaded("busy")
+    with pytest.raises(Overloaded):
+        await described(runtime, catalogue, "small")
+    provider.failure = None
+    assert (await described(runtime, catalogue, "small")).model == "small"
+    await runtime.aclose()
+
+
+async def test_memory_does_not_grow_with_the_keys_that_were_used(tmp_path: Path) -> None:
+    """A server for many tenants sees keys come and go; what is out of date is forgotten."""
+    provider = Listing()
+    runtime, catalogue, clock = made(provider, tmp_path)
+    for number in range(3000):
+        await described(runtime, catalogue, "small", f"key-{number}")
+        clock.now += 1
+    assert int(repr(catalogue).split()[1]) < 1500
+    await runtime.aclose()
+
+
+async def test_a_model_is_filled_in_from_the_manifest() -> None:
+    """What the plugin does not say of a model, its provider says of all."""
+    async with ModelHub(providers=[Listing]) as hub:
+        schema = await hub.info("listing/small")
+        with pytest.raises(ModelHubError, match="top_k"):
+            await hub.chat("listing/small", "Hi", top_k=5)
+    assert schema.features == ("tool-call",)
+    assert [rule.name for rule in schema.parameter_rules or ()] == ["temperature"]
+
+
+async def test_a_missing_model_is_told_with_the_nearest_names() -> None:
+    """Of its own type; the listing's failure does not hide that the model is missing."""
+    provider = Listing()
+    async with ModelHub(providers=[provider]) as hub:
+        with pytest.raises(ModelNotFound, match="smal") as caught:
+            await hub.chat("listing/smal", "Hi")
+        assert "'small'" in (caught.value.remedy or "")
+        assert "vectors" not in (caught.value.remedy or "")
+        assert (caught.value.provider, caught.value.model) == ("listing", "smal")
+
+
+async def test_models_are_listed_as_the_vendor_has_them() -> None:
+    """All of them, or those of one type; filled in like any."""
+    async with ModelHub(providers=[Listing]) as hub:
+        every = await hub.models("listing")
+        chat = await hub.models("listing", ModelType.LLM)
+        assert await hub.models("listing/whatever", ModelType.TTS) == []
+    assert [schema.model for schema in every] == ["small", "large", "vectors"]
+    assert [schema.model for schema in chat] == ["small", "large"]
+    assert chat[0].features == ("tool-call",)
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"), [(Overloaded("busy: k-secret-1"), Overloaded), (KeyError("k-secret-1"), PluginError)]
+)
+@pytest.mark.parametrize("verb", ["models", "info"])
+async def test_asking_fails_as_a_call_fails(verb: str, failure: Exception, raised: type[ModelHubError]) -> None:
+    """Ours or wrapped, attributed, and without the key."""
+    provider = Listing()
+    provider.failure = failure
+    config = {"credentials": {"listing": {"api_key": "k-secret-1"}}}
+    async with ModelHub(config, providers=[provider]) as hub:
+        asked: Any = hub.models("listing") if verb == "models" else hub.info("listing/small")
+        with pytest.raises(raised) as caught:
+            await asked
+    assert caught.value.provider == "listing"
+    assert "k-secret-1" not in str(caught.value)
+    assert caught.value.__cause__ is (failure if raised is PluginError else None)
+
+
+async def test_a_list_that_is_none_is_the_plugins_mistake() -> None:
+    """Whatever it returns instead."""
+
+    class Wrong(Listing):
+        async def list_models(self, context: ProviderContext) -> Any:
+            return None
+
+    async with ModelHub(providers=[Wrong]) as hub:
+        with pytest.raises(PluginError):
+            await hub.models("listing")
+
+
+class Fixed(ModelProvider):
+    """A provider that says nothing of its models."""
+
+    def provider_schema(self) -> ProviderSchema:
+        """Describe it."""
+        return ProviderSchema("fixed", supported_model_types=(ModelType.LLM, ModelType.TTS))
+
+
+async def test_a_model_that_nobody_knows_is_unknown() -> None:
+    """No manifest, no listing, no models named by the user."""
+    async with ModelHub(providers=[Fixed]) as hub:
+        with pytest.raises(UnknownModel, match="'m'"):
+            await hub.chat("fixed/m", "Hi")
+        with pytest.raises(UnknownModel):
+            await hub.info("fixed/m")
+        assert await hub.models("fixed") == []
+
+
+async def test_a_provider_without_a_default_model_wants_one_named() -> None:
+    """And says how to find one."""
+    async with ModelHub(providers=[Fixed]) as hub:
+        for name in ("fixed", "fixed/"):
+            with pytest.raises(UnknownModel, match="no model"):
+                await hub.chat(name, "Hi")
+        with pytest.raises(ConfigurationError, match="names no provider"):
+            await hub.chat("/m", "Hi")
+
+
+def test_a_deployment_is_named_without_its_key() -> None:
+    """Provider, model, and the credential's own name where there are several."""
+    plain = Deployment(Plugin("a"), "m/n", Credential({"api_key": "k-secret-1"}))
+    named = Deployment(Plugin("a"), "m", Credential({"api_key": "k-secret-1"}, id="team"))
+    assert (plain.name, plain.id, named.id) == ("a/m/n", "a/m/n", "a/m#team")
