@@ -446,6 +446,7 @@ def test_a_prompt_that_was_cut_is_noticed(events: Events, documents: list[Any], 
         ([piece(content="a"), done(prompt_eval_count=12, eval_count=5)], LONG, {}),  # an old server, from its cache
         ([piece(content="a"), done(eval_count=5)], LONG, {"schema": MODERN}),
         ([piece(content="a"), done(prompt_eval_count=4010, eval_count=5)], LONG, {"schema": MODERN}),
+        ([piece(content="a"), done(**EMPTY)], LONG, {}),
         ([piece(thinking="a"), done(**EMPTY)], LONG, {}),
         ([piece(tool_calls=[{"function": {"name": "f"}}]), done(**EMPTY)], LONG, {}),
         ([done(prompt_eval_count=1025, eval_count=9)], LONG, {}),

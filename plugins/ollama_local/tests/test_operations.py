@@ -89,6 +89,17 @@ async def test_a_pull_that_does_not_succeed_is_an_error(
         await run(ollama(pull=ndjson_reply(documents)), "pull", model="llama3")
 
 
+async def test_a_pull_may_be_silent_for_longer_than_an_answer(ollama: Routes) -> None:
+    """The server says nothing while it checks a layer of many gigabytes."""
+    quiet = Reply(chunks=ndjson_reply(PULL).chunks, chunked=True, pause=[0, 0, 0, 0, 0.4])
+    async with WireServer(ollama(pull=quiet)) as server, ModelHub({"timeouts": {"idle": 0.1}}) as hub:
+        steps = [
+            step
+            async for step in hub.operate("ollama_local", "pull", credentials={"base_url": server.url}, model="llama3")
+        ]
+    assert steps[-1].message == "llama3 is ready"
+
+
 async def test_leaving_a_pull_stops_it(ollama: Routes) -> None:
     """The server sees the connection end at once, and keeps what it has for the next time."""
     slow = Reply(chunks=ndjson_reply(PULL).chunks, chunked=True, pause=30)
