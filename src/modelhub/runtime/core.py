@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import final
@@ -16,6 +16,7 @@ from modelhub.provider.context import ProviderContext
 from modelhub.provider.threads import LoopHandle
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.forms import auth_headers, endpoint_in, filled
+from modelhub.rules.redaction import clean
 from modelhub.runtime.configuration import CredentialSource, Settings, credentials_of_environment
 from modelhub.runtime.connections import Connections
 from modelhub.runtime.plugins import Plugin, PluginRegistry
@@ -94,7 +95,7 @@ class _Line:
     """What all requests with one credential share."""
 
     endpoint: Endpoint
-    headers: list[tuple[str, str]]
+    headers: list[tuple[str, str]] = field(repr=False)
     backend: Callable[[], Awaitable[Backend]]
 
 
@@ -281,13 +282,6 @@ class Runtime:
 
 
 def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:
-    """Take a credential's secrets out of an error's texts: vendors echo keys."""
-    for secret in credential.secrets:
-        if len(secret) < 4:  # noqa: PLR2004  shorter ones are no keys, and stand in ordinary words
-            continue
-        error.message = error.message.replace(secret, "***")
-        error.remedy = error.remedy and error.remedy.replace(secret, "***")
-        if error.excerpt is not None:
-            error.excerpt = error.excerpt.replace(secret, "***")
-        error.args = (error.message,)
+    """Take a credential's secrets out of an error and of what lies behind it."""
+    clean(error, credential.secrets)
     return error
