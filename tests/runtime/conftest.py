@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -37,7 +37,7 @@ class LinesProvider(ModelProvider):
     """A provider with a base URL, a key and any model name."""
 
     llm = LinesLLM
-    auth = {"Authorization": "Bearer {api_key}"}
+    auth: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {api_key}"}
 
     def provider_schema(self) -> ProviderSchema:
         """Describe it."""
