@@ -122,7 +122,7 @@ class HttpClient:
                     yield batch
                 if documents.error is not None:
                     raise documents.error
-                if isinstance(documents, SseJsonDecoder) and documents.done:
+                if documents.done:
                     return
             if content:
                 content.flush()
