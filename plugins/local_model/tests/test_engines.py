@@ -13,7 +13,7 @@ from modelhub_local_model.loading_steps import LoadProgress, Report, Stopped
 from modelhub_local_model.model_files import ModelFiles
 from modelhub_local_model.settings import EngineSettings
 
-SETTINGS = EngineSettings(parallel=1)
+SETTINGS = EngineSettings(parallel=1, threads=1)
 HI = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
 
 

@@ -19,7 +19,7 @@ from modelhub_local_model.gguf import read_header
 from modelhub_local_model.model_files import ModelFiles
 
 def opened(engines):
-    return engines.open(sys.argv[1], EngineSettings(), stop=threading.Event(), report=lambda _: None)
+    return engines.open(sys.argv[1], EngineSettings(threads=1), stop=threading.Event(), report=lambda _: None)
 
 def read(generation):
     try:
@@ -37,7 +37,7 @@ ENDINGS = {
     "exit status": "sys.exit(3)",
     "uncaught": "raise KeyError('mine')",
     "more wait": "[engine.generate(request) for _ in range(5)]",
-    "own engine": "other = Engine(read_header(Path(sys.argv[1])), EngineSettings()); next(other.generate(request))",
+    "own engine": "other = Engine(engine.header, EngineSettings(threads=1)); next(other.generate(request))",
     "cycle": "box = [engine, generation]; box.append(box); del engine, generation, engines",
 }
 
@@ -64,8 +64,15 @@ def test_ends_while_a_prompt_is_read(run_python: Run, default_model: Path) -> No
 def test_ends_while_a_model_is_loaded(run_python: Run, default_model: Path) -> None:
     """A load that is under way does not hold up the end."""
     program = f"""{BEGIN}
-settings = EngineSettings(context_size=512)
-load = lambda: engines.open(sys.argv[1], settings, stop=threading.Event(), report=lambda _: None)
+from modelhub_local_model.loading_steps import Stopped
+
+def load():
+    try:
+        settings = EngineSettings(context_size=512, threads=1)
+        engines.open(sys.argv[1], settings, stop=threading.Event(), report=lambda _: None)
+    except Stopped:
+        pass
+
 threading.Thread(target=load, daemon=True).start()
 time.sleep(0.05)
 """
@@ -138,7 +145,7 @@ engines.close()
 
 def test_the_engine_speaks_when_it_is_asked_to(run_python: Run, tiny_model: Path) -> None:
     """A verbosity of 3 shows what llama-server shows, on standard error or output."""
-    program = f"{BEGIN}\nEngine(read_header(Path(sys.argv[1])), EngineSettings(verbosity=3)).close()\n"
+    program = f"{BEGIN}\nEngine(read_header(Path(sys.argv[1])), EngineSettings(verbosity=3, threads=1)).close()\n"
     ended = run_python(program, tiny_model)
     assert ended.returncode == 0
     assert "model loaded" in ended.stderr + ended.stdout

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 from modelhub.errors import ConfigurationError, ModelNotFound
 from modelhub_local_model.installer import FetchFailed, NoRoom, hub_command, last_words, own_python, run
@@ -59,7 +59,7 @@ def fetch(model: str, *, environ: Mapping[str, str], stop: threading.Event, repo
             folder=folder,
             environ=environ,
             stop=stop,
-            on_poll=lambda: _tell(last_words(folder), report),
+            on_poll=_Teller(folder, report),
         )
     except NoRoom as error:
         remedy = "make room on the disk that holds the hub's cache"
@@ -85,7 +85,17 @@ def _facts(said: str) -> dict[str, Any]:
     return {}
 
 
-def _tell(said: str, report: Report) -> None:
-    facts = _facts(said)
-    if "total" in facts:
-        report(LoadProgress("downloading", facts["done"], facts["total"]))
+@final
+class _Teller:
+    """Passes each new number of bytes on that the library says."""
+
+    def __init__(self, folder: Path, report: Report) -> None:
+        self._folder = folder
+        self._report = report
+        self._told: dict[str, Any] = {}
+
+    def __call__(self) -> None:
+        facts = _facts(last_words(self._folder))
+        if "total" in facts and facts != self._told:
+            self._told = facts
+            self._report(LoadProgress("downloading", facts["done"], facts["total"]))

@@ -41,12 +41,13 @@ _REASONS: Final[Mapping[str, str]] = {
     "its source could not be reached": (
         r"NewConnectionError|NameResolutionError|ConnectTimeout|Connection refused|Name or service not known|"
         r"Temporary failure in name resolution|Network is unreachable|No route to host|dns error|"
-        r"tcp connect error|client error \(Connect\)|ConnectError|LocalEntryNotFoundError|getaddrinfo failed"
+        r"tcp connect error|client error \(Connect\)|ConnectError|LocalEntryNotFoundError|getaddrinfo failed|"
+        r"network was disabled"
     ),
     "the proxy refused": r"ProxyError|407 Proxy",
     "the server's certificate was not accepted": r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|SSLError",
     "not found there": (
-        r"No matching distribution found|not found in the package registry|no versions? of|"
+        r"No matching distribution found|No solution found|not found in the package registry|no versions? of|"
         r"because there are no|NotFoundError|404 Client Error"
     ),
     "access was refused": r"\b40[13] (?:Client Error|Unauthorized|Forbidden)",
@@ -89,9 +90,7 @@ def available_installers(*, requirement: str, repository: str, repository_file: 
     """
     python = own_python()
     if python is not None and find_spec("pip") is not None:
-        # Only when verbose does pip say that an index could not be reached; else it reports no matching
-        # distribution.
-        options = ("--no-deps", "--only-binary", ":all:", "--no-input", "--verbose", "--progress-bar", "off")
+        options = ("--no-deps", "--only-binary", ":all:", "--no-input", "--quiet", "--progress-bar", "off")
         yield Installer("pip", (python, "-P", "-m", "pip", "download", *options, requirement, "--dest"))
     if (uv := _uv(python)) is not None:
         # uv has no command that only downloads: it installs into a folder that is nobody's environment.
