@@ -478,6 +478,7 @@ async def test_configuration_adds_providers_without_code(installation: Installin
         "hopeless": {"extends": "spoilt"},
         "o/d2": {"extends": "nowhere"},
         "unwanted": {"extends": "kin"},
+        "telling": {"extends": "kin", "preset": {"api_key": "sk-s3cr3t"}},
     }
     found = await infos(PluginSettings(rows=rows, deny=["unwanted"]), load=True)
     assert found["mine"].state is PluginState.READY
@@ -493,6 +494,8 @@ async def test_configuration_adds_providers_without_code(installation: Installin
     assert one_line(found["hopeless"]) == "it extends 'spoilt', which does not work"
     assert one_line(found["o/d2"]).startswith("'o/d2' cannot be the id of a provider")
     assert found["unwanted"].state is PluginState.DISABLED
+    assert one_line(found["telling"]) == "row telling: preset: the field 'api_key' is secret, and a preset is not"
+    assert "sk-s3cr3t" not in repr(found["telling"])
 
 
 async def test_a_distribution_that_cannot_be_read_hides_no_other(

@@ -91,15 +91,20 @@ def _manifest(family: Plugin, id: str, row: Mapping[str, Any]) -> Manifest:
     }
     schema, _ = schema_from(ProviderSchema, source, f"row {id}")
     if schema.provider_credential_schema is not None:
-        form = [_preset(field, preset) for field in schema.form]
+        form = [_preset(field, preset, id) for field in schema.form]
         credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
         schema = replace(schema, provider_credential_schema=credentials)
     notices = (*unknown_keys(ProviderSchema, own, f"row {id}"), *_unknown_fields(schema, given, id))
     return Manifest(schema, family.manifest.folder, source, notices)
 
 
-def _preset(field: FormField, preset: Mapping[str, Any]) -> FormField:
-    return replace(field, default=preset[field.variable]) if field.variable in preset else field
+def _preset(field: FormField, preset: Mapping[str, Any], id: str) -> FormField:
+    if field.variable not in preset:
+        return field
+    if field.secret:  # defaults of forms are shown
+        message = f"row {id}: preset: the field {field.variable!r} is secret, and a preset is not"
+        raise PluginError(message, remedy=f"give it as a credential: [credentials.{id}] {field.variable} = …")
+    return replace(field, default=preset[field.variable])
 
 
 def _unknown_fields(schema: ProviderSchema, preset: Mapping[str, Any], id: str) -> Iterator[str]:
