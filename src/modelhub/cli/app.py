@@ -1,0 +1,148 @@
+"""The commands put together, and the one place where a run ends: every way out has an exit code, none a traceback."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from modelhub.cli.command import common_options, merged, registered, shaped
+from modelhub.cli.failures import INTERRUPTED, show_bug, show_usage_failure, unread
+from modelhub.cli.parser import PARSER_ERROR, TranslatedCommand, TranslatedGroup, usage_message
+from modelhub.cli.terminal import Terminal
+from modelhub.cli.texts import N_, _, translate_the_parser
+
+__all__ = ["COMMANDS", "build", "run"]
+
+_PROGRAM = "modelhub"
+
+COMMANDS = {
+    "providers": ("listing", N_("List the installed providers.")),
+    "models": ("listing", N_("List the models of a provider.")),
+    "info": ("listing", N_("Show what a model is and takes.")),
+    "validate": ("validate", N_("Check the credentials of a provider.")),
+    "chat": ("chat", N_("Talk to a model: one question, or a conversation.")),
+    "embed": ("embed", N_("Turn texts into vectors.")),
+    "pull": ("operate", N_("Have a provider fetch a model.")),
+    "operate": ("operate", N_("Run another of a provider's operations, or list them.")),
+    "doctor": ("doctor", N_("Tell what is installed, and what is broken.")),
+}
+"""The commands, each with its module and its help line."""
+_WITHOUT_CREDENTIALS = {"providers", "doctor"}
+"""Commands that speak to no provider."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit code."""
+    translate_the_parser()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # not every stream that a host program puts there can be set up
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
+    terminal = Terminal(json="--json" in arguments)
+    completing = f"_{_PROGRAM.upper()}_COMPLETE" in os.environ
+    try:
+        app = build(None if completing else arguments)
+        code = typer.main.get_command(app)(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except PARSER_ERROR as error:
+        return _usage_failure(terminal, error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(terminal)
+    except BrokenPipeError:
+        return unread()
+    except SystemExit as error:  # typer's answer to a broken pipe in a help text, and the end of shell completion
+        return unread() if error.code == 1 else int(error.code or 0)
+    except Exception as error:  # noqa: BLE001  whatever it is, the user gets a line
+        return show_bug(terminal, error, debug="--debug" in arguments)
+    return _interrupted(terminal) if code == INTERRUPTED else int(code or 0)
+
+
+def _usage_failure(terminal: Terminal, error: Any) -> int:
+    usage, help_command = "", ""
+    if error.ctx is not None:
+        usage, help_command = error.ctx.get_usage(), f"{error.ctx.command_path} --help"
+    return show_usage_failure(terminal, usage_message(error), usage=usage, help_command=help_command)
+
+
+def _interrupted(terminal: Terminal) -> int:
+    if terminal.notes_shown:
+        terminal.note("")  # what was being written ends here
+    return INTERRUPTED
+
+
+def build(arguments: Sequence[str] | None = None) -> typer.Typer:
+    """Put the commands together, with their help in the user's language.
+
+    Args:
+        arguments: What will be run: commands that are not named in it get a name and a help line and are not imported.
+            All of them are where it is ``None``.
+    """
+    app = typer.Typer(
+        cls=TranslatedGroup,
+        help=_("AI models of every provider, from the command line."),
+        epilog=_(
+            "Exit codes: 0 done, 1 it failed, 2 the arguments cannot be used, 130 stopped with Ctrl-C. "
+            "With --json, answers and failures alike go to stdout: a failure is an object with the key error."
+        ),
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        options_metavar=_("[OPTIONS]"),
+        subcommand_metavar=_("COMMAND [ARGS]..."),
+    )
+    app.callback(invoke_without_command=True)(_root())
+    for name, (module, text) in COMMANDS.items():
+        wanted = arguments is None or name in arguments
+        function = _command(name, module) if wanted else _not_imported
+        app.command(name, cls=TranslatedCommand, help=_(text), options_metavar=_("[OPTIONS]"))(function)
+    return app
+
+
+def _command(name: str, module: str) -> Callable[..., int]:
+    from modelhub.cli.options import parameter_options, set_option  # noqa: PLC0415  the words of commands, as above
+
+    function = getattr(import_module(f"modelhub.cli.{module}"), name)
+    further = [] if name in _WITHOUT_CREDENTIALS else [set_option()]
+    return registered(function, [*further, *(parameter_options() if name == "chat" else [])])
+
+
+def _not_imported() -> None:
+    """Stand for a command that is only listed."""
+
+
+def _root() -> Callable[..., None]:
+    def root(context: typer.Context, **given: Any) -> None:
+        show_version = given.pop("version")
+        command = context.obj = merged(context, given)
+        if show_version and command.terminal.json:
+            command.terminal.document({"version": _version()})
+        elif show_version:
+            command.terminal.say(f"{_PROGRAM} {_version()}")
+        elif context.invoked_subcommand is None:
+            command.terminal.write(context.get_help())
+        if show_version:
+            raise typer.Exit
+
+    option = Annotated[bool, typer.Option("--version", help=_("Show the version and exit."))]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("context", keyword, annotation=typer.Context),
+        inspect.Parameter("version", keyword, default=False, annotation=option),
+        *common_options(),
+    ]
+    return shaped(root, parameters)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  --help does without
+
+    try:
+        return version("modelhub-core")
+    except PackageNotFoundError:
+        return "?"  # a source tree on the path, installed nowhere

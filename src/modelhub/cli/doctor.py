@@ -1,0 +1,168 @@
+"""``doctor``: what is installed and what is broken, with who must act and how. It works whatever is broken."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from modelhub.cli.command import Command
+from modelhub.cli.failures import FAILED, error_document, one_line
+from modelhub.cli.progress import Display
+from modelhub.cli.states import provider_document, shown_state
+from modelhub.cli.terminal import Terminal
+from modelhub.cli.texts import _, language, n_
+from modelhub.errors import ModelHubError
+from modelhub.types.json import JSON
+from modelhub.types.plugins import PluginState, ProviderInfo
+from modelhub.types.records import Progress
+
+__all__ = ["doctor"]
+
+_BROKEN = {PluginState.FAILED, PluginState.INCOMPATIBLE}
+_DISTRIBUTIONS = ("modelhub-core", "anyio", "httpx", "pluggy", "pydantic", "typer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What was found.
+
+    Attributes:
+        facts: About the surroundings, by name.
+        providers: Every plugin, loaded.
+        failure: Why the settings or the list of plugins could not be read.
+    """
+
+    facts: dict[str, str]
+    providers: Sequence[ProviderInfo] = ()
+    failure: Exception | None = None
+
+    @property
+    def broken(self) -> list[ProviderInfo]:
+        """The plugins that somebody must mend."""
+        return [each for each in self.providers if each.state in _BROKEN]
+
+
+async def doctor(command: Command) -> int:
+    """Tell what is installed, and what is broken."""
+    findings = await _examined(command)
+    if command.terminal.json:
+        command.terminal.document(_document(findings, debug=command.debug))
+    else:
+        _show(command.terminal, findings, debug=command.debug)
+    return FAILED if findings.broken or findings.failure else 0
+
+
+async def _examined(command: Command) -> _Findings:
+    from modelhub.cli.probe import probed  # noqa: PLC0415  the runtime, which --help does without
+    from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
+    from modelhub.runtime.configuration import read_settings  # noqa: PLC0415
+    from modelhub.runtime.plugins import PluginRegistry  # noqa: PLC0415
+
+    config: Path | Mapping[str, object] | None = command.config
+    failure: Exception | None = None
+    try:
+        settings = await run_in_thread(partial(read_settings, config), name="settings")
+    except ModelHubError as error:
+        config, failure = {}, error
+        settings = await run_in_thread(partial(read_settings, config), name="settings")
+    facts = await run_in_thread(partial(_surroundings, settings.source), name="versions")
+    try:
+        infos = await PluginRegistry(settings.plugins).infos()
+    except Exception as error:  # noqa: BLE001  a broken installation is what this command is for
+        return _Findings(facts, failure=failure or error)
+    with Display(command.terminal) as display:
+
+        def trying(id: str) -> None:
+            display.update(Progress(_("importing {id}").format(id=id)))
+
+        infos = await probed(infos, config=config, settings=settings, trying=trying)
+    return _Findings(facts, infos, failure)
+
+
+def _surroundings(source: Path | None) -> dict[str, str]:
+    from modelhub.hub.calls import user_cache_dir  # noqa: PLC0415  see `_examined`
+
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "language": language(),
+        "config": str(source.absolute()) if source else "",
+        "cache": str(user_cache_dir()),
+        **{name: _version(name) for name in _DISTRIBUTIONS},
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _document(findings: _Findings, *, debug: bool) -> dict[str, JSON]:
+    document: dict[str, JSON] = {"ok": not findings.broken and findings.failure is None, **findings.facts}
+    document["providers"] = [
+        {**provider_document(each), **({"traceback": each.traceback} if debug else {})} for each in findings.providers
+    ]
+    if findings.failure is not None:
+        document["error"] = error_document(findings.failure)
+    return document
+
+
+def _show(terminal: Terminal, findings: _Findings, *, debug: bool) -> None:
+    names = {
+        "python": "Python",
+        "platform": _("Platform"),
+        "language": _("Language"),
+        "config": _("Settings"),
+        "cache": _("Cache"),
+    }
+    empty = {"config": _("none (no modelhub.toml here, no --config, no MODELHUB_CONFIG)")}
+    width = max(len(names.get(name, name)) for name in findings.facts)
+    for name, fact in findings.facts.items():
+        terminal.say(f"{names.get(name, name):<{width}}  {fact or empty.get(name, '-')}")
+    terminal.say()
+    if findings.failure is not None:
+        _show_problem(terminal, findings.failure)
+    for each in findings.providers:
+        _show_provider(terminal, each, debug=debug)
+    terminal.say()
+    terminal.say(_verdict(findings))
+
+
+def _show_provider(terminal: Terminal, info: ProviderInfo, *, debug: bool) -> None:
+    good = True if info.state is PluginState.READY else False if info.state in _BROKEN else None
+    where = " ".join(word for word in (info.distribution, info.version) if word)
+    terminal.item("  ".join(word for word in (info.id, shown_state(info.state), where) if word), good=good)
+    if info.reason:
+        terminal.say("    " + one_line(info.reason))
+    if info.remedy:
+        terminal.say("    " + _("remedy: {remedy}").format(remedy=one_line(info.remedy)))
+    for notice in info.notices:
+        terminal.say("    " + _("note: {notice}").format(notice=one_line(notice)))
+    if debug and info.traceback:
+        terminal.say("    " + info.traceback.rstrip().replace("\n", "\n    "))
+
+
+def _show_problem(terminal: Terminal, failure: Exception) -> None:
+    text = failure.message if isinstance(failure, ModelHubError) else f"{type(failure).__name__}: {failure}"
+    terminal.item(one_line(text), good=False)
+    if isinstance(failure, ModelHubError) and failure.remedy:
+        terminal.say("    " + _("remedy: {remedy}").format(remedy=one_line(failure.remedy)))
+
+
+def _verdict(findings: _Findings) -> str:
+    number = len(findings.broken)
+    if number:
+        return n_("{number} provider is broken.", "{number} providers are broken.", number).format(number=number)
+    if findings.failure is not None:
+        return _("The settings or the list of plugins cannot be read.")
+    if not findings.providers:
+        return _("No provider is installed; for one: pip install modelhub-ollama-local")
+    number = sum(1 for each in findings.providers if each.state is PluginState.READY)
+    return n_("{number} provider works.", "All {number} providers work.", number).format(number=number)
