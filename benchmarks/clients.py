@@ -14,7 +14,7 @@ from canned_server import BURST_MODEL, CALL_MODEL, PACED_MODEL
 from modelhub import ModelHub, UserMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
     from modelhub import BoundModel
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 QUESTION = "Why is the sky blue? Answer in one sentence, please."
 _OPTIONS = {"temperature": 0.2, "num_predict": 64}
 _JSON = {"Content-Type": "application/json"}
-_CONNECTIONS = 128
+_CONNECTIONS = 512
 """More than are ever wanted at once: nobody waits for a connection."""
 
 
@@ -187,10 +187,11 @@ class Hub(_Opened):
         return found
 
 
-CLIENTS = {
+OURS = "modelhub"
+CLIENTS: Mapping[str, Callable[[str], Client]] = {
     "bare httpx": BareHttpx,
     "official client": OfficialOllama,
-    "modelhub": Hub,
+    OURS: Hub,
     "bare aiohttp": BareAiohttp,
 }
-"""By the names in the table."""
+"""By the names in the table; each takes the server's address."""
