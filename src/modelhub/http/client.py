@@ -19,6 +19,7 @@ import anyio
 from modelhub.errors import BadRequest, ConfigurationError, MalformedResponse, ModelHubError
 from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
 from modelhub.rules.endpoint import Endpoint
+from modelhub.rules.parameters import check_text
 from modelhub.wire.encoding import ContentDecoder
 from modelhub.wire.json import UnencodableValue, dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
@@ -30,6 +31,8 @@ _BODY_CAP = 64 * 1024 * 1024
 _ERROR_BODY_CAP = 64 * 1024
 _SETTLE_SECONDS = 0.05
 _USER_AGENT = "modelhub"
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""Headers that say where the body ends: a second opinion would let a request be read as two."""
 
 Classifier = Callable[[int, Mapping[str, str], bytes], ModelHubError]
 """From status, headers and body of a refused request to the error to raise."""
@@ -197,24 +200,26 @@ class HttpClient:
         body, content_type = _body(call)
         given = [*self._headers, *call.headers.items()]
         _check_headers(given)
-        headers = [
-            ("Host", self._endpoint.authority),
-            ("User-Agent", _USER_AGENT),
-            ("Accept", "*/*"),
-            ("Accept-Encoding", "identity"),
-            *given,
-        ]
+        # By their names in lower case: of two that are named alike, the later one is sent alone.
+        headers = {
+            "host": ("Host", self._endpoint.authority),
+            "user-agent": ("User-Agent", _USER_AGENT),
+            "accept": ("Accept", "*/*"),
+            "accept-encoding": ("Accept-Encoding", "identity"),
+        }
         if content_type:
-            headers.append(("Content-Type", content_type))
+            headers["content-type"] = ("Content-Type", content_type)
+        for header in given:
+            headers[header[0].lower()] = header
         if body or call.method not in {"GET", "HEAD", "DELETE"}:
-            headers.append(("Content-Length", str(len(body))))
-        target = self._endpoint.prefix + quote(call.path, safe="/%:@!$&'()*+,;=~-._")
+            headers["content-length"] = ("Content-Length", str(len(body)))
+        target = self._endpoint.prefix + quote(_path(call), safe="/%:@!$&'()*+,;=~-._")
         if call.query:
             target = f"{target}?{urlencode(call.query)}"
-        return HttpRequest(call.method, target, headers, body)
+        return HttpRequest(call.method, target, [*headers.values()], body)
 
     def _url(self, call: HttpCall) -> str:
-        return f"{self._endpoint.url}{call.path}"
+        return f"{self._endpoint.url}{_path(call)}"
 
     def _not_json(self, call: HttpCall, content_type: str) -> MalformedResponse:
         return MalformedResponse(
@@ -223,6 +228,10 @@ class HttpClient:
             status=200,
             sent=True,
         )
+
+
+def _path(call: HttpCall) -> str:
+    return call.path if call.path.startswith("/") else f"/{call.path}"
 
 
 def _content_decoder(exchange: Exchange) -> ContentDecoder | None:
@@ -264,6 +273,11 @@ def _body(call: HttpCall) -> tuple[bytes, str | None]:
 
 
 def _multipart(form: Mapping[str, str], files: Sequence[FilePart]) -> tuple[bytes, str]:
+    for name, value in form.items():
+        check_text(value, name)
+    for file in files:
+        if not _is_printable(file.mime):
+            raise ConfigurationError(f"the media type of file {file.name!r} has characters that none can have")
     boundary = random_source.token_hex(16)
     return b"".join(_multipart_pieces(boundary, form, files)), f"multipart/form-data; boundary={boundary}"
 
@@ -273,7 +287,8 @@ def _multipart_pieces(boundary: str, form: Mapping[str, str], files: Sequence[Fi
         yield f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'.encode()
     for file in files:
         disposition = f'form-data; name="{_quoted(file.name)}"; filename="{_quoted(file.filename)}"'
-        yield f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {file.mime}\r\n\r\n".encode()
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {file.mime}\r\n\r\n"
+        yield head.encode("utf-8", "replace")  # the name of a file need not be text
         yield file.data
         yield b"\r\n"
     yield f"--{boundary}--\r\n".encode()
@@ -286,7 +301,7 @@ def _quoted(text: str) -> str:
 
 def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
     for name, value in headers:
-        if not value.isascii() or not value.isprintable():
+        if not _is_printable(value):
             # The value may be a key: it is not shown.
             message = f"the value of header {name!r} has characters that a header cannot carry"
             raise ConfigurationError(
@@ -294,3 +309,9 @@ def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
             )
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError(f"{name!r} cannot be the name of a header")
+        if name.lower() in _FRAMING:
+            raise ConfigurationError(f"the header {name!r} cannot be given", remedy="it is made with the request")
+
+
+def _is_printable(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value == value.strip()
