@@ -35,7 +35,7 @@ class Writer:
         self._terminal = terminal
         self._reasoning_shown = terminal.notes_shown and terminal.answers_shown
         self._reasoning = False
-        self.text = ""
+        self.text: str = ""
 
     def event(self, event: Event) -> None:
         """Write a piece of the answer."""

@@ -33,7 +33,7 @@ class Terminal:
     __slots__ = ("json",)
 
     def __init__(self, *, json: bool = False) -> None:
-        self.json = json
+        self.json: bool = json
 
     @property
     def answers_shown(self) -> bool:

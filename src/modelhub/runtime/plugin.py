@@ -46,10 +46,10 @@ class Plugin:
     __slots__ = ("bound", "entry_point", "failure", "id", "manifest", "models", "notices", "state", "target")
 
     def __init__(self, id: str, *, entry_point: EntryPoint | None = None, target: object = None) -> None:
-        self.id = id
-        self.entry_point = entry_point
-        self.target = target
-        self.state = PluginState.DISCOVERED
+        self.id: str = id
+        self.entry_point: EntryPoint | None = entry_point
+        self.target: object = target
+        self.state: PluginState = PluginState.DISCOVERED
         self.failure: LoadFailure | None = None
         self.manifest: Manifest | None = None
         self.bound: BoundProvider | None = None
