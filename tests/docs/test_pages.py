@@ -97,7 +97,8 @@ def do_command(command: str) -> None:
     match words:
         case ["make", target, *_]:
             assert target in TARGETS.findall((REPOSITORY / "Makefile").read_text("utf-8"))
-        case ["modelhub", *_]:
+        case [*words] if "modelhub" in words:
+            command = command.replace("http://127.0.0.1:11434", os.environ["MODELHUB_OLLAMA_LOCAL_BASE_URL"])
             paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
             done = subprocess.run(
                 ["sh", "-c", command],

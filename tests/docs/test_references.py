@@ -1,16 +1,23 @@
-"""The reference pages say what the code says: hooks, manifest keys, settings, variables, errors."""
+"""The reference pages say what the code says: hooks, manifest keys, settings, variables, errors, commands, names."""
 
 import ast
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
+import modelhub
 from modelhub import errors, hookspecs
+from modelhub.cli.app import COMMANDS
 from modelhub.provider import ModelProvider, ProviderContext
+from modelhub.rules.parameters import NEUTRAL
 from modelhub.runtime import configuration
 from modelhub.types import schema
 from modelhub.types.plugins import PluginState
@@ -139,3 +146,58 @@ def test_every_environment_variable_is_documented() -> None:
     names = {name for path in sources for name in re.findall(r"\"(MODELHUB_[A-Z_]*[A-Z])\"", path.read_text("utf-8"))}
     assert names
     assert {name for name in names if f"`{name}`" not in CONFIGURATION} == set()
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    """What `modelhub` and `modelhub.provider` export stands on the API page."""
+    page = (REPOSITORY / "docs" / "api.md").read_text("utf-8")
+    documented = set(re.findall(r":: (modelhub\.\w+|modelhub\.provider\.\w+)$", page, re.MULTILINE))
+    names = {f"modelhub.{name}" for name in modelhub.__all__}
+    names |= {f"modelhub.provider.{name}" for name in modelhub.provider.__all__}
+    assert {name for name in names if name not in documented} == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_documented_with_its_options(command: str) -> None:
+    """Each command has its section, and each of its options stands there or among those of every command."""
+    page = (REPOSITORY / "docs" / "command-line.md").read_text("utf-8")
+    text = section(page, command) + section(page, "Options of every command")
+    arguments = [sys.executable, "-m", "modelhub", command, "--help"]
+    environment = {**os.environ, "MODELHUB_LANG": "en", "COLUMNS": "200"}
+    helped = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert {option for option in re.findall(r"--[a-z][a-z-]+", helped) if f"`{option}" not in text} == set()
+
+
+@pytest.mark.parametrize("provider", ["local_model", "ollama_local"])
+def test_a_providers_page_is_its_manifest(provider: str) -> None:
+    """Form, operations and the options that have no neutral name stand on the page, in order."""
+    (path,) = REPOSITORY.glob(f"plugins/{provider}/src/*/provider.yaml")
+    manifest = yaml.safe_load(path.read_text("utf-8"))
+    page = (REPOSITORY / "docs" / "providers" / f"{provider}.md").read_text("utf-8")
+    form = manifest["provider_credential_schema"]["credential_form_schemas"]
+    rules = manifest["defaults"]["llm"]["parameter_rules"]
+    own = [rule["name"] for rule in rules if rule.get("use_template", rule["name"]) not in NEUTRAL]
+    fields = [(field["variable"], str(field.get("default", "—"))) for field in form]
+    operations = [(name, each["arguments"]) for name, each in manifest["operations"].items()]
+    assert [(row[0], row[1]) for row in rows(section(page, "Credentials"))] == fields
+    assert [(row[0], re.findall(r"\w+", row[1])) for row in rows(section(page, "Operations"))] == operations
+    assert [row[0] for row in rows(section(page, "Parameters"))] == own
+
+
+LINKING = [*(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*.md"), *REPOSITORY.glob("plugins/*/README.md")]
+
+
+@pytest.mark.parametrize("page", LINKING, ids=[str(page.relative_to(REPOSITORY)) for page in LINKING])
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each link to a file of this repository leads to one; those into a page are checked when the pages are built."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.timeout(240)
+def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
+    """`make docs` would succeed: every reference leads somewhere."""
+    options = ["--fail-on-warning", "--nitpicky", "--keep-going", "-q", "-b", "dummy", "-d", str(tmp_path / "trees")]
+    command = [sys.executable, "-m", "sphinx", *options, str(REPOSITORY / "docs"), str(tmp_path / "pages")]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert built.returncode == 0, built.stderr
