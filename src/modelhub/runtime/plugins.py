@@ -94,7 +94,7 @@ class PluginRegistry:
             PluginError: It cannot be used.
         """
         plugin = self._plugins.get(id)
-        if plugin is None or (plugin.manifest is None and plugin.failure is None):
+        if plugin is None or (plugin.manifest is None and plugin.failure is None) or self._stands_in(id):
             plugin = await self._flights.run(("find", id), lambda: self._found(id))
         if plugin.failure is not None:
             raise await run_in_thread(plugin.error, name=f"metadata {id}")
@@ -102,7 +102,7 @@ class PluginRegistry:
 
     async def _found(self, id: str) -> Plugin:
         await self._scan()
-        if id not in self._plugins:
+        if id not in self._plugins or self._stands_in(id):
             await self._read_all()
         plugin = self._plugins.get(id)
         if plugin is None:
@@ -113,6 +113,10 @@ class PluginRegistry:
         if plugin.manifest is None and plugin.failure is None:
             await run_in_thread(lambda: _read(plugin), name=f"manifest {id}")
         return plugin
+
+    def _stands_in(self, id: str) -> bool:
+        """Whether a configured row may take the place of an installed plugin, once all are read."""
+        return not self._all_read and id in self._settings.rows
 
     async def bound(self, plugin: Plugin) -> BoundProvider:
         """Return a plugin's hooks, importing its code if that was not done yet.

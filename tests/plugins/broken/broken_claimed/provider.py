@@ -1,0 +1,7 @@
+"""Has an id that another distribution claims too."""
+
+from modelhub.provider import ModelProvider
+
+
+class Provider(ModelProvider):
+    """The first."""

@@ -1,0 +1,5 @@
+"""Ends the program at import."""
+
+import sys
+
+sys.exit("good bye")

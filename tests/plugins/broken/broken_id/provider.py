@@ -1,0 +1,7 @@
+"""Has a manifest that names another provider."""
+
+from modelhub.provider import ModelProvider
+
+
+class Provider(ModelProvider):
+    """Would work."""

@@ -1,0 +1,3 @@
+"""Pretends that the user wanted to stop."""
+
+raise KeyboardInterrupt

@@ -1,0 +1,7 @@
+"""Has no manifest."""
+
+from modelhub.provider import ModelProvider
+
+
+class Provider(ModelProvider):
+    """Would work."""

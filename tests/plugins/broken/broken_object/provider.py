@@ -1,0 +1,1 @@
+"""Lacks the object that its entry point names."""

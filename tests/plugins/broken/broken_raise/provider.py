@@ -1,0 +1,3 @@
+"""Fails at import, in two lines."""
+
+raise RuntimeError("no luck\ntoday")

@@ -1,0 +1,7 @@
+"""Has rows for ids that are taken, and works."""
+
+from modelhub.provider import ModelProvider
+
+
+class Provider(ModelProvider):
+    """Works."""

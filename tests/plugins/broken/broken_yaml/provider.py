@@ -1,0 +1,7 @@
+"""Has a manifest that is no YAML."""
+
+from modelhub.provider import ModelProvider
+
+
+class Provider(ModelProvider):
+    """Would work."""

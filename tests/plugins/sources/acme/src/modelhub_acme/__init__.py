@@ -1,0 +1,1 @@
+"""Everything that a provider plugin can be, in one."""

@@ -1,0 +1,1 @@
+"""A plugin whose model is no HTTP vendor and writes nothing but `invoke`."""

@@ -1,0 +1,1 @@
+"""A plugin that is an instance of a class of its own."""
