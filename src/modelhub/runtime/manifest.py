@@ -225,7 +225,7 @@ def merged(schema: ModelSchema, provider: ProviderSchema, predefined: ModelSchem
     if predefined is not None:
         schema = replace(
             schema,
-            label=schema.label or predefined.label,
+            label=predefined.label or schema.label,
             features=predefined.features if schema.features is None else schema.features,
             model_properties={**predefined.model_properties, **schema.model_properties},
             parameter_rules=schema.parameter_rules or predefined.parameter_rules,
