@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets as random_source
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, final
 from urllib.parse import quote, urlencode
 
@@ -30,6 +30,7 @@ __all__ = ["Classifier", "HttpClient"]
 _BODY_CAP = 64 * 1024 * 1024
 _ERROR_BODY_CAP = 64 * 1024
 _SETTLE_SECONDS = 0.05
+_REASON_SECONDS = 2.0
 _USER_AGENT = "modelhub"
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where the body ends: a second opinion would let a request be read as two."""
@@ -137,14 +138,21 @@ class HttpClient:
         """Send a request and yield the answer's bytes as they come.
 
         Raises:
-            ModelHubError: As `request`, and where JSON comes in place of bytes.
+            ModelHubError: As `request`, and where JSON or a web page comes in place of bytes.
         """
         async with self._exchange(call) as exchange:
-            if "json" in exchange.headers.get("content-type", ""):
+            content_type = exchange.headers.get("content-type", "")
+            if "json" in content_type:
                 raise await self._refused(exchange)
-            decoder = _content_decoder(exchange)
+            if "html" in content_type:
+                raise self._not_json(call, content_type)
+            content = _content_decoder(exchange)
             async for chunk in exchange:
-                yield decoder.feed(chunk) if decoder else chunk
+                piece = content.feed(chunk) if content else chunk
+                if piece:
+                    yield piece
+            if content:
+                content.flush()
 
     def classified(self, status: int, headers: Mapping[str, str], document: object) -> ModelHubError:
         """Build the error that a document inside an answer stands for, as if it had come alone with ``status``."""
@@ -153,10 +161,10 @@ class HttpClient:
     async def settle(self) -> None:
         """The answer is complete: read what little may follow it, so that the connection can serve again.
 
-        A server that sends its last bytes late or keeps the body open is not waited for.
+        A server that sends its last bytes late, keeps the body open or breaks it off is not waited for.
         """
-        for exchange in self._open:
-            with anyio.move_on_after(_SETTLE_SECONDS):
+        for exchange in tuple(self._open):
+            with anyio.move_on_after(_SETTLE_SECONDS), suppress(ModelHubError):
                 size = 0
                 async for chunk in exchange:
                     size += len(chunk)
@@ -190,11 +198,11 @@ class HttpClient:
             await exchange.aclose()
 
     async def _refused(self, exchange: Exchange) -> ModelHubError:
-        try:
-            body = await _read(exchange, _ERROR_BODY_CAP, cut=True)
-        except ModelHubError:
-            body = b""  # the status says more than the broken body
-        return self._classify(exchange.status, exchange.headers, body)
+        pieces: list[bytes] = []
+        # The status says more than a body that breaks off, or does not come.
+        with anyio.move_on_after(_REASON_SECONDS), suppress(ModelHubError):
+            await _gather(exchange, pieces, _ERROR_BODY_CAP)
+        return self._classify(exchange.status, exchange.headers, b"".join(pieces)[:_ERROR_BODY_CAP])
 
     def _prepared(self, call: HttpCall) -> HttpRequest:
         body, content_type = _body(call)
@@ -239,24 +247,27 @@ def _content_decoder(exchange: Exchange) -> ContentDecoder | None:
     return None if encoding == "identity" else ContentDecoder(encoding)
 
 
-async def _read(exchange: Exchange, cap: int, *, cut: bool = False) -> bytes:
-    content = _content_decoder(exchange)
+async def _read(exchange: Exchange, cap: int) -> bytes:
     pieces: list[bytes] = []
+    if await _gather(exchange, pieces, cap):
+        return b"".join(pieces)
+    message = f"the answer is larger than {cap // (1024 * 1024)} MiB"
+    raise MalformedResponse(message, status=exchange.status, sent=True)
+
+
+async def _gather(exchange: Exchange, pieces: list[bytes], cap: int) -> bool:
+    """Read a body, decoded, piece by piece; returns whether that was all of it."""
+    content = _content_decoder(exchange)
     size = 0
     async for chunk in exchange:
         piece = content.feed(chunk) if content else chunk
         pieces.append(piece)
         size += len(piece)
         if size > cap:
-            if cut:
-                break
-            raise MalformedResponse(
-                f"the answer is larger than {cap // (1024 * 1024)} MiB", status=exchange.status, sent=True
-            )
-    else:
-        if content:
-            content.flush()
-    return b"".join(pieces)[:cap]
+            return False
+    if content:
+        content.flush()
+    return True
 
 
 def _body(call: HttpCall) -> tuple[bytes, str | None]:
