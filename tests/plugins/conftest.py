@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +67,12 @@ def put(wheels: Sequence[Path], folder: Path) -> Path:
     options = ["--no-deps", "--no-index", "--no-compile", "--quiet", "--target", folder]
     run(sys.executable, "-m", "pip", "install", *options, *wheels)
     return folder
+
+
+@pytest.fixture(scope="session", name="run")
+def run_fixture() -> Callable[..., str]:
+    """Run a command, and return what it printed."""
+    return run
 
 
 @pytest.fixture(scope="session")
