@@ -243,11 +243,8 @@ def bind(id: str, plugin: object) -> BoundProvider:
         raise PluginError("; ".join(problems), remedy=AUTHOR_MENDS)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(ProviderHooks)
-    try:
-        manager.register(plugin, name=id)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(str(error), remedy=AUTHOR_MENDS) from error
+    manager.register(plugin, name=id)
+    manager.check_pending()
     hooks = {}
     for name in HOOKS:
         implementations = getattr(manager.hook, name).get_hookimpls()
