@@ -1,10 +1,17 @@
 """The command line under test: in this process for its words, as a process of its own for everything else."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +117,91 @@ def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         return Ran(code, captured.out, captured.err)
 
     return execute
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Screen:
+    """A process on a terminal of its own, and everything that it has written there."""
+
+    def __init__(self, command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=dict(environment),
+            cwd=folder,
+        )
+        os.close(slave)
+        self.written = ""
+        self._read_to = 0
+
+    def wait_for(self, text: str, *, seconds: float = PATIENCE) -> str:
+        """Wait until a text has been written after the last one waited for, and return what came up to its end."""
+        end = time.monotonic() + seconds
+        while (at := self.written.find(text, self._read_to)) < 0:
+            if time.monotonic() > end or not self._read():
+                pytest.fail(f"{text!r} was not written; this was: {self.written[self._read_to :]!r}")
+        before, self._read_to = self._read_to, at + len(text)
+        return self.written[before : self._read_to]
+
+    def _read(self) -> bool:
+        if select.select([self._master], [], [], 0.1)[0]:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:  # the process has ended, and its end of the terminal is closed
+                return False
+            self.written += data.decode(errors="replace").replace("\r\n", "\n")
+        return True
+
+    @property
+    def plain(self) -> str:
+        """What was written, without colours and movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.written)
+
+    def type(self, text: str) -> None:
+        """Type; control characters do what they do on a terminal."""
+        os.write(self._master, text.encode())
+
+    def end(self) -> int:
+        """Wait for the process to end and return its exit code."""
+        end = time.monotonic() + PATIENCE
+        while self._read() and time.monotonic() < end:
+            pass
+        return self.process.wait(timeout=PATIENCE)
+
+    def close(self) -> None:
+        """End the process, if it has not ended, and the terminal."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+
+
+@pytest.fixture
+def screen(acme: Site, tmp_path: Path) -> Iterator[Callable[..., Screen]]:
+    """Return the command line on a terminal, with `acme` installed."""
+    opened: list[Screen] = []
+
+    def execute(*arguments: str, environment: Mapping[str, str] | None = None) -> Screen:
+        script = Path(sys.executable).with_name("modelhub")
+        opened.append(
+            Screen([script, *arguments], environment={**acme.environment, **(environment or {})}, folder=tmp_path)
+        )
+        return opened[-1]
+
+    yield execute
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def _root() -> Callable[..., None]:
         elif show_version:
             command.terminal.say(f"{_PROGRAM} {_version()}")
         elif context.invoked_subcommand is None:
-            command.terminal.write(context.get_help())
+            text = context.get_help()  # drawn already, and empty, where rich draws it
+            command.terminal.write(f"{text}\n" if text else "")
         if show_version:
             raise typer.Exit
 

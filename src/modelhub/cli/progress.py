@@ -24,7 +24,7 @@ class Display:
     Args:
         terminal: Where to.
         waiting: What to say as long as nothing is reported.
-        after: Seconds to wait before anything is shown.
+        after: Seconds to wait before anything is shown; 0 for no thread and no report missed.
         kept: Whether finished bars stay on the screen.
     """
 
@@ -39,9 +39,12 @@ class Display:
         # A timer and not a task: drawing tools are imported beside the event loop, while it waits for the answer.
         self._timer = threading.Timer(after, self._begin)
         self._timer.daemon = True
+        self._at_once = not after
 
     def __enter__(self) -> Self:
-        if self._shown:
+        if self._shown and self._at_once:
+            self._begin()
+        elif self._shown:
             self._timer.start()
         return self
 
