@@ -108,7 +108,8 @@ def _vendor(given: object) -> Vendor:
     return {provider: _table(options, f"vendor.{provider}") for provider, options in _table(given, "vendor").items()}
 
 
-def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
+def _around(binding: Binding, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every request has of the binding and the keywords around it."""
     timeout = options.get("timeout", binding.timeout)
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
         raise BadRequest(f"timeout is {timeout!r}: it must be a number of seconds above 0", parameter="timeout")
@@ -116,11 +117,11 @@ def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) ->
     if options.get("vendor") is not None:
         given = _vendor(options["vendor"])
         vendor = {**vendor, **{provider: {**vendor.get(provider, {}), **given[provider]} for provider in given}}
-    return Asked(
-        replace(request, model=binding.targets, vendor=vendor, timeout=timeout),
-        _credentials(binding, options.get("credentials")),
-        options.get("progress"),
-    )
+    return {"model": binding.targets, "vendor": vendor, "timeout": timeout}
+
+
+def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
+    return Asked(request, _credentials(binding, options.get("credentials")), options.get("progress"))
 
 
 def _credentials(binding: Binding, given: object) -> GivenCredentials | None:
@@ -143,7 +144,7 @@ def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any
         if name not in _AROUND:
             remedy = did_you_mean(name, _AROUND, what="keywords")
             raise BadRequest(f"there is no parameter {name!r} here", parameter=name, remedy=remedy)
-    return _asked(binding, request, options)
+    return _asked(binding, replace(request, **_around(binding, options)), options)
 
 
 async def chat_asked(
@@ -167,6 +168,7 @@ async def chat_asked(
         tool_choice=options.get("tool_choice"),
         response_format=shape,
         parameters=cast("ChatParameters", {**binding.parameters, **parameters}),
+        **_around(binding, options),
     )
     return _asked(binding, request, options)
 

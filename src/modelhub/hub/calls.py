@@ -112,8 +112,7 @@ class Calls:
             raise ConfigurationError("the hub is used in another event loop than it was entered in", remedy=remedy)
         return self._server
 
-    async def _call(self, asked: Asked[R]) -> Call[R]:
-        runtime = self.server.runtime
+    async def _call(self, runtime: Runtime, asked: Asked[R]) -> Call[R]:
         request = asked.request
         total = runtime.settings.timeouts.total
         if request.timeout is None and total is not None:
@@ -126,7 +125,8 @@ class Calls:
 
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
-        return await self.server.invoke(await self._call(asked))
+        server = self.server
+        return await server.invoke(await self._call(server.runtime, asked))
 
     def bind(self, config: object) -> BoundModel:
         """Bind a model; see `modelhub.hub.asked.binding_of`."""
@@ -152,13 +152,14 @@ class Calls:
         """Make the stream of a request."""
 
         async def resolve() -> Call[Any]:
-            return await self._call(await asked())
+            return await self._call(self.server.runtime, await asked())
 
         return Stream(lambda: self.server, resolve)
 
     async def counted(self, asked: Asked[Any]) -> TokenCount:
         """Count the tokens of a request's prompt."""
-        return await self.server.count_tokens(await self._call(asked))
+        server = self.server
+        return await server.count_tokens(await self._call(server.runtime, asked))
 
     async def infos(self, *, load: bool) -> list[ProviderInfo]:
         """Return every provider as it stands."""

@@ -30,7 +30,6 @@ class ProviderContext:
         session: What the plugin's ``open`` yielded, or ``None``.
         limits: The attempt's limits of time; `http` keeps them by itself.
         clock: A monotonic clock, in seconds.
-        log: The plugin's logger.
         cache_dir: A folder for what the plugin may fetch again; it may not exist yet.
     """
 
@@ -41,7 +40,6 @@ class ProviderContext:
         "clock",
         "credential",
         "limits",
-        "log",
         "provider",
         "session",
     )
@@ -63,10 +61,14 @@ class ProviderContext:
         self.limits: ReadLimits = limits
         self.clock: Callable[[], float] = clock
         self.cache_dir: Path = cache_dir
-        self.log: logging.Logger = logging.getLogger(f"modelhub.providers.{provider}")
         self.session: object = session
         self._http = http
         self._progress = progress
+
+    @property
+    def log(self) -> logging.Logger:
+        """The plugin's logger. Asked for when it is wanted: most calls have nothing to say."""
+        return logging.getLogger(f"modelhub.providers.{self.provider}")
 
     @property
     def http(self) -> HttpClient:
