@@ -309,7 +309,7 @@ def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None)
                 sent=False,
                 remedy="check that the server runs and the address is right",
             )
-        case httpcore.RemoteProtocolError() if "peer closed" not in reason and "disconnected" not in reason:
+        case httpcore.RemoteProtocolError() if "closed connection" not in reason and "disconnected" not in reason:
             return MalformedResponse(f"the server{where} does not speak HTTP as it must: {reason}", sent=True)
         case httpcore.NetworkError() | httpcore.RemoteProtocolError() | OSError():
             return ConnectionLost(f"the connection{where} broke: {reason}", sent=True)
