@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,26 @@ def test_a_pipe_that_is_no_text_is_refused(process: Any) -> None:
     ran = process("chat", "acme/echo", stdin=b"\xff\xfe\x00")
     assert ran.code == 2
     assert "error: stdin: what was piped in is no UTF-8 text" in ran.err
+
+
+def test_a_pipe_that_nobody_ends_is_waited_for_aloud(acme: Any, tmp_path: Path) -> None:
+    """After a moment a line says what the program waits for; then it goes on as ever."""
+    script = Path(sys.executable).with_name("modelhub")
+    with subprocess.Popen(
+        [script, "chat", "acme/echo", "x"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=acme.environment,
+        cwd=tmp_path,
+        text=True,
+    ) as running:
+        assert running.stdin is not None
+        assert running.stderr is not None
+        assert running.stderr.readline() == "waiting for the end of what is piped in\n"
+        running.stdin.close()
+        assert running.stdout is not None
+        assert running.stdout.read() == "user: x\n"
 
 
 def test_nothing_to_ask_is_a_usage_error(process: Any) -> None:

@@ -63,7 +63,7 @@ def chat(
     }
     answering = Answering(command, models, options, stream=stream, usage=usage)
     images = [image_of(name) for name in image or ()]
-    question = prompt_of(prompt)
+    question = prompt_of(prompt, command.terminal)
     if question is None and not images:
         _converse(answering)
     else:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, final
 
 import typer
 
-from modelhub.cli.failures import show_failure, unread
+from modelhub.cli.failures import show_bug, show_failure, unread
+from modelhub.cli.parser import PARSER_ERROR
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import _
 from modelhub.cli.values import credentials_of
@@ -146,6 +147,10 @@ def registered(function: Callable[..., Any], further: Sequence[inspect.Parameter
                 return command.failed(error)
             except BrokenPipeError:  # typer would end the process
                 return unread()
+            except (PARSER_ERROR, typer.Exit, typer.Abort):
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, the user gets a line
+                return show_bug(command.terminal, error, debug=command.debug, secrets=command.secrets())
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     own = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -53,7 +54,7 @@ async def embed(
     from modelhub.provider.threads import run_in_thread  # noqa: PLC0415  the event loop, which --help does without
 
     models = models_of(model, ())
-    piped = "" if texts else await run_in_thread(piped_text, name="stdin")
+    piped = "" if texts else await run_in_thread(partial(piped_text, command.terminal), name="stdin")
     given = texts or [line for line in (piped or "").splitlines() if line.strip()]
     if not given:
         raise typer.BadParameter(_("there is nothing to embed"), param_hint=_("TEXT"))

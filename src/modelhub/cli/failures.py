@@ -121,14 +121,22 @@ def show_usage_failure(terminal: Terminal, message: str, *, usage: str = "", hel
     return USAGE
 
 
-def show_bug(terminal: Terminal, error: Exception, *, debug: bool = False) -> int:
-    """Tell of an exception that should not have come this far, and return the exit code."""
-    message = one_line(type(error).__name__, str(error))
+def show_bug(terminal: Terminal, error: Exception, *, debug: bool = False, secrets: Sequence[str] = ()) -> int:
+    """Tell of an exception that should not have come this far, and return the exit code.
+
+    Args:
+        terminal: Where to.
+        error: What came.
+        debug: Whether to show its traceback.
+        secrets: What must not be shown: nobody has looked through its message.
+    """
     if terminal.json:
-        terminal.line({"error": error_document(error)})
+        document = error_document(error)
+        terminal.line({"error": {**document, "message": _masked(str(document["message"]), secrets)}})
         return FAILED
     if debug:
-        terminal.note(_traceback(error), dim=True)
+        terminal.note(_traceback(error, secrets), dim=True)
+    message = _masked(one_line(type(error).__name__, str(error)), secrets)
     _headline(terminal, _("this should not have happened: {what}").format(what=message))
     if not debug:
         terminal.note("  " + _("remedy: {remedy}").format(remedy=_("report it with the output of --debug")))
@@ -182,8 +190,11 @@ def one_line(*words: str) -> str:
     return ": ".join(" ".join(word.split()) for word in words if word)
 
 
-def _traceback(error: BaseException, secrets: Sequence[str] = ()) -> str:
-    text = "".join(traceback.format_exception(error)).rstrip()
+def _traceback(error: BaseException, secrets: Sequence[str]) -> str:
+    return _masked("".join(traceback.format_exception(error)).rstrip(), secrets)
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -7,24 +7,30 @@ import mimetypes
 import os
 import stat
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import typer
 
+from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import _
 from modelhub.types.json import JSON
 from modelhub.types.messages import MediaPart
 
 __all__ = ["image_of", "piped_text", "prompt_of", "schema_of"]
 
+_PATIENCE = 2.0
+"""Seconds to wait for the end of a pipe without saying so."""
 _IMAGES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp"}
 """The beginnings of files, which say more than their names; what is not here goes by its name."""
 
 
-def piped_text() -> str | None:
+def piped_text(terminal: Terminal) -> str | None:
     """Return what was piped in, or ``None`` where nothing can have been: a terminal, a closed stream, a device.
+
+    A pipe that nobody ends would be waited for without a word: after a moment there is one, on stderr.
 
     Raises:
         BadParameter: It is no UTF-8 text.
@@ -35,18 +41,23 @@ def piped_text() -> str | None:
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
         return None
+    waiting = threading.Timer(_PATIENCE, terminal.note, [_("waiting for the end of what is piped in")])
+    waiting.daemon = True
+    waiting.start()
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise typer.BadParameter(_("what was piped in is no UTF-8 text"), param_hint="stdin") from None
+    finally:
+        waiting.cancel()
 
 
-def prompt_of(given: str | None) -> str | None:
+def prompt_of(given: str | None, terminal: Terminal) -> str | None:
     """Return the prompt: the argument, what was piped in, or both; ``None`` where there is neither.
 
     Text that is piped in comes after the argument, as what it is about; ``-`` stands for it alone.
     """
-    piped = piped_text()
+    piped = piped_text(terminal)
     parts = [part for part in (None if given == "-" else given, piped) if part and part.strip()]
     if len(parts) == 2:  # noqa: PLR2004  both
         return f"{parts[0]}\n\n{parts[1]}"
