@@ -134,7 +134,7 @@ class HttpxBackend:
         self._host = endpoint.host.encode()
         self._direct = _DirectPool(endpoint, context)
         proxy = _proxy_for(endpoint) if trust_env and not endpoint.is_loopback else None
-        self._proxied = _proxy_pool(proxy, context) if proxy else None
+        self._proxied = _proxy_pool(proxy, context, endpoint.scheme) if proxy else None
 
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
@@ -172,7 +172,8 @@ class HttpxBackend:
                 await self._proxied.aclose()
 
     def __repr__(self) -> str:
-        return f"<HttpxBackend {self._endpoint.url}: {self._direct!r}>"
+        pool = "through a proxy" if self._proxied is not None else repr(self._direct)
+        return f"<HttpxBackend {self._endpoint.url}: {pool}>"
 
 
 @final
@@ -276,20 +277,31 @@ def _proxy_for(endpoint: Endpoint) -> str | None:
     return proxies.get(endpoint.scheme) or proxies.get("all")
 
 
-def _proxy_pool(url: str, context: ssl.SSLContext | None) -> _Pool:
-    proxy = httpx.Proxy(url)
+def _proxy_pool(url: str, context: ssl.SSLContext | None, scheme: str) -> _Pool:
+    try:
+        proxy = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        proxy = None
+    if proxy is None or not proxy.url.host:
+        # The URL may hold a password: neither it nor what the library says of it is shown.
+        message = f"the environment's {scheme.upper()}_PROXY (or ALL_PROXY) is no URL of a proxy"
+        raise ConfigurationError(message, remedy="give it as http://host:port, or take it out") from None
+    # No limit of connections: a call would wait for another's stream to end.
+    common: dict[str, Any] = {
+        "proxy_auth": proxy.raw_auth,
+        "ssl_context": context,
+        "max_connections": None,
+        "keepalive_expiry": _KEEPALIVE_SECONDS,
+        "network_backend": Network(),
+    }
     target = str(proxy.url)
-    if target.startswith("socks5"):
-        return httpcore.AsyncSOCKSProxy(
-            target, proxy_auth=proxy.raw_auth, ssl_context=context, network_backend=Network()
-        )
-    return httpcore.AsyncHTTPProxy(
-        target,
-        proxy_auth=proxy.raw_auth,
-        ssl_context=context,
-        keepalive_expiry=_KEEPALIVE_SECONDS,
-        network_backend=Network(),
-    )
+    if not target.startswith("socks5"):
+        return httpcore.AsyncHTTPProxy(target, **common)
+    try:
+        return httpcore.AsyncSOCKSProxy(target, **common)
+    except RuntimeError as error:
+        message = "the environment names a SOCKS proxy, which needs the package socksio"
+        raise ConfigurationError(message, remedy="pip install socksio") from error
 
 
 def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:
