@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from modelhub.testing.replies import Reply, Request
+from modelhub.testing.wire_server import ThreadedWireServer
+
 PLUGINS = {
     "acme": ("modelhub-acme", "1.2.3"),
     "acme_east": ("modelhub-acme", "1.2.3"),
@@ -110,6 +113,49 @@ def test_a_manifest_that_was_changed_is_seen_at_the_next_start(run: Run, editabl
     finally:
         model.unlink()
     assert found["models"]["acme_local"] == ["shouter", "whisperer"]
+
+
+VERBS = """
+import sys
+import anyio
+from modelhub import ModelHub
+
+async def main(url):
+    async with ModelHub({{"credentials": {{"acme": {{"base_url": url, "api_key": "k"}}}}}}) as hub:
+        async with hub.stream("acme/acme-1", "Hi") as stream:
+            texts = [text async for text in stream.text()]
+        print((await hub.chat("acme", "Hi")).text, texts)
+        print((await hub.embed("acme/acme-embed", ["a", "bb", "ccc"])).vectors)
+        print((await hub.rerank("acme/acme-rank", "q", ["a", "bb"])).documents[0].document)
+        print((await hub.transcribe("acme/acme-hear", b"RIFF")).language)
+        print(len((await hub.speak("acme/acme-speak", "Hi")).audio))
+        print((await hub.moderate("acme/acme-judge", "Hi")).flagged)
+        print((await hub.count_tokens("acme", "one two")).tokens)
+        print((await hub.validate("acme", model="acme-1")).stages)
+        print([report.message async for report in hub.operate("acme", "warm", model="acme-1", layers=1)])
+
+anyio.run(main, sys.argv[1], backend={backend!r})
+"""
+SAID = """Hello there ['Hello', ' there']
+[[1.0, 1.0], [2.0, 1.0], [3.0, 1.0]]
+bb
+en
+204
+True
+2
+('form', 'reachable', 'account', 'model acme-1')
+['layer', 'warm']
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_every_verb_of_a_plugin_installed_from_its_sources(
+    run: Run, editable: Path, vendor: Callable[[Request], Reply], backend: str, tmp_path: Path
+) -> None:
+    """As from its wheel."""
+    with ThreadedWireServer(vendor) as server:
+        said = run(editable, "-c", VERBS.format(backend=backend), server.url, XDG_CACHE_HOME=str(tmp_path))
+    assert said == SAID
 
 
 EXIT = """
