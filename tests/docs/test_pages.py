@@ -1,4 +1,4 @@
-"""Everything that the README and the pages show, done: code run, output compared, settings and manifests read.
+"""Everything that the README and the pages in docs/ show, done: code run, output compared, settings and manifests read.
 
 A block is marked by an HTML comment on the line before it, which no reader sees:
 
@@ -38,7 +38,6 @@ from modelhub.types.schema import ModelSchema, ProviderSchema
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [
     REPOSITORY / "README.md",
-    *sorted(REPOSITORY.glob("plugins/*/README.md")),
     *sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if "_build" not in page.parts),
 ]
 MARK = re.compile(r"<!-- (?P<mark>[^\n]*?) -->\n\s*\Z")

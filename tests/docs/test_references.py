@@ -182,6 +182,9 @@ def test_a_providers_page_is_its_manifest(provider: str) -> None:
     assert [(row[0], row[1]) for row in rows(section(page, "Credentials"))] == fields
     assert [(row[0], re.findall(r"\w+", row[1])) for row in rows(section(page, "Operations"))] == operations
     assert [row[0] for row in rows(section(page, "Parameters"))] == own
+    sources = "".join(path.read_text("utf-8") for path in REPOSITORY.glob(f"plugins/{provider}/src/**/*.py"))
+    codes = set(re.findall(r"\bWarning\(\s*\"([a-z_]+)\"", sources))
+    assert codes == ({row[0] for row in rows(section(page, "Warnings"))} if codes else set())
 
 
 LINKING = [*(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*.md"), *REPOSITORY.glob("plugins/*/README.md")]
