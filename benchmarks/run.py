@@ -1,6 +1,6 @@
 """What modelhub costs beside what one would use without it, in one table.
 
-``python benchmarks/run.py`` measures everything in about a minute; name groups to measure only those; ``--quick``
+``python benchmarks/run.py`` measures everything in one to two minutes; name groups to measure only those; ``--quick``
 does little of everything and shows that the benchmarks work, not what things cost. ``--save NAME`` writes the figures
 to ``benchmarks/results/NAME.json``; ``--strict`` fails where a target is missed.
 """

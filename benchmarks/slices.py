@@ -51,7 +51,7 @@ class Effort:
     paced: int = 300
     interval: float = 0.002
     paced_turns: int = 9
-    processes: int = 15
+    processes: int = 9
 
 
 Slice = Callable[[Client, Effort], Awaitable[int]]
