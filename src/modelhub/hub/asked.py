@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -11,7 +11,7 @@ from modelhub.errors import BadRequest, ConfigurationError
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.messages import messages_from
 from modelhub.rules.names import did_you_mean
-from modelhub.rules.parameters import check_text
+from modelhub.rules.requests import checked_choice, checked_request, checked_timeout
 from modelhub.runtime.configuration import credential_sources
 from modelhub.runtime.core import GivenCredentials
 from modelhub.runtime.output import format_of
@@ -23,12 +23,13 @@ from modelhub.types.tools import Tool, ToolFunction
 if TYPE_CHECKING:
     from modelhub.types.messages import Messages
 
-__all__ = ["Asked", "Binding", "audio_of", "binding_of", "chat_asked", "other_asked", "texts_of"]
+__all__ = ["Asked", "Binding", "audio_of", "binding_of", "chat_asked", "other_asked", "request_asked"]
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
 
 _AROUND = ("timeout", "credentials", "vendor", "progress")
+_BYTES = (bytes, bytearray, memoryview)
 _BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout")
 
 
@@ -82,18 +83,21 @@ def _bound_config(config: Mapping[str, Any]) -> Binding:
     if unknown:
         message = f"the bound model's configuration has an unknown key {unknown[0]!r}"
         raise ConfigurationError(message, remedy=did_you_mean(unknown[0], _BINDING_KEYS, what="keys"))
-    provider, model = config.get("provider"), config.get("model", "")
+    provider, model = config.get("provider"), config.get("model") or ""
     if not isinstance(provider, str) or not isinstance(model, str):
         raise ConfigurationError("the bound model's configuration needs provider and model, both texts")
     given = config.get("credentials")
     sources = credential_sources(given, provider) if given is not None else None
-    return Binding(
-        (f"{provider}/{model}" if model else provider,),
-        GivenCredentials(provider, sources, lasting=True) if sources is not None else None,
-        cast("ChatParameters", _table(config.get("parameters"), "parameters")),
-        _vendor(config.get("vendor")),
-        config.get("timeout"),
-    )
+    try:
+        return Binding(
+            (f"{provider}/{model}" if model else provider,),
+            GivenCredentials(provider, sources, lasting=True) if sources is not None else None,
+            cast("ChatParameters", _table(config.get("parameters"), "parameters")),
+            _vendor(config.get("vendor")),
+            checked_timeout(config.get("timeout")),
+        )
+    except BadRequest as error:
+        raise ConfigurationError(f"the bound model's configuration cannot be used: {error.message}") from error
 
 
 def _table(given: object, name: str) -> dict[str, Any]:
@@ -110,9 +114,7 @@ def _vendor(given: object) -> Vendor:
 
 def _around(binding: Binding, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every request has of the binding and the keywords around it."""
-    timeout = options.get("timeout", binding.timeout)
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
-        raise BadRequest(f"timeout is {timeout!r}: it must be a number of seconds above 0", parameter="timeout")
+    timeout = checked_timeout(options.get("timeout", binding.timeout))
     vendor = binding.vendor
     if options.get("vendor") is not None:
         given = _vendor(options["vendor"])
@@ -138,13 +140,22 @@ def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any
     """Build what is asked of a model that is no chat model.
 
     Raises:
-        BadRequest: A keyword has no meaning here.
+        BadRequest: Something in it cannot be sent, or a keyword has no meaning here.
     """
     for name in options:
         if name not in _AROUND:
             remedy = did_you_mean(name, _AROUND, what="keywords")
             raise BadRequest(f"there is no parameter {name!r} here", parameter=name, remedy=remedy)
-    return _asked(binding, replace(request, **_around(binding, options)), options)
+    return _asked(binding, checked_request(replace(request, **_around(binding, options))), options)
+
+
+def request_asked(request: Request[R]) -> Asked[R]:
+    """Build what is asked by a request that names its own models.
+
+    Raises:
+        BadRequest: Something in it cannot be sent.
+    """
+    return Asked(replace(checked_request(request), vendor=_vendor(request.vendor)))
 
 
 async def chat_asked(
@@ -162,15 +173,24 @@ async def chat_asked(
     shape = None
     if response_format is not None:
         shape = await run_in_thread(lambda: format_of(response_format), name="response format")
+    tools = _tools(options.get("tools"))
     request: ChatRequest[Any] = ChatRequest(
         messages=messages_from(messages, system=options.get("system")),
-        tools=tuple(_tool(each) for each in options.get("tools") or ()),
-        tool_choice=options.get("tool_choice"),
+        tools=tools,
+        tool_choice=checked_choice(options.get("tool_choice"), tools),
         response_format=shape,
         parameters=cast("ChatParameters", {**binding.parameters, **parameters}),
         **_around(binding, options),
     )
     return _asked(binding, request, options)
+
+
+def _tools(given: object) -> tuple[Tool, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | str):
+        raise BadRequest(f"tools is a {type(given).__name__}: it must be a list of tools", parameter="tools")
+    return tuple(_tool(each) for each in given)
 
 
 def _tool(given: object) -> Tool:
@@ -192,29 +212,20 @@ def _tool(given: object) -> Tool:
     )
 
 
-def texts_of(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return texts as a tuple.
-
-    Raises:
-        BadRequest: One of them cannot be sent.
-    """
-    texts = (given,) if isinstance(given, str) else tuple(given)
-    return tuple(check_text(text, f"texts[{number}]") for number, text in enumerate(texts))
-
-
-async def audio_of(audio: bytes | str | Path) -> tuple[bytes, str]:
-    """Return a recording's bytes and a file name; a path is read in a thread.
+async def audio_of(audio: object) -> tuple[Any, str]:
+    """Return a recording's bytes, or whatever stands in their place, and a file name; a path is read in a thread.
 
     Raises:
         BadRequest: The file cannot be read.
     """
-    if isinstance(audio, bytes):
-        return audio, _sound_name(audio)
+    if not isinstance(audio, str | Path):
+        return audio, _sound_name(bytes(audio[:16])) if isinstance(audio, _BYTES) else ""
     path = Path(audio)
     try:
         return await run_in_thread(path.read_bytes, name="audio file"), path.name
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror}", parameter="audio") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadRequest(f"{str(path)!r} cannot be read: {reason}", parameter="audio") from error
 
 
 def _sound_name(data: bytes) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
-from modelhub.hub.asked import Asked, Binding, audio_of, chat_asked, other_asked, texts_of
-from modelhub.rules.parameters import check_text
+from modelhub.hub.asked import Asked, Binding, audio_of, chat_asked, other_asked
 from modelhub.types.requests import (
     EmbedRequest,
     InputType,
@@ -101,7 +100,7 @@ class BoundModel:
         **options: Unpack[CallOptions],
     ) -> EmbedResult:
         """Turn texts into vectors; see `ModelHub.embed`."""
-        request = EmbedRequest(texts=texts_of(texts), input_type=input_type, dimensions=dimensions)
+        request = EmbedRequest(texts=texts, input_type=input_type, dimensions=dimensions)
         return await self._calls.answered(self._asked(request, options))
 
     async def rerank(
@@ -113,7 +112,7 @@ class BoundModel:
         **options: Unpack[CallOptions],
     ) -> RerankResult:
         """Put documents in order; see `ModelHub.rerank`."""
-        request = RerankRequest(query=check_text(query, "query"), documents=texts_of(documents), top_n=top_n)
+        request = RerankRequest(query=query, documents=documents, top_n=top_n)
         return await self._calls.answered(self._asked(request, options))
 
     async def transcribe(
@@ -139,12 +138,12 @@ class BoundModel:
         **options: Unpack[CallOptions],
     ) -> SpeechResult:
         """Turn text into speech; see `ModelHub.speak`."""
-        request = SpeechRequest(text=check_text(text, "text"), voice=voice, format=format, speed=speed)
+        request = SpeechRequest(text=text, voice=voice, format=format, speed=speed)
         return await self._calls.answered(self._asked(request, options))
 
     async def moderate(self, text: str, **options: Unpack[CallOptions]) -> ModerationResult:
         """Judge a text; see `ModelHub.moderate`."""
-        return await self._calls.answered(self._asked(ModerationRequest(text=check_text(text, "text")), options))
+        return await self._calls.answered(self._asked(ModerationRequest(text=text), options))
 
     async def count_tokens(self, messages: Messages, **options: Unpack[ChatOptions]) -> TokenCount:
         """Count the tokens of a conversation; see `ModelHub.count_tokens`."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 import anyio.lowlevel
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, PluginError, UnknownModel
-from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked
+from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.names import did_you_mean
@@ -134,7 +134,7 @@ class Calls:
 
     async def invoked(self, request: Request[R]) -> R:
         """Answer a request that names its own models."""
-        return await self.answered(Asked(request))
+        return await self.answered(request_asked(request))
 
     def stream(
         self, model: object, messages: Messages, response_format: object, options: Mapping[str, Any]
@@ -143,7 +143,7 @@ class Calls:
 
         async def asked() -> Asked[Any]:
             if isinstance(model, Request):
-                return Asked(model)
+                return request_asked(model)
             return await chat_asked(binding_of(model), messages, response_format, options)
 
         return self.streamed(asked)

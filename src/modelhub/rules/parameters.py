@@ -18,7 +18,7 @@ from modelhub.types.parameters import ChatParameters
 from modelhub.types.records import Warning
 from modelhub.types.schema import ParameterRule
 
-__all__ = ["NEUTRAL", "Policy", "Resolved", "check_text", "resolve_parameters"]
+__all__ = ["NEUTRAL", "Policy", "Resolved", "check_text", "number_in_range", "resolve_parameters"]
 
 Policy: TypeAlias = Literal["strict", "warn"]
 """What becomes of a parameter that a model does not take: an error, or left out with a warning. Never silence."""
@@ -202,6 +202,16 @@ def _in_range(name: str, value: float, least: float | None, most: float | None) 
     if most is not None and value > most:
         raise BadRequest(f"{name} is {value!r}: it must be {most:g} or less", parameter=name)
     return value
+
+
+def number_in_range(name: str, value: object, *, least: float, whole: bool) -> None:
+    """Check a number that may be left out.
+
+    Raises:
+        BadRequest: It is none, or less than ``least``; ``parameter`` is ``name``.
+    """
+    if value is not None:
+        _in_range(name, _whole(name, value) if whole else _number(name, value), least, None)
 
 
 def check_text(value: object, name: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import BadRequest, ModelHubError, NoDeploymentAvailable, PluginError, UnsupportedFeature
+from modelhub.errors import ModelHubError, NoDeploymentAvailable, PluginError, UnsupportedFeature
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
@@ -209,8 +209,6 @@ class Server:
 
     async def _ranked(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         asked = cast("RerankRequest", call.request)
-        if asked.top_n is not None and asked.top_n < 0:
-            raise BadRequest(f"top_n is {asked.top_n}: it must be 0 or more", parameter="top_n")
         if not asked.documents or asked.top_n == 0:
             return _without_asking(call, deployment, attempts, RerankResult(documents=()))
         start = self.runtime.clock()
