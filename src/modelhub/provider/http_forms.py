@@ -91,8 +91,12 @@ class DecodeState:
             self._keys[kind, key] = number
         return number
 
-    def error(self, document: object, *, status: int = 500) -> ModelHubError:
-        """Build the error that a document inside an answer stands for, as if it had come with ``status``."""
+    def error(self, document: object, *, status: int = 200) -> ModelHubError:
+        """Build the error that a document inside an answer stands for.
+
+        Its own words decide; where they say nothing the endpoint is at fault. Give ``status`` where the vendor tells it
+        elsewhere: the error is then as if the document had come alone with it.
+        """
         return self._classified(status, {}, document)
 
 
