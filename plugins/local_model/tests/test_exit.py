@@ -1,5 +1,7 @@
 """The interpreter ends cleanly whatever the engine is doing, and llama.cpp never writes to the user's terminal."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -149,3 +151,42 @@ def test_the_engine_speaks_when_it_is_asked_to(run_python: Run, tiny_model: Path
     ended = run_python(program, tiny_model)
     assert ended.returncode == 0
     assert "model loaded" in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, "300"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_the_engines_threads_do_not_spin(run_python: Run, own: dict[str, str], expected: str) -> None:
+    """The OpenMP library is told to let waiting threads sleep, unless the user has said something; nothing is left."""
+    program = """
+import os
+before = dict(os.environ)
+from modelhub_local_model.native import binding
+assert binding() is binding()
+assert dict(os.environ) == before
+"""
+    ended = run_python(program, OMP_DISPLAY_ENV="VERBOSE", **own)
+    assert ended.returncode == 0, ended.stderr
+    assert f"GOMP_SPINCOUNT = '{expected}'" in ended.stderr
+
+
+def test_says_when_the_engine_is_not_installed(run_python: Run, tiny_model: Path) -> None:
+    """Without the engine's package, or with one that cannot be loaded, one line says what to install."""
+    for broken, said in (("None", "pip install xllamacpp"), ("Broken()", "apt install libgomp1")):
+        program = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Broken(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "xllamacpp":
+            raise ImportError("libgomp.so.1: cannot open shared object file")
+
+if {broken}:
+    sys.meta_path.insert(0, Broken())
+else:
+    sys.path[:] = [path for path in sys.path if "site-packages" not in path]
+{BEGIN}"""
+        sources = {
+            str(Path(sys.modules[name].__file__ or "").parents[1]) for name in ("modelhub", "modelhub_local_model")
+        }
+        ended = run_python(program, tiny_model, PYTHONPATH=os.pathsep.join(sources))
+        assert said in ended.stderr.splitlines()[-1]

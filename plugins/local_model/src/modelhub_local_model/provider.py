@@ -25,6 +25,7 @@ from modelhub_local_model.faults import from_document
 from modelhub_local_model.gguf import read_header
 from modelhub_local_model.loading_steps import LoadProgress
 from modelhub_local_model.model_files import ModelFiles
+from modelhub_local_model.native import binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,9 +155,8 @@ class LocalModelProvider(ModelProvider):
 
     async def validate_provider_credentials(self, context: ProviderContext) -> None:
         """Check that the engine is installed and the default model's file is here; nothing is fetched or loaded."""
-        import xllamacpp  # noqa: PLC0415  a native library of 34 MB, wanted only where a model is run
-
-        context.progress(Progress(f"engine xllamacpp {getattr(xllamacpp, '__version__', '')}".strip()))
+        engine = await context.blocking(binding)  # a native library of 34 MB, wanted only where a model is run
+        context.progress(Progress(f"engine xllamacpp {getattr(engine, '__version__', '')}".strip()))
         files = _session(context).engines.files
         default = files.names[0]
         found = await context.blocking(files.find, default)
