@@ -46,8 +46,10 @@ check-format: $(DEV)
 check-lint: $(DEV)
 	$(PY) -m ruff check .
 
+# What both checkers must infer of the public API, and refuse, is stated in tests/typing.
 check-types: $(DEV)
 	$(PY) -m mypy
+	$(PY) -m basedpyright --pythonpath $(PY) --project tests/typing
 
 # Every type that a user of the package can see is known, by pyright's rules.
 check-api: $(DEV)
