@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         TranscriptionResult,
     )
     from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
-    from modelhub.types.tools import Tool, tool
+    from modelhub.types.tools import Tool, ToolFunction, tool
     from modelhub.types.usage import Cost, Timing, TokenCount, Usage
 
 _PLACES = {
@@ -117,7 +117,7 @@ _PLACES = {
         "TranscriptionResult",
     ),
     "modelhub.types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
-    "modelhub.types.tools": ("Tool", "tool"),
+    "modelhub.types.tools": ("Tool", "ToolFunction", "tool"),
     "modelhub.types.usage": ("Cost", "Timing", "TokenCount", "Usage"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
@@ -172,6 +172,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolFunction",
     "ToolMessage",
     "TranscriptionRequest",
     "TranscriptionResult",

@@ -423,6 +423,7 @@ class StreamInterrupted(ModelHubError):
 
     Attributes:
         partial: Everything received: parts in order, tool calls, usage where it came.
+        text: The text of it; empty where none came.
     """
 
     scope = Scope.ENDPOINT
@@ -443,6 +444,12 @@ class StreamInterrupted(ModelHubError):
         if cause is not None:
             for name in self._taken_over:
                 setattr(self, name, getattr(cause, name))
+
+    @property
+    def text(self) -> str:
+        """The text that was received."""
+        text: str = getattr(self.partial, "text", "")
+        return text
 
 
 class NoDeploymentAvailable(ModelHubError):

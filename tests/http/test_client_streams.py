@@ -165,7 +165,7 @@ async def test_what_comes_after_the_end_is_passed_over(client_to: Any, after: by
 
 async def test_settling_gives_the_connection_back(client_to: Any) -> None:
     """What little follows the last document is read, so that the next request need not connect anew."""
-    reply = Reply(chunks=[NDJSON, b"\n"], chunked=True, pause=0.01)
+    reply = Reply(chunks=[NDJSON, b"\n"], chunked=True, pause=0.001)
     async with WireServer(reply) as server, client_to(server.url) as client:
         for _ in range(3):
             async with aclosing(client.stream(call("ndjson"))) as batches:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -263,10 +264,20 @@ def test_everything_beside_the_message_is_kept() -> None:
 
 def test_events_of_unknown_types_are_passed_over() -> None:
     """The union is open: an old consumer understands a new provider."""
-    assert folded([TextDelta(0, "x"), object(), Finish(FinishReason.STOP)]).text == "x"  # type: ignore[list-item]
+    newer = SimpleNamespace(type="hologram")
+    assert folded([TextDelta(0, "x"), newer, Finish(FinishReason.STOP)]).text == "x"  # type: ignore[list-item]
     fold = SpeechFold("audio/wav")
-    fold.add(object())  # type: ignore[arg-type]
+    fold.add(newer)  # type: ignore[arg-type]
     assert fold.result().audio == b""
+
+
+@pytest.mark.parametrize("yielded", ["hello", object(), None])
+def test_what_is_no_event_is_told_to_the_author(yielded: object) -> None:
+    """Text yielded bare is the likeliest mistake of an author: it is never lost without a word."""
+    with pytest.raises(PluginError, match="which is no event"):
+        folded([yielded])  # type: ignore[list-item]
+    with pytest.raises(PluginError, match="which is no event"):
+        SpeechFold("audio/wav").add(yielded)  # type: ignore[arg-type]
 
 
 def test_usage_that_did_not_come_is_none() -> None:

@@ -1,6 +1,7 @@
 """One run for many callers: shared success, shared failure, and no harm from a caller that is cancelled."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from modelhub.errors import ConnectFailed
@@ -81,7 +82,7 @@ async def test_a_cancelled_run_is_taken_over() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(impatient)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         for _ in range(3):
             group.start_soon(ask)
     assert results == [2, 2, 2]

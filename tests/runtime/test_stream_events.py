@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -291,7 +292,7 @@ async def test_a_part_that_changes_its_kind_is_the_plugins_mistake(first: Event)
 
 async def test_unknown_events_are_passed_on() -> None:
     """The union is open: an application may know what the hub does not."""
-    strange = object()
+    strange = SimpleNamespace(type="hologram")
 
     async def body() -> AsyncGenerator[Any, None]:
         yield strange

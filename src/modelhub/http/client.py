@@ -49,9 +49,13 @@ class HttpClient:
         headers: Sent with every request: authentication and the user's own.
         limits: The attempt's limits of time.
         classify: Turns a status of 400 and more into an error.
+
+    Attributes:
+        limits: The limits of time.
+        renews_limits: Whether each request has as long as the first one, as in a session.
     """
 
-    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "sent")
+    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "renews_limits")
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class HttpClient:
         self._classify = classify
         self._open: list[Exchange] = []
         self.limits: ReadLimits = limits
-        self.sent: bool = False
+        self.renews_limits: bool = False
 
     async def request(self, call: HttpCall) -> HttpResponse:
         """Send a request and read the whole answer.
@@ -185,8 +189,9 @@ class HttpClient:
     async def _exchange(self, call: HttpCall) -> AsyncGenerator[Exchange, None]:
         request = self._prepared(call)
         backend = await self._backend()
+        if self.renews_limits:
+            self.limits.restart()
         exchange = await backend.open(request, self.limits)
-        self.sent = True
         self._open.append(exchange)
         try:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one

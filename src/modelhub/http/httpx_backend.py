@@ -81,6 +81,10 @@ class _DirectPool:
         self._networks.pop(connection).abort()
         return False
 
+    @property
+    def busy(self) -> bool:
+        return len(self._networks) > len(self._idle)
+
     async def aclose(self) -> None:
         networks = self._networks.copy()
         self._idle.clear()
@@ -163,6 +167,11 @@ class HttpxBackend:
             return HttpxExchange(response, limits, self._direct, connection)
         except Exception as error:
             raise _translated(error, limits, self._endpoint) from error
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way; one through a proxy may always be."""
+        return self._proxied is not None or self._direct.busy
 
     async def aclose(self) -> None:
         """Close every connection."""

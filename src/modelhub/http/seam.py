@@ -77,8 +77,8 @@ class HttpRequest:
 
     method: str
     target: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes = b""
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,10 @@ class Backend(Protocol):
             Timeout: A limit was reached.
             MalformedResponse: The answer is no HTTP.
         """
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way."""
 
     async def aclose(self) -> None:
         """Close every connection. Idempotent."""

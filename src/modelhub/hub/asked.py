@@ -133,7 +133,7 @@ def _credentials(binding: Binding, given: object) -> GivenCredentials | None:
     provider = binding.targets[0].partition("/")[0]
     bound = binding.credentials.sources[0].values if binding.credentials is not None else {}
     sources = credential_sources(given, provider)
-    return GivenCredentials(provider, [replace(source, values={**bound, **source.values}) for source in sources])
+    return GivenCredentials(provider, [replace(source, below=bound) for source in sources])
 
 
 def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio.lowlevel
 
-from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError, PluginError, UnknownModel
+from modelhub.errors import (
+    BadRequest,
+    ConfigurationError,
+    CredentialsInvalid,
+    ModelHubError,
+    ModelNotFound,
+    PluginError,
+    UnknownModel,
+)
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
 from modelhub.provider.threads import run_in_thread
@@ -74,6 +82,7 @@ class Calls:
         self._registry: PluginRegistry | None = None
         self._server: Server | None = None
         self._loop: object = None
+        self._entering = False
 
     async def enter(self) -> None:
         """Read the settings, if that was not done before, and belong to this event loop.
@@ -81,8 +90,15 @@ class Calls:
         Raises:
             ConfigurationError: The settings cannot be used, or the hub is entered already.
         """
-        if self._server is not None:
+        if self._server is not None or self._entering:
             raise ConfigurationError("the hub is entered already", remedy="make one hub per event loop")
+        self._entering = True
+        try:
+            await self._enter()
+        finally:
+            self._entering = False
+
+    async def _enter(self) -> None:
         settings: Settings = await run_in_thread(lambda: read_settings(self._config), name="settings")
         if self._registry is None:
             registry = partial(PluginRegistry, settings.plugins, self._providers)
@@ -143,6 +159,8 @@ class Calls:
 
         async def asked() -> Asked[Any]:
             if isinstance(model, Request):
+                if options or response_format is not None or messages != ():
+                    raise BadRequest("a request is given, and something beside it", remedy="put it into the request")
                 return request_asked(model)
             return await chat_asked(binding_of(model), messages, response_format, options)
 
@@ -186,7 +204,7 @@ class Calls:
             try:
                 async with self._using(deployment) as (bound, context):
                     return await self.server.catalogue.describe(deployment, each, bound, context)
-            except ModelHubError as error:
+            except (ModelNotFound, UnknownModel) as error:
                 first_error = first_error or error
         raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
 

@@ -350,7 +350,7 @@ class ModelHub:
         return await self._calls.validated(provider, credentials, model)
 
     def operate(
-        self, provider: str, name: str, *, credentials: Credentials | None = None, **arguments: JSON
+        self, provider: str, name: str, /, *, credentials: Credentials | None = None, **arguments: JSON
     ) -> AsyncGenerator[Progress, None]:
         """Run one of a provider's operations, such as pulling a model, and yield how far it has come.
 

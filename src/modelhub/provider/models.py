@@ -107,6 +107,8 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
                 fold.add(event)
+                if fold.finish is not None:
+                    break
         return whole(fold)
 
     async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
@@ -196,6 +198,8 @@ class TTSModel(AIModel[SpeechRequest, SpeechResult]):
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
                 fold.add(event)
+                if fold.finish is not None:
+                    break
         return whole(fold)
 
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:

@@ -38,6 +38,15 @@ __all__ = ["ChatFold", "SpeechFold", "folded", "is_content", "tool_arguments"]
 _CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, MediaDelta, AudioDelta)
 
 
+def _check_event(event: object) -> None:
+    """Pass over an event of a type that is newer than this code; refuse what is no event at all."""
+    if not isinstance(getattr(event, "type", None), str):
+        raise PluginError(
+            f"the plugin yielded a {type(event).__name__}, which is no event",
+            remedy="the plugin's author must yield the events of modelhub.types.events, such as TextDelta(0, text)",
+        )
+
+
 def is_content(event: Event) -> bool:
     """Whether a caller has something in hand once this event was delivered: then nothing may be tried again."""
     if type(event) is TextDelta or type(event) is ReasoningDelta:
@@ -136,7 +145,7 @@ class ChatFold:
             case Finish():
                 self.finish = event
             case _:
-                pass
+                _check_event(event)
 
     def _part(self, number: int, kind: str, state: JSON) -> _Part:
         part = self._parts.get(number)
@@ -181,8 +190,9 @@ class ChatFold:
                 return MediaPart(part.mime, b"".join(self._data.get(number, ())))
             case _:
                 id = part.call_id
-                if not id or id in ids:
+                while not id or id in ids:
                     id = f"{self._call_id}_{number}"
+                    number += len(self._parts)
                 ids.add(id)
                 return ToolCall(id, part.name, tool_arguments(text), text, part.state)
 
@@ -223,7 +233,7 @@ class SpeechFold:
             case Finish():
                 self.finish = event
             case _:
-                pass
+                _check_event(event)
 
     def result(self) -> SpeechResult:
         """Return what has come so far."""

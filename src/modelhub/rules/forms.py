@@ -15,10 +15,39 @@ from modelhub.types.credential import Credential
 from modelhub.types.json import JSON
 from modelhub.types.schema import FormField
 
-__all__ = ["auth_headers", "endpoint_in", "filled", "template_variables"]
+__all__ = ["auth_headers", "endpoint_in", "filled", "layered", "template_variables"]
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
+
+
+def layered(form: Sequence[FormField], *layers: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Put values of a form over each other, the later over the earlier.
+
+    A secret belongs to the origin it was given with: a layer that names another origin does not get the secrets below
+    it, so that a key is never sent to a server that only the caller of one call knows.
+    """
+    secrets = {field.variable for field in form if field.secret}
+    endpoints = [field for field in form if field.role == "endpoint"]
+    values: dict[str, JSON] = {}
+    for layer in layers:
+        if any(_moves(field, values, layer) for field in endpoints):
+            values = {name: value for name, value in values.items() if name not in secrets}
+        values.update(layer)
+    return values
+
+
+def _moves(field: FormField, below: Mapping[str, JSON], layer: Mapping[str, JSON]) -> bool:
+    """Whether a layer sends requests to another origin than the one that the values below it were given for."""
+    given = layer.get(field.variable)
+    if given is None or given == "":
+        return False
+    before = below.get(field.variable) or field.default
+    try:
+        old, new = (endpoint_of(str(url), field.endpoint) for url in (before, given))
+    except ConfigurationError:
+        return True
+    return (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port)
 
 
 def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: str, id: str = "default") -> Credential:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["clean"]
@@ -40,9 +41,10 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def _scrub(error: BaseException, words: list[str]) -> None:
-    error.args = _without(error.args, words)
-    for name, value in list(vars(error).items()):
-        vars(error)[name] = _without(value, words)
+    with suppress(Exception):  # what cannot be scrubbed is cut off afterwards where it shows a secret
+        error.args = _without(error.args, words)
+        for name, value in list(vars(error).items()):
+            vars(error)[name] = _without(value, words)
 
 
 def _without(value: Any, words: list[str]) -> Any:

@@ -8,6 +8,7 @@ pointless.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import ModelHubError, NoDeploymentAvailable, PluginError, UnsupportedFeature
+from modelhub.errors import ModelHubError, NoDeploymentAvailable, PluginError, Timeout, UnsupportedFeature
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
@@ -176,6 +177,13 @@ class Server:
         Raises:
             ModelHubError: It cannot be served there.
         """
+        if call.deadline is None:
+            return await self._prepared(call, deployment, streaming=streaming)
+        with anyio.move_on_after(call.deadline - self.runtime.clock()):
+            return await self._prepared(call, deployment, streaming=streaming)
+        raise _too_late(call)
+
+    async def _prepared(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:
         runtime = self.runtime
         bound = deployment.plugin.bound or await runtime.registry.bound(deployment.plugin)
         request = call.request
@@ -184,7 +192,11 @@ class Server:
         kind = REQUEST_TYPES[type(request)]
         schema = self.catalogue.known(deployment, kind)
         if schema is None:
-            schema = await self.catalogue.describe(deployment, kind, bound, context)
+            try:
+                schema = await self.catalogue.describe(deployment, kind, bound, context)
+            except BaseException:
+                await released(context)
+                raise
         options = request.vendor.get(deployment.provider_id, {})
         given: Mapping[str, object] = request.parameters if isinstance(request, ChatRequest) else {}
         resolved = resolve_parameters(given, options, schema.parameter_rules, policy=call.policy)
@@ -264,7 +276,14 @@ class Server:
         prepared = await self.prepare(call, deployment, streaming=False)
         count = None
         if prepared.bound.count_tokens is not None:
-            count = await prepared.bound.count_tokens(prepared.request, prepared.context)
+            seconds = math.inf if call.deadline is None else call.deadline - self.runtime.clock()
+            try:
+                with anyio.move_on_after(seconds) as scope:
+                    count = await prepared.bound.count_tokens(prepared.request, prepared.context)
+            finally:
+                await released(prepared.context)
+            if scope.cancelled_caught:
+                raise _too_late(call)
         if count is None:
             raise UnsupportedFeature(f"provider {deployment.provider_id!r} cannot count tokens")
         return count
@@ -334,6 +353,12 @@ def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[
     return replace(result, **common)
 
 
+def _too_late(call: Call[Any]) -> Timeout:
+    seconds = call.request.timeout or 0.0
+    message = f"no answer within the {seconds:g} s that the caller allowed"
+    return Timeout(message, phase="total", seconds=seconds, sent=False)
+
+
 async def released(context: ProviderContext) -> None:
     """Break what an attempt still has open; the connection first."""
     http = context.open_http
@@ -350,11 +375,18 @@ def foreign(error: Exception, deployment: Deployment) -> ModelHubError:
     if isinstance(error, ModelHubError):
         return error
     wrapped = PluginError(
-        f"the plugin failed: {type(error).__name__}: {error}",
+        f"the plugin failed: {type(error).__name__}: {_text(error)}",
         remedy=f"report it to the author of the plugin of provider {deployment.provider_id!r}",
     )
     wrapped.__cause__ = error
     return wrapped
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  a plugin's exception may be broken in itself
+        return "(its text cannot be shown)"
 
 
 def attributed(error: ModelHubError, deployment: Deployment, attempts: Sequence[Attempt]) -> ModelHubError:

@@ -34,10 +34,17 @@ class CredentialSource:
     Attributes:
         values: By the form's variables.
         id: A name without secrets.
+        below: What ``values`` stand over: those of the bound model that a call gives its own for.
     """
 
     values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     id: str = "default"
+    below: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+
+    @property
+    def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
+        """The values, those that count more last."""
+        return self.below, self.values
 
 
 @dataclass(frozen=True, slots=True)

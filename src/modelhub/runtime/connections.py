@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, final
 
 import anyio
 
-from modelhub.errors import ModelHubError, PluginError
+from modelhub.errors import ConfigurationError, ModelHubError, PluginError
 from modelhub.provider.threads import run_in_thread
 from modelhub.runtime.single_flight import SingleFlight
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Connections"]
 
 _CLOSE_SECONDS = 5.0
+_BACKENDS = 128
+"""Origins and credentials with connections of their own, before those that are idle are closed."""
 
 
 @final
@@ -31,7 +34,8 @@ class Connections:
     def __init__(self) -> None:
         self._backends: dict[object, Backend] = {}
         self._sessions: dict[object, object] = {}
-        self._stack = AsyncExitStack()
+        self._managers: list[tuple[AbstractAsyncContextManager[object], ProviderContext]] = []
+        self._closed = False
         self._tls: ssl.SSLContext | None = None
         self._flights = SingleFlight()
 
@@ -41,6 +45,7 @@ class Connections:
         known = self._backends.get(key)
         if known is not None:
             return known
+        self._check_open()
         return await self._flights.run(key, lambda: self._opened(key, endpoint))
 
     async def _opened(self, key: object, endpoint: Endpoint) -> Backend:
@@ -60,38 +65,76 @@ class Connections:
             return HttpxBackend
 
         cls = await run_in_thread(load, name="http backend")
+        self._check_open()
+        await self._thin_out()
         backend: Backend = cls(endpoint, context=self._tls)  # type: ignore[call-arg]  # the class is a backend's own
         self._backends[key] = backend
         return backend
 
-    async def session(self, bound: BoundProvider, context: ProviderContext) -> object:
-        """Return what a plugin's ``open`` yields for a credential, entering it at the first call."""
+    async def _thin_out(self) -> None:
+        """Close backends that nobody uses now, where there are many: tenants' credentials come with their calls."""
+        if len(self._backends) < _BACKENDS:
+            return
+        for key in [key for key, backend in self._backends.items() if not backend.busy][: _BACKENDS // 2]:
+            await self._backends.pop(key).aclose()
+
+    async def session(
+        self, bound: BoundProvider, credential: Credential, context: Callable[[], ProviderContext]
+    ) -> object:
+        """Return what a plugin's ``open`` yields for a credential, entering it at the first call.
+
+        Args:
+            bound: The plugin.
+            credential: What the session is for.
+            context: Makes the session's own context, which lasts as long as it does.
+        """
         if bound.open is None:
             return None
-        key = (bound.id, context.credential.key)
+        key = (bound.id, credential.key)
         if key in self._sessions:
             return self._sessions[key]
         return await self._flights.run(("session", key), lambda: self._entered(key, bound, context))
 
-    async def _entered(self, key: object, bound: BoundProvider, context: ProviderContext) -> object:
+    async def _entered(self, key: object, bound: BoundProvider, context: Callable[[], ProviderContext]) -> object:
         if key not in self._sessions and bound.open is not None:
+            self._check_open()
+            own = context()
             try:
-                self._sessions[key] = await self._stack.enter_async_context(bound.open(context))
+                manager = bound.open(own)
+                self._sessions[key] = await manager.__aenter__()
             except ModelHubError:
                 raise
             except Exception as error:
                 raise PluginError(f"opening a session failed: {type(error).__name__}: {error}") from error
+            self._managers.append((manager, own))
         return self._sessions[key]
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("the hub was left while the call was under way", remedy="end the calls first")
+
     async def aclose(self) -> None:
-        """Leave every session and close every connection."""
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await self._stack.aclose()
-        self._sessions.clear()
-        backends = list(self._backends.values())
-        self._backends.clear()
-        for backend in backends:
-            await backend.aclose()
+        """Leave every session and close every connection; what one of them does at its end keeps no other from it."""
+        self._closed = True
+        try:
+            while self._managers:
+                await _left(*self._managers.pop())
+        finally:
+            self._sessions.clear()
+            backends = list(self._backends.values())
+            self._backends.clear()
+            for backend in backends:
+                await backend.aclose()
 
     def __repr__(self) -> str:
         return f"<Connections: {len(self._backends)} origins, {len(self._sessions)} sessions>"
+
+
+async def _left(manager: AbstractAsyncContextManager[object], context: ProviderContext) -> None:
+    with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+        try:
+            await manager.__aexit__(None, None, None)
+        except Exception as error:
+            context.log.warning("closing a session raised %s", type(error).__name__, exc_info=error)
+        if context.open_http is not None:
+            await context.open_http.aclose()

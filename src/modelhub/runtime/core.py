@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from modelhub.http.seam import Backend, ReadLimits
 from modelhub.provider.context import ProviderContext
 from modelhub.provider.threads import LoopHandle
 from modelhub.rules.endpoint import Endpoint
-from modelhub.rules.forms import auth_headers, endpoint_in, filled
+from modelhub.rules.forms import auth_headers, endpoint_in, filled, layered
 from modelhub.rules.redaction import clean
 from modelhub.runtime.configuration import CredentialSource, Settings, credentials_of_environment
 from modelhub.runtime.connections import Connections
@@ -25,6 +26,9 @@ from modelhub.types.credential import Credential
 from modelhub.types.records import Attempt, Progress
 
 __all__ = ["Deployment", "GivenCredentials", "Runtime", "redacted", "split_target"]
+
+_REMEMBERED = 1024
+"""Credentials whose endpoint and headers are kept ready."""
 
 _UNARY_SECONDS = 600.0
 """How long a whole answer may take to begin: it comes when the last token is made."""
@@ -199,7 +203,8 @@ class Runtime:
             layers = [(source.id, {**environment, **source.values}) for source in configured]
         else:
             # What a bound model or a call gives stands over the first configured credential.
-            layers = [(source.id, {**environment, **configured[0].values, **source.values}) for source in sources]
+            own = {**environment, **configured[0].values}
+            layers = [(each.id, layered(form, own, *each.layers)) for each in sources]
         credentials: list[Credential] = []
         refused: list[str] = []
         first_error: ModelHubError | None = None
@@ -220,7 +225,7 @@ class Runtime:
         return ReadLimits(
             self.clock,
             connect=given.connect or own.get("connect", 5.0),
-            first_token=first_token if streaming else max(first_token, _UNARY_SECONDS),
+            first_token=first_token if streaming or given.first_token else max(first_token, _UNARY_SECONDS),
             idle=given.idle or own.get("idle", 60.0),
             deadline=deadline,
             total=total,
@@ -250,8 +255,28 @@ class Runtime:
             http=http,
         )
         if bound.open is not None:
-            context.session = await self.connections.session(bound, context)
+            context.session = await self.connections.session(
+                bound, credential, partial(self._lasting, bound, deployment)
+            )
         return context
+
+    def _lasting(self, bound: BoundProvider, deployment: Deployment) -> ProviderContext:
+        """Make the context of a session: it outlives the call that opened it, so no caller's deadline is in it."""
+        line = self._line(bound, deployment)
+        limits = self.limits(deployment.plugin, deadline=None, total=None, streaming=False)
+        http = None
+        if line is not None:
+            http = HttpClient(line.backend, line.endpoint, headers=line.headers, limits=limits, classify=bound.classify)
+            http.renews_limits = True
+        return ProviderContext(
+            provider=deployment.provider_id,
+            credential=deployment.credential,
+            limits=limits,
+            clock=self.clock,
+            cache_dir=self._folder(deployment.provider_id),
+            progress=partial(self._report, self._progress),
+            http=http,
+        )
 
     def _folder(self, provider: str) -> Path:
         # Remembered, because joining paths costs as much as making the rest of a context.
@@ -264,6 +289,8 @@ class Runtime:
         credential = deployment.credential
         key = (bound.id, credential.key)
         if key not in self._lines:
+            if len(self._lines) >= _REMEMBERED:
+                self._lines.clear()  # tenants' credentials come with their calls and may never come again
             endpoint = endpoint_in(credential)
             if endpoint is None:
                 self._lines[key] = None
@@ -274,11 +301,18 @@ class Runtime:
 
     def _report(self, sink: Callable[[Progress], None] | None, progress: Progress) -> None:
         if sink is not None:
-            self._loop.post(sink, progress)
+            self._loop.post(_tell, sink, progress)
 
     async def aclose(self) -> None:
         """Close everything that belongs to the loop."""
         await self.connections.aclose()
+
+
+def _tell(sink: Callable[[Progress], None], progress: Progress) -> None:
+    try:
+        sink(progress)
+    except Exception as error:
+        logging.getLogger("modelhub").warning("the progress callback raised %s", type(error).__name__, exc_info=error)
 
 
 def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:

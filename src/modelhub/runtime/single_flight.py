@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import ModelHubError
+from modelhub.errors import ModelHubError, Scope
 
 __all__ = ["SingleFlight"]
 
@@ -24,14 +24,15 @@ class _Flight:
     def __init__(self) -> None:
         self.landed = anyio.Event()
         self.value: tuple[Any] | None = None
-        self.error: ModelHubError | None = None
+        self.error: Exception | None = None
 
 
 @final
 class SingleFlight:
     """Lets one caller of a key run, and gives all who ask meanwhile what came of it, success or failure.
 
-    A dead server is so asked once however many calls wait for it. A caller that is cancelled stops only itself: one of
+    A dead server is so asked once however many calls wait for it. A caller that is cancelled, or
+    whose own deadline passes, stops only itself: one of
     those who wait runs in its place. The next to ask after the end starts anew.
     """
 
@@ -50,13 +51,16 @@ class SingleFlight:
             await flight.landed.wait()
             if flight.value is not None:
                 return cast("T", flight.value[0])
-            if flight.error is not None:
+            if isinstance(flight.error, ModelHubError):
                 raise copy.copy(flight.error) from flight.error.__cause__
+            if flight.error is not None:
+                raise flight.error
         flight = self._flights[key] = _Flight()
         try:
             value = await work()
-        except ModelHubError as error:
-            flight.error = error
+        except Exception as error:
+            if getattr(error, "scope", None) is not Scope.CALLER:  # one caller's deadline is not another's
+                flight.error = error
             raise
         else:
             flight.value = (value,)

@@ -18,6 +18,8 @@ from modelhub.errors import (
     ConfigurationError,
     ConnectionLost,
     ModelHubError,
+    Retry,
+    Scope,
     StreamInterrupted,
     StreamNotFinished,
 )
@@ -119,9 +121,11 @@ class Stream(Generic[E_co, R_co]):
         "_first_content",
         "_fold",
         "_held",
+        "_reading",
         "_resolve",
         "_result",
         "_server",
+        "_server_of",
         "_source",
         "_start",
         "_tried",
@@ -129,7 +133,8 @@ class Stream(Generic[E_co, R_co]):
     )
 
     def __init__(self, server: Callable[[], Server], resolve: Callable[[], Awaitable[Call[Any]]]) -> None:
-        self._server = server
+        self._server_of = server
+        self._server: Server | None = None
         self._resolve = resolve
         self._call: Call[Any] | None = None
         self._deployment: Deployment | None = None
@@ -144,6 +149,7 @@ class Stream(Generic[E_co, R_co]):
         self._unusable: ModelHubError | None = None
         self._end = False
         self._closed = False
+        self._reading = False
 
     async def __aenter__(self) -> Stream[E_co, R_co]:
         """Wait for the first content (or the end).
@@ -154,9 +160,16 @@ class Stream(Generic[E_co, R_co]):
         if self._call is not None:
             message = "this stream was entered before"
             raise ConfigurationError(message, remedy="make a new one with hub.stream(…)")
+        # Kept, because the stream outlives a hub that is left while it is read.
+        self._server = self._server_of()
         self._call = await self._resolve()
-        await self._server().tried(self._call, self._begin)
+        await self._server.tried(self._call, self._begin)
         return self
+
+    @property
+    def _clock(self) -> Callable[[], float]:
+        assert self._server is not None  # noqa: S101  only an entered stream asks
+        return self._server.runtime.clock
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -165,16 +178,17 @@ class Stream(Generic[E_co, R_co]):
         await self.aclose()
 
     async def _begin(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> None:
-        server = self._server()
-        clock = server.runtime.clock
-        self._deployment, self._tried, self._start = deployment, attempts, clock()
-        prepared = await server.prepare(call, deployment, streaming=True)
+        assert self._server is not None  # noqa: S101  it is found when the stream is entered
+        self._check_wanted()
+        self._deployment, self._tried, self._start = deployment, attempts, self._clock()
+        prepared = await self._server.prepare(call, deployment, streaming=True)
         speech = isinstance(prepared.request, SpeechRequest)
         self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
         self._held.clear()
         source = self._source = _Source(prepared)
         try:
             while len(self._held) < _HELD:
+                self._check_wanted()
                 try:
                     event = await source.next()
                 except StopAsyncIteration:
@@ -182,17 +196,25 @@ class Stream(Generic[E_co, R_co]):
                 self._fold.add(event)
                 self._held.append(event)
                 if is_content(event):
+                    self._check_wanted()
                     self._content_came(source)
                     return
                 if isinstance(event, Finish):
                     await self._finish()
                     return
+            self._check_wanted()
         except BaseException:
             await source.aclose()
+            self._check_wanted()
             raise
 
+    def _check_wanted(self) -> None:
+        """Refuse to go on with a stream that was closed while it was being entered: nothing more is asked for it."""
+        if self._closed:
+            raise StreamNotFinished("the stream was closed while it was being entered")
+
     def _content_came(self, source: _Source) -> None:
-        self._first_content = self._server().runtime.clock() - self._start
+        self._first_content = self._clock() - self._start
         source.content_came()
 
     def __aiter__(self) -> Stream[E_co, R_co]:
@@ -204,6 +226,9 @@ class Stream(Generic[E_co, R_co]):
         source = self._source
         if self._end or source is None or self._closed:
             return self._nothing_more()
+        if self._reading:
+            raise ConfigurationError("the stream is being read already", remedy="let one task read it")
+        self._reading = True
         try:
             event = await source.next()
             self._fold.add(event)
@@ -215,6 +240,8 @@ class Stream(Generic[E_co, R_co]):
         except BaseException:
             await self.aclose()
             raise
+        finally:
+            self._reading = False
         if self._first_content is None and is_content(event):
             self._content_came(source)
         if type(event) is Finish:
@@ -239,13 +266,15 @@ class Stream(Generic[E_co, R_co]):
         prepared = self._source.prepared
         closing = self._closed
         cause = None
-        if raised is not None:
+        if raised is not None and not closing:
             cause = redacted(foreign(raised, prepared.deployment), prepared.deployment.credential)
         await self.aclose()
         text = "the stream was closed while it was read" if closing else "the stream broke off before its end"
-        message = f"{text}: {cause.message}" if cause is not None and not closing else text
+        message = f"{text}: {cause.message}" if cause is not None else text
         error = StreamInterrupted(message, partial=self.partial, cause=cause)
-        seconds = self._server().runtime.clock() - self._start
+        if closing:
+            error.scope, error.retry = Scope.CALLER, Retry.NO
+        seconds = self._clock() - self._start
         attempts = [*self._tried, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
         attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
@@ -256,21 +285,20 @@ class Stream(Generic[E_co, R_co]):
         """The end is here: complete the result and give the connection back."""
         assert self._source is not None  # noqa: S101  only an entered stream ends
         self._end = True
-        server = self._server()
-        seconds = server.runtime.clock() - self._start
-        await self._source.ended()
+        assert self._server is not None  # noqa: S101  likewise
         try:
-            self._result = server.finished(
+            self._result = self._server.finished(
                 self._source.prepared,
                 self._fold.result(),
                 self._tried,
-                seconds,
+                self._clock() - self._start,
                 first_content=self._first_content,
             )
         except Exception as error:  # noqa: BLE001  a plugin's events may hold anything
             # The events were all delivered: only whoever asks for the result hears of it.
             deployment = self._source.prepared.deployment
             self._unusable = attributed(foreign(error, deployment), deployment, self._tried)
+        await self._source.ended()
 
     @property
     def result(self) -> R_co:
@@ -299,8 +327,6 @@ class Stream(Generic[E_co, R_co]):
 
     async def aclose(self) -> None:
         """Stop, from any task: the server sees the connection end at once. Idempotent."""
-        if self._closed:
-            return
         self._closed = True
         if self._source is not None and not self._end:
             await self._source.aclose()

@@ -103,12 +103,26 @@ InputPart: TypeAlias = TextPart | MediaPart
 AssistantPart: TypeAlias = TextPart | ReasoningPart | ToolCall | MediaPart
 
 
+def _joined(parts: Sequence[AssistantPart]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, TextPart))
+
+
 @dataclass(frozen=True, slots=True)
 class SystemMessage:
     """Instructions that stand above the conversation."""
 
     content: str
     role: ClassVar[Literal["system"]] = "system"
+
+    @property
+    def parts(self) -> Sequence[TextPart]:
+        """The content as a part."""
+        return (TextPart(self.content),)
+
+    @property
+    def text(self) -> str:
+        """The content."""
+        return self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,11 @@ class UserMessage:
     def parts(self) -> Sequence[InputPart]:
         """The content as parts."""
         return (TextPart(self.content),) if isinstance(self.content, str) else self.content
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return _joined(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +161,7 @@ class AssistantMessage:
     @property
     def text(self) -> str:
         """All text parts, joined."""
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+        return _joined(self.parts)
 
     @property
     def reasoning(self) -> str:
@@ -178,6 +195,11 @@ class ToolMessage:
     def parts(self) -> Sequence[InputPart]:
         """The content as parts."""
         return (TextPart(self.content),) if isinstance(self.content, str) else self.content
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return _joined(self.parts)
 
 
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage | ToolMessage

@@ -11,7 +11,7 @@ from modelhub.types.json import JSON
 __all__ = ["Tool", "ToolChoice", "ToolFunction", "tool"]
 
 P = ParamSpec("P")
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 ToolChoice: TypeAlias = str
 """``auto``, ``none``, ``required``, or the name of the one tool to call."""
@@ -32,16 +32,16 @@ class Tool:
     parameters: Mapping[str, JSON] = field(default_factory=lambda: {"type": "object", "properties": {}})
 
 
-class ToolFunction(Generic[P, T]):
+class ToolFunction(Generic[P, T_co]):
     """A function with the `Tool` that describes it; calling it calls the function."""
 
     __slots__ = ("function", "tool")
 
-    def __init__(self, function: Callable[P, T], described: Tool) -> None:
-        self.function: Callable[P, T] = function
+    def __init__(self, function: Callable[P, T_co], described: Tool) -> None:
+        self.function: Callable[P, T_co] = function
         self.tool: Tool = described
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """Call the function."""
         return self.function(*args, **kwargs)
 
@@ -49,7 +49,7 @@ class ToolFunction(Generic[P, T]):
         return f"<tool {self.tool.name}>"
 
 
-def tool(function: Callable[P, T]) -> ToolFunction[P, T]:
+def tool(function: Callable[P, T_co]) -> ToolFunction[P, T_co]:
     """Describe a function as a tool: its name, its docstring, and its annotated parameters as JSON Schema.
 
     Raises:
