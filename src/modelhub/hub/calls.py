@@ -188,12 +188,14 @@ class Calls:
 
     async def listed(self, provider: str, kind: ModelType | None, credentials: object) -> Sequence[ModelSchema]:
         """Return a provider's models."""
+        kind = _type_named(kind)
         deployment = await self._named(provider, "", credentials)
         async with self._using(deployment):
             return await self.server.catalogue.list(deployment, kind)
 
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
+        kind = _type_named(kind)
         deployments, _ = await self.server.runtime.deployments(binding.targets[:1], binding.credentials)
         return await self._described(deployments[0], kind)
 
@@ -210,6 +212,8 @@ class Calls:
 
     async def validated(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
         """Check a credential: the form, then the vendor, then the model."""
+        if isinstance(credentials, Sequence) and len(credentials) > 1:
+            raise ConfigurationError("several credentials are given", remedy="validate one at a time")
         plugin = await self.server.runtime.registry.find(provider)
         try:
             deployment = Deployment(plugin, model or "", self._credential(plugin, credentials))
@@ -295,6 +299,17 @@ class Calls:
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
+
+
+def _type_named(kind: ModelType | None) -> ModelType | None:
+    """Return a model type, also where its wire name was given in place of it."""
+    if kind is None:
+        return None
+    try:
+        return ModelType(kind)
+    except ValueError as error:
+        remedy = f"the types are {', '.join(ModelType)}"
+        raise ConfigurationError(f"{kind!r} is no model type", remedy=remedy) from error
 
 
 def user_cache_dir() -> Path:
