@@ -21,6 +21,7 @@ from modelhub.errors import (
     ModelNotFound,
     PluginError,
     UnknownModel,
+    UnsupportedFeature,
 )
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
@@ -206,7 +207,7 @@ class Calls:
             try:
                 async with self._using(deployment) as (bound, context):
                     return await self.server.catalogue.describe(deployment, each, bound, context)
-            except (ModelNotFound, UnknownModel) as error:
+            except (ModelNotFound, UnknownModel, UnsupportedFeature) as error:
                 first_error = first_error or error
         raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
 
