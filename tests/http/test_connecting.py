@@ -1,6 +1,7 @@
 """How connections are made: to every kind of address, through proxies, and what is said where they cannot be."""
 
 import base64
+import gc
 import socket
 import ssl
 import threading
@@ -14,6 +15,7 @@ import anyio
 import pytest
 
 from modelhub.errors import ConfigurationError, ConnectFailed, ConnectionLost, MalformedResponse, ModelHubError, Timeout
+from modelhub.http.addresses import fastest
 from modelhub.http.httpx_backend import HttpxBackend, tls_context
 from modelhub.http.seam import Exchange, HttpCall, HttpRequest, ReadLimits
 from modelhub.rules.endpoint import endpoint_of
@@ -318,3 +320,35 @@ def test_tls_is_checked_by_default() -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_cancelled_while_connecting(host: str) -> None:
+    """Whenever that happens, no socket is left to the collector."""
+    async with WireServer(Reply(delay=30)) as server:
+        for step in range(100):
+            with anyio.move_on_after(step / 25_000):
+                async with exchange_with(f"http://{host}:{server.port}"):
+                    pytest.fail("answered")
+        await server.all_closed()
+    gc.collect()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_next_address_is_tried_beside_a_silent_one(full: int) -> None:
+    """A name with several addresses is reached by the first that answers; one that refuses is passed over at once."""
+    silent = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", full))
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as gone:
+        answers = (socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())
+        refuses = (socket.AF_INET, socket.SOCK_STREAM, 6, "", gone.getsockname())
+        gone.close()
+        for addresses, seconds in (([refuses, answers], 0.1), ([silent, answers], 0.5)):
+            start = time.monotonic()
+            with anyio.fail_after(2):
+                sock = await fastest(addresses)
+            with sock:
+                assert sock.getpeername() == listener.getsockname()
+            assert time.monotonic() - start < seconds
+        with pytest.raises(ConnectionRefusedError):
+            await fastest([refuses, refuses])
+    gc.collect()

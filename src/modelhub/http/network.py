@@ -23,6 +23,7 @@ import anyio
 import anyio.lowlevel
 import httpcore
 
+from modelhub.http.addresses import connected_socket
 from modelhub.http.seam import ReadLimits
 
 __all__ = ["Connection", "Network"]
@@ -31,8 +32,6 @@ _HELD = 64 * 1024
 """Bytes of a request that may wait for the rest of it: headers and a small body leave together."""
 _AHEAD = 64 * 1024
 """Bytes of an answer that may wait for whoever wants them, before reading stops."""
-_NEXT_ADDRESS_SECONDS = 0.25
-"""RFC 8305 §5: how long one address may take before the next is tried beside it."""
 
 
 class Connection(httpcore.AsyncNetworkStream):
@@ -86,13 +85,8 @@ async def _connected(
 ) -> _AsyncioConnection:
     try:
         with anyio.fail_after(timeout):
-            _, connection = await loop.create_connection(
-                lambda: _AsyncioConnection(loop),
-                host,
-                port,
-                local_addr=(local_address, 0) if local_address else None,
-                happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
-            )
+            sock = await connected_socket(host, port, local_address)
+            _, connection = await loop.create_connection(lambda: _AsyncioConnection(loop), sock=sock)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
