@@ -171,7 +171,9 @@ def test_an_interruption_takes_over_what_its_cause_says() -> None:
     assert error.sent is True
     assert error.partial is not None
     assert error.partial.usage is None
+    assert error.text == "x"
     alone = StreamInterrupted("broke off")
+    assert alone.text == ""
     assert (alone.scope, alone.retry, alone.partial) == (Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT, None)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import BadRequest, UnsupportedFeature
+from modelhub.hub.options import ChatOptions
 from modelhub.rules.parameters import NEUTRAL, Policy, check_text, resolve_parameters
 from modelhub.types.parameters import ChatParameters
 from modelhub.types.schema import ParameterRule
@@ -116,6 +117,8 @@ def test_a_value_that_is_right_is_sent_as_it_is(name: str, value: object, sent: 
 def test_the_parameters_checked_are_those_that_are_typed() -> None:
     """The keywords that the type checkers know and those that are checked are the same."""
     assert set(NEUTRAL) == set(ChatParameters.__annotations__)
+    around = {"timeout", "credentials", "vendor", "progress", "system", "tools", "tool_choice"}
+    assert set(ChatOptions.__annotations__) == set(NEUTRAL) | around
 
 
 @given(st.fixed_dictionaries({}, optional={name: st.none() for name in NEUTRAL}))
@@ -238,7 +241,7 @@ def test_a_place_inside_an_option_is_named() -> None:
 
 def test_vendor_options_go_by_the_vendors_own_names() -> None:
     """A vendor's name is known by its rule; an unknown one is refused with the nearest, or warned of."""
-    options = {"num_ctx": 4096, "mode": "fast", "anything": {"a": [None, 1, 2.5, "x", True]}, "bias": None}
+    options = {"num_ctx": 4096, "mode": "fast", "anything": {"a": [None, 1, 2.5, "x", True]}, "bias": {"50256": -100}}
     assert resolved({}, options, rules=RULES) == ({}, options, [])
     with pytest.raises(UnsupportedFeature, match="num_cxt") as caught:
         resolved({}, {"num_cxt": 1}, rules=RULES)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from modelhub.errors import (
     CredentialsInvalid,
     MalformedResponse,
     ModelHubError,
+    NoDeploymentAvailable,
     Overloaded,
     PluginError,
     ServerError,
@@ -24,6 +26,11 @@ from modelhub.errors import (
     UnknownProvider,
 )
 from modelhub.provider import ModelProvider, ProviderContext, TextEmbeddingModel, hookimpl
+from modelhub.runtime.attempts import Call, Server
+from modelhub.runtime.catalogue import Catalogue
+from modelhub.runtime.configuration import Settings
+from modelhub.runtime.core import Runtime
+from modelhub.runtime.plugins import PluginRegistry, PluginSettings
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import Finish, FinishReason, TextDelta
 from modelhub.types.messages import AssistantMessage
@@ -106,6 +113,14 @@ async def test_the_last_error_is_raised_with_everything_tried() -> None:
     error = caught.value
     assert (error.provider, error.model, error.deployment) == ("b", "m", "b/m")
     assert [(each.deployment, each.error) for each in error.attempts] == [("a/m", "Overloaded"), ("b/m", "ServerError")]
+
+
+async def test_a_call_without_a_deployment_has_nothing_to_try(tmp_path: Path) -> None:
+    """Which is an error of its own, and no loop that ends in nothing."""
+    runtime = Runtime(PluginRegistry(PluginSettings()), Settings(), cache_dir=tmp_path, progress=None)
+    call = Call(ChatRequest[None](), [], None, "strict")
+    with pytest.raises(NoDeploymentAvailable):
+        await Server(runtime, Catalogue(runtime)).invoke(call)
 
 
 async def test_a_wrong_request_is_wrong_everywhere() -> None:

@@ -226,6 +226,18 @@ async def test_a_list_that_is_none_is_the_plugins_mistake() -> None:
             await hub.models("listing")
 
 
+async def test_a_missing_model_is_missing_whatever_listing_says() -> None:
+    """A plugin that cannot list, or breaks while it does, does not hide it."""
+
+    class Breaks(Listing):
+        async def list_models(self, context: ProviderContext) -> Any:
+            raise KeyError("models")
+
+    async with ModelHub(providers=[Breaks]) as hub:
+        with pytest.raises(ModelNotFound, match="'medium'"):
+            await hub.info("listing/medium", ModelType.LLM)
+
+
 class Fixed(ModelProvider):
     """A provider that says nothing of its models."""
 

@@ -292,7 +292,7 @@ async def test_a_part_that_changes_its_kind_is_the_plugins_mistake(first: Event)
 
 async def test_unknown_events_are_passed_on() -> None:
     """The union is open: an application may know what the hub does not."""
-    strange = SimpleNamespace(type="hologram")
+    strange: Any = SimpleNamespace(type="hologram")
 
     async def body() -> AsyncGenerator[Any, None]:
         yield strange
@@ -331,6 +331,22 @@ async def test_leaving_early_closes_the_generator() -> None:
     gc.collect()
 
 
+async def test_a_plugin_that_cannot_clean_up_holds_nothing_up() -> None:
+    """Its complaint goes to its log: there is nobody left to tell."""
+
+    async def body() -> AsyncGenerator[Any, None]:
+        try:
+            yield TextDelta(0, "x")
+            yield TextDelta(0, "y")
+        finally:
+            raise KeyError("cleaning up")
+
+    async with ModelHub(providers=[Custom(body)]) as hub:
+        async with hub.stream("custom/m", "Hi") as stream:
+            await anext(stream)
+        assert stream.partial.text == "x"
+
+
 async def test_closing_twice_is_closing_once() -> None:
     """From wherever, whenever; a closed stream is not a finished one."""
     async with ModelHub(providers=[ScriptedProvider("a b c")]) as hub:
@@ -342,6 +358,10 @@ async def test_closing_twice_is_closing_once() -> None:
             await stream.aclose()
         with pytest.raises(StreamNotFinished):
             _ = stream.result
+        assert (await anext(stream)).type == "started"
+        assert (await anext(stream)).type == "text"
+        with pytest.raises(StreamNotFinished):
+            await anext(stream)
         assert repr(stream) == "<Stream scripted/m: closed>"
 
 

@@ -20,6 +20,7 @@ from modelhub.provider.models import (
     Speech2TextModel,
     TextEmbeddingModel,
     TTSModel,
+    nothing_written,
     whole,
 )
 from modelhub.rules.fold import ChatFold, is_content
@@ -111,7 +112,7 @@ class HttpLargeLanguageModel(LargeLanguageModel):
         Raises:
             BadRequest: The vendor cannot be asked that; say which parameter and why.
         """
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     def decode(self, document: Mapping[str, Any], state: DecodeState) -> Iterable[ChatEvent]:
         """Return the events in a document of the answer.
@@ -121,7 +122,7 @@ class HttpLargeLanguageModel(LargeLanguageModel):
         Raises:
             ModelHubError: The document is an error: ``raise state.error(document)``.
         """
-        raise NotImplementedError
+        raise nothing_written(self, "decode")
 
     def end(self, state: DecodeState) -> Iterable[ChatEvent]:
         """Return the events that only the end of the stream tells. Without a `Finish` by then the stream was cut."""
@@ -176,11 +177,11 @@ class HttpTextEmbeddingModel(TextEmbeddingModel):
 
     def encode(self, request: EmbedRequest, credential: Credential) -> HttpCall:
         """Build the request for one batch. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     def decode(self, document: Any, request: EmbedRequest) -> EmbedResult:
         """Read the answer: as many vectors as texts, in their order. Pure; the hub checks it."""
-        raise NotImplementedError
+        raise nothing_written(self, "decode")
 
     async def invoke(self, request: EmbedRequest, context: ProviderContext) -> EmbedResult:
         """Send, read, decode."""
@@ -195,11 +196,11 @@ class HttpRerankModel(RerankModel):
 
     def encode(self, request: RerankRequest, credential: Credential) -> HttpCall:
         """Build the request. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     def decode(self, document: Any, request: RerankRequest) -> RerankResult:
         """Read the answer: indexes and scores in any order. Pure; the hub checks, sorts and cuts."""
-        raise NotImplementedError
+        raise nothing_written(self, "decode")
 
     async def invoke(self, request: RerankRequest, context: ProviderContext) -> RerankResult:
         """Send, read, decode."""
@@ -214,11 +215,11 @@ class HttpSpeech2TextModel(Speech2TextModel):
 
     def encode(self, request: TranscriptionRequest, credential: Credential) -> HttpCall:
         """Build the request, usually with ``files``. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     def decode(self, response: HttpResponse, request: TranscriptionRequest) -> TranscriptionResult:
         """Read the answer, which may be JSON or plain text. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "decode")
 
     async def invoke(self, request: TranscriptionRequest, context: ProviderContext) -> TranscriptionResult:
         """Send, read, decode."""
@@ -233,7 +234,7 @@ class HttpTTSModel(TTSModel):
 
     def encode(self, request: SpeechRequest, credential: Credential) -> HttpCall:
         """Build the request. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:
         """Send and pass on the bytes as they come; JSON in place of sound is an error."""
@@ -252,11 +253,11 @@ class HttpModerationModel(ModerationModel):
 
     def encode(self, request: ModerationRequest, credential: Credential) -> HttpCall:
         """Build the request. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "encode")
 
     def decode(self, document: Any, request: ModerationRequest) -> ModerationResult:
         """Read the answer. Pure."""
-        raise NotImplementedError
+        raise nothing_written(self, "decode")
 
     async def invoke(self, request: ModerationRequest, context: ProviderContext) -> ModerationResult:
         """Send, read, decode."""

@@ -57,6 +57,7 @@ __all__ = [
     "TTSModel",
     "TextEmbeddingModel",
     "chat_events",
+    "nothing_written",
     "whole",
 ]
 
@@ -77,14 +78,15 @@ class AIModel(Generic[Q, R]):
 
     async def invoke(self, request: Q, context: ProviderContext) -> R:
         """Answer a request, all at once."""
-        raise _nothing_written(self, "invoke")
+        raise nothing_written(self, "invoke")
 
     async def count_tokens(self, request: Q, context: ProviderContext) -> TokenCount | None:
         """Return how many tokens the prompt has, or ``None`` where that cannot be told."""
         return None
 
 
-def _nothing_written(model: object, what: str) -> PluginError:
+def nothing_written(model: object, what: str) -> PluginError:
+    """Build the error for a method that a model's author left out."""
     return PluginError(
         f"{type(model).__name__} has no {what}",
         remedy=f"the plugin's author must write {type(model).__name__}.{what}",
@@ -102,7 +104,7 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
     async def invoke(self, request: ChatRequest[None], context: ProviderContext) -> ChatResult[None]:
         """Answer all at once: by default the folded stream."""
         if type(self).stream is LargeLanguageModel.stream:
-            raise _nothing_written(self, "stream or invoke")
+            raise nothing_written(self, "stream or invoke")
         fold = ChatFold(request.id)
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
@@ -114,7 +116,7 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
     async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
         """Answer in events: by default those of the whole answer."""
         if type(self).invoke is LargeLanguageModel.invoke:
-            raise _nothing_written(self, "stream or invoke")
+            raise nothing_written(self, "stream or invoke")
         for event in chat_events(await self.invoke(request, context)):
             yield event
 
@@ -193,7 +195,7 @@ class TTSModel(AIModel[SpeechRequest, SpeechResult]):
     async def invoke(self, request: SpeechRequest, context: ProviderContext) -> SpeechResult:
         """Speak all at once: by default the folded stream."""
         if type(self).stream is TTSModel.stream:
-            raise _nothing_written(self, "stream or invoke")
+            raise nothing_written(self, "stream or invoke")
         fold = SpeechFold(self.mime(request))
         async with aclosing(self.stream(request, context)) as events:
             async for event in events:
@@ -205,7 +207,7 @@ class TTSModel(AIModel[SpeechRequest, SpeechResult]):
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:
         """Speak in pieces: by default the whole in one."""
         if type(self).invoke is TTSModel.invoke:
-            raise _nothing_written(self, "stream or invoke")
+            raise nothing_written(self, "stream or invoke")
         result = await self.invoke(request, context)
         yield AudioDelta(result.audio)
         yield Finish(FinishReason.STOP, usage=result.usage, timing=result.timing)

@@ -128,17 +128,17 @@ def _check_parts(content: Sequence[object], where: str) -> None:
 def _joined(content: object, where: str) -> str:
     if isinstance(content, str):
         return check_text(content, where)
-    parts = _input(content, where)
-    if isinstance(parts, str):
-        return parts
+    parts = _parts(content, where)
     if not all(isinstance(part, TextPart) for part in parts):
         raise BadRequest(f"{where} may hold text only", parameter=where)
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
 def _input(content: object, where: str) -> str | tuple[InputPart, ...]:
-    if isinstance(content, str):
-        return check_text(content, where)
+    return check_text(content, where) if isinstance(content, str) else _parts(content, where)
+
+
+def _parts(content: object, where: str) -> tuple[InputPart, ...]:
     if not isinstance(content, Sequence) or isinstance(content, bytes):
         raise _no_content(content, where)
     return tuple(_part(part, f"{where}[{number}]") for number, part in enumerate(content))

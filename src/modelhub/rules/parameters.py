@@ -136,12 +136,14 @@ def _neutral(name: str, value: object) -> object:
             return check_text(value, name)
         case "texts":
             return _texts(name, value)
-        case "reasoning":
-            if isinstance(value, bool) or value in _LEVELS:
-                return value
-            raise BadRequest(
-                f"{name} is {value!r}: it must be True, False or one of {', '.join(_LEVELS)}", parameter=name
-            )
+        case _:
+            return _reasoning(name, value)
+
+
+def _reasoning(name: str, value: object) -> object:
+    if isinstance(value, bool) or value in _LEVELS:
+        return value
+    raise BadRequest(f"{name} is {value!r}: it must be True, False or one of {', '.join(_LEVELS)}", parameter=name)
 
 
 def _option(name: str, value: JSON, rule: ParameterRule | None) -> JSON:

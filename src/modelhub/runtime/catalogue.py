@@ -66,9 +66,6 @@ class Catalogue:
         bound: BoundProvider,
         context: ProviderContext,
     ) -> ModelSchema:
-        known = self.known(deployment, kind)
-        if known is not None:
-            return known
         models = await self._runtime.registry.models(deployment.plugin)
         predefined = models.get((kind, deployment.model))
         schema = predefined
