@@ -294,3 +294,31 @@ async def test_settings_that_name_nobody(acme: Any) -> None:
         for model in ("", "/m", [], None, 7, ["acme/m", 7]):
             with pytest.raises(ConfigurationError):
                 await hub.chat(model, "Hi")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cut", ["hang", "fin", "rst"])
+@pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b""])
+async def test_an_answer_ends_where_the_vendor_says(acme: Any, cut: Any, done: bytes) -> None:
+    """A server that keeps the connection open behind it, or breaks it, has answered: at once, and whole."""
+    events = b'data: {"text": "x"}\n\ndata: {"end": "stop", "in": 1, "out": 1}\n\n'
+    body = events + done
+    chunks = [body, b'data: {"text": "more"}\n\n']
+    head = len(f"{len(body):x}\r\n")
+    reply = Reply(200, chunks=chunks, chunked=True, cut_after=head + len(body) + 2, cut=cut)
+    async with WireServer(reply) as server, ModelHub({}, providers=[acme]) as hub:
+        start = time.monotonic()
+        async with hub.stream("acme/m", "Hi", credentials={"base_url": server.url}) as stream:
+            assert [event.type async for event in stream] == ["text", "finish"]
+        assert time.monotonic() - start < 0.5
+        assert (stream.result.text, stream.result.usage) == ("x", Usage(1, 1))
+        await server.all_closed()
+
+
+async def test_a_connection_serves_again_after_a_stream(acme: Any, vendor: Any) -> None:
+    """What follows the last event is read, so that the next request need not connect anew."""
+    async with WireServer(vendor) as server, ModelHub({}, providers=[acme]) as hub:
+        for _ in range(3):
+            async with hub.stream("acme/m", "Hi", credentials={"base_url": server.url}) as stream:
+                _ = [event async for event in stream]
+            await hub.chat("acme/m", "Hi", credentials={"base_url": server.url})
+    assert server.connections == 1
