@@ -86,9 +86,7 @@ async def test_closes_its_sockets():
 @pytest.fixture
 def guarded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return a test folder with the repository's own configuration and guards."""
-    monkeypatch.setenv(
-        "COLUMNS", "200"
-    )  # pytest cuts the reasons in its summary to the width of the terminal
+    monkeypatch.setenv("COLUMNS", "200")  # pytest cuts the reasons in its summary to the width of the terminal
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(REPOSITORY / name, pytester.path / name)
     return pytester
@@ -98,9 +96,7 @@ def test_each_guard_refuses_its_offence(guarded: pytest.Pytester) -> None:
     """A connection, a lookup, a socket, a task and a blocking call each fail their test, and say why."""
     guarded.makepyfile(test_offences=OFFENCES)
     result = guarded.runpytest_subprocess("test_offences.py", timeout=15)
-    summary = {
-        line.partition(" - ")[0]: line for line in result.outlines if line.startswith(("FAILED", "ERROR"))
-    }
+    summary = {line.partition(" - ")[0]: line for line in result.outlines if line.startswith(("FAILED", "ERROR"))}
     expected = {
         "FAILED test_offences.py::test_connects_elsewhere": "network: socket.connect 192.0.2.1",
         "FAILED test_offences.py::test_looks_up_a_name": "network: socket.getaddrinfo example.com",
