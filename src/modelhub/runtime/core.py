@@ -240,41 +240,38 @@ class Runtime:
         progress: Callable[[Progress], None] | None = None,
     ) -> ProviderContext:
         """Make the context of one attempt."""
-        credential = deployment.credential
-        line = self._line(bound, deployment)
-        http = None
-        if line is not None:
-            http = HttpClient(line.backend, line.endpoint, headers=line.headers, limits=limits, classify=bound.classify)
-        context = ProviderContext(
-            provider=deployment.provider_id,
-            credential=credential,
-            limits=limits,
-            clock=self.clock,
-            cache_dir=self._folder(deployment.provider_id),
-            progress=partial(self._report, progress or self._progress),
-            http=http,
-        )
+        context = self._made(bound, deployment, limits, progress or self._progress)
         if bound.open is not None:
-            context.session = await self.connections.session(
-                bound, credential, partial(self._lasting, bound, deployment)
-            )
+            lasting = partial(self._lasting, bound, deployment)
+            context.session = await self.connections.session(bound, deployment.credential, lasting)
         return context
 
     def _lasting(self, bound: BoundProvider, deployment: Deployment) -> ProviderContext:
         """Make the context of a session: it outlives the call that opened it, so no caller's deadline is in it."""
-        line = self._line(bound, deployment)
         limits = self.limits(deployment.plugin, deadline=None, total=None, streaming=False)
+        context = self._made(bound, deployment, limits, self._progress)
+        if context.open_http is not None:
+            context.open_http.renews_limits = True
+        return context
+
+    def _made(
+        self,
+        bound: BoundProvider,
+        deployment: Deployment,
+        limits: ReadLimits,
+        progress: Callable[[Progress], None] | None,
+    ) -> ProviderContext:
+        line = self._line(bound, deployment)
         http = None
         if line is not None:
             http = HttpClient(line.backend, line.endpoint, headers=line.headers, limits=limits, classify=bound.classify)
-            http.renews_limits = True
         return ProviderContext(
             provider=deployment.provider_id,
             credential=deployment.credential,
             limits=limits,
             clock=self.clock,
             cache_dir=self._folder(deployment.provider_id),
-            progress=partial(self._report, self._progress),
+            progress=partial(self._report, progress),
             http=http,
         )
 
