@@ -55,8 +55,9 @@ assert found >= {_DISTRIBUTIONS}, found
 _FIND = """
 import asyncio
 from modelhub.provider.threads import run_in_thread
-from modelhub.runtime.manifest import manifest_folder, read_manifest
-from modelhub.runtime.plugins import PluginRegistry, PluginSettings
+from modelhub.manifest.reading import manifest_folder, read_manifest
+from modelhub.configuration.settings import PluginSettings
+from modelhub.runtime.plugins import PluginRegistry
 async def main():
     await run_in_thread(lambda: read_manifest(manifest_folder("bench_provider_0.provider")), name="warm")
     start = clock()

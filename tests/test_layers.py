@@ -21,6 +21,8 @@ LAYERS = [
     {"wire", "rules"},
     {"http"},
     {"hookspecs", "provider"},
+    {"manifest", "credentials"},
+    {"configuration"},
     {"runtime", "telemetry"},
     {"hub"},
     {"cli", "server", "testing"},
@@ -212,17 +214,17 @@ def write(root: Path, files: Mapping[str, str]) -> None:
         (
             "runtime/a.py",
             "from modelhub.telemetry import x",
-            "telemetry (layer 4) is not below runtime (layer 4)",
+            "telemetry (layer 6) is not below runtime (layer 6)",
         ),
         (
             "runtime/a.py",
             "from modelhub import ModelHub",
-            "the public names (layer 5) is not below runtime (layer 4)",
+            "the public names (layer 7) is not below runtime (layer 6)",
         ),
         (
             "types/a.py",
             "import importlib\nimportlib.import_module('modelhub.hub')",
-            "hub (layer 5) is not below types",
+            "hub (layer 7) is not below types",
         ),
         (
             "types/a.py",

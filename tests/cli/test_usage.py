@@ -10,8 +10,9 @@ from modelhub.cli.failures import show_bug
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.usage import tokens_per_second, usage_line
 from modelhub.types.events import MediaDelta
+from modelhub.types.forms import FormField
 from modelhub.types.results import EmbedResult
-from modelhub.types.schema import FormField, ModelType
+from modelhub.types.schema import ModelType
 from modelhub.types.usage import Cost, Timing, Usage
 
 

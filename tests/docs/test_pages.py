@@ -31,8 +31,8 @@ import yaml
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-from modelhub.runtime.configuration import read_settings
-from modelhub.runtime.manifest import schema_from
+from modelhub.configuration.settings import read_settings
+from modelhub.manifest.shapes import schema_from
 from modelhub.types.schema import ModelSchema, ProviderSchema
 
 REPOSITORY = Path(__file__).parents[2]

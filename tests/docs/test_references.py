@@ -16,17 +16,22 @@ import yaml
 import modelhub
 from modelhub import errors, hookspecs
 from modelhub.cli.app import COMMANDS
+from modelhub.configuration import settings as configuration
 from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.rules.parameters import NEUTRAL
-from modelhub.runtime import configuration
-from modelhub.types import schema
+from modelhub.types import forms, parameters, pricing, schema
 from modelhub.types.plugins import PluginState
 
 REPOSITORY = Path(__file__).parents[2]
 CONTRACT = (REPOSITORY / "docs" / "contract.md").read_text("utf-8")
 CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text("utf-8")
 ERRORS = (REPOSITORY / "docs" / "errors.md").read_text("utf-8")
-SCHEMAS = [name for name in schema.__all__ if dataclasses.is_dataclass(getattr(schema, name))]
+SCHEMAS = {
+    name: getattr(module, name)
+    for module in (forms, parameters, pricing, schema)
+    for name in module.__all__
+    if dataclasses.is_dataclass(getattr(module, name))
+}
 TABLES = {
     "plugins": configuration.PluginTable,
     "policy": configuration.PolicyTable,
@@ -70,7 +75,7 @@ def keys_of(cls: type) -> Mapping[str, str]:
     found = {}
     for each in dataclasses.fields(cls):
         made = each.default_factory is not dataclasses.MISSING
-        found[each.name] = shown({} if made else each.default)
+        found[each.name.rstrip("_")] = shown({} if made else each.default)
     return found
 
 
@@ -102,7 +107,7 @@ def test_the_contract_version_is_the_codes() -> None:
 def test_manifest_keys_are_those_of_the_schema(name: str) -> None:
     """Each key that is read stands in its table, with its default, in order."""
     documented = {key: default for key, default, _ in rows(section(CONTRACT, name))}
-    assert list(documented.items()) == list(keys_of(getattr(schema, name)).items())
+    assert list(documented.items()) == list(keys_of(SCHEMAS[name]).items())
 
 
 def test_what_a_plugin_works_with_is_documented() -> None:

@@ -26,7 +26,9 @@ from modelhub.provider import (
 )
 from modelhub.testing.replies import Reply, Request, json_reply, sse_reply
 from modelhub.types.events import ChatEvent, Finish, FinishReason, TextDelta, ToolCallDelta
+from modelhub.types.forms import CredentialSchema, EndpointRule, FormField
 from modelhub.types.messages import AssistantMessage, Message, ToolMessage
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.requests import (
     ChatRequest,
     EmbedRequest,
@@ -36,7 +38,7 @@ from modelhub.types.requests import (
     TranscriptionRequest,
 )
 from modelhub.types.results import EmbedResult, ModerationResult, RankedDocument, RerankResult, TranscriptionResult
-from modelhub.types.schema import CredentialSchema, EndpointRule, FormField, Operation, ParameterRule, TypeDefaults
+from modelhub.types.schema import Operation, TypeDefaults
 from modelhub.types.usage import TokenCount
 
 

@@ -28,10 +28,10 @@ from modelhub.provider import (
 from modelhub.testing.replies import json_reply
 from modelhub.testing.wire_server import WireServer
 from modelhub.types.events import AudioDelta, Finish, FinishReason
+from modelhub.types.forms import CredentialSchema, EndpointRule, FormField
 from modelhub.types.messages import AssistantMessage
 from modelhub.types.requests import ChatRequest, SpeechRequest
 from modelhub.types.results import ChatResult, EmbedResult, SpeechResult
-from modelhub.types.schema import CredentialSchema, EndpointRule, FormField
 
 pytestmark = pytest.mark.anyio
 

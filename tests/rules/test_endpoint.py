@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelhub.errors import ConfigurationError
 from modelhub.rules.endpoint import Endpoint, endpoint_of
-from modelhub.types.schema import EndpointRule
+from modelhub.types.forms import EndpointRule
 
 LOCAL = EndpointRule(scheme="http", port=11434, strip=("/api", "/v1", "/v1/chat/completions"))
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import CredentialsInvalid
-from modelhub.rules.forms import auth_headers, endpoint_in, filled, template_variables
+from modelhub.rules.auth import auth_headers, template_variables
+from modelhub.rules.forms import endpoint_in, filled
 from modelhub.types.credential import Credential
-from modelhub.types.schema import Condition, EndpointRule, FormField, FormOption
+from modelhub.types.forms import Condition, EndpointRule, FormField, FormOption
 
 KEY = FormField("api_key", "secret-input")
 URL = FormField(

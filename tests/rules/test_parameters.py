@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from modelhub.errors import BadRequest, UnsupportedFeature
 from modelhub.hub.options import ChatOptions
 from modelhub.rules.parameters import NEUTRAL, Policy, check_text, resolve_parameters
-from modelhub.types.parameters import ChatParameters
-from modelhub.types.schema import ParameterRule
+from modelhub.types.parameters import ChatParameters, ParameterRule
 
 BAD = [
     ("temperature", -0.1),

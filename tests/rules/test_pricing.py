@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.rules.pricing import cost_of
-from modelhub.types.schema import Pricing
+from modelhub.types.pricing import Pricing
 from modelhub.types.usage import Cost, Usage
 
 PRICES = Pricing(Decimal("0.15"), Decimal("0.60"), Decimal("0.000001"), "USD")

@@ -11,8 +11,8 @@ import pytest
 from modelhub import ModelType, ProviderSchema, Usage
 from modelhub.provider import Credential, DecodeState, HttpCall, HttpLargeLanguageModel, ModelProvider
 from modelhub.types.events import ChatEvent, Finish, FinishReason, TextDelta
+from modelhub.types.forms import CredentialSchema, EndpointRule, FormField
 from modelhub.types.requests import ChatRequest
-from modelhub.types.schema import CredentialSchema, EndpointRule, FormField
 
 
 class LinesLLM(HttpLargeLanguageModel):

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from modelhub import ModelHub, ModelType, ProviderSchema
+from modelhub.configuration.settings import PluginSettings, Settings
 from modelhub.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -28,15 +29,16 @@ from modelhub.errors import (
 from modelhub.provider import ModelProvider, ProviderContext, TextEmbeddingModel, hookimpl
 from modelhub.runtime.attempts import Call, Server
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.configuration import Settings
 from modelhub.runtime.core import Runtime
-from modelhub.runtime.plugins import PluginRegistry, PluginSettings
+from modelhub.runtime.plugins import PluginRegistry
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import Finish, FinishReason, TextDelta
+from modelhub.types.forms import CredentialSchema, FormField
 from modelhub.types.messages import AssistantMessage
+from modelhub.types.pricing import Pricing
 from modelhub.types.requests import ChatRequest, EmbedRequest, Request
 from modelhub.types.results import ChatResult, EmbedResult, ModerationResult
-from modelhub.types.schema import CredentialSchema, FormField, ModelSchema, Pricing
+from modelhub.types.schema import ModelSchema
 from modelhub.types.usage import Usage
 
 pytestmark = pytest.mark.anyio

@@ -8,20 +8,16 @@ import anyio
 import pytest
 
 from modelhub import ModelHub, ModelSchema, ModelType
+from modelhub.configuration.settings import CredentialSource, PluginSettings, Settings
 from modelhub.errors import ConfigurationError, ModelHubError, ModelNotFound, Overloaded, PluginError, UnknownModel
 from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.configuration import CredentialSource, Settings
 from modelhub.runtime.core import Deployment, GivenCredentials, Runtime
-from modelhub.runtime.plugins import Plugin, PluginRegistry, PluginSettings
+from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.types.credential import Credential
-from modelhub.types.schema import (
-    CredentialSchema,
-    FormField,
-    ParameterRule,
-    ProviderSchema,
-    TypeDefaults,
-)
+from modelhub.types.forms import CredentialSchema, FormField
+from modelhub.types.parameters import ParameterRule
+from modelhub.types.schema import ProviderSchema, TypeDefaults
 
 pytestmark = pytest.mark.anyio
 

@@ -21,17 +21,9 @@ from modelhub.errors import (
 from modelhub.provider import HttpCall, LargeLanguageModel, ModelProvider, ProviderContext
 from modelhub.testing.replies import Reply, Request, json_reply
 from modelhub.testing.wire_server import WireServer
+from modelhub.types.forms import Condition, CredentialSchema, EndpointRule, FormField, FormOption
 from modelhub.types.requests import ChatRequest
-from modelhub.types.schema import (
-    Condition,
-    CredentialSchema,
-    EndpointRule,
-    FormField,
-    FormOption,
-    ModelType,
-    Operation,
-    ProviderSchema,
-)
+from modelhub.types.schema import ModelType, Operation, ProviderSchema
 
 pytestmark = pytest.mark.anyio
 

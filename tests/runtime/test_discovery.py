@@ -11,10 +11,12 @@ import anyio
 import pytest
 
 from modelhub import ModelHub, PluginState, ProviderInfo
+from modelhub.configuration.settings import PluginSettings
 from modelhub.errors import ConfigurationError, PluginError, UnknownProvider
 from modelhub.provider import ModelProvider, hookimpl
-from modelhub.runtime.plugins import Plugin, PluginRegistry, PluginSettings, scan
-from modelhub.types.schema import CredentialSchema, FormField, ModelType, ProviderSchema
+from modelhub.runtime.plugins import Plugin, PluginRegistry, scan
+from modelhub.types.forms import CredentialSchema, FormField
+from modelhub.types.schema import ModelType, ProviderSchema
 
 pytestmark = pytest.mark.anyio
 
@@ -631,7 +633,8 @@ async def test_without_any_plugin_the_error_says_how_to_get_one() -> None:
     code = textwrap.dedent("""
         import asyncio, sys
         from modelhub.errors import UnknownProvider
-        from modelhub.runtime.plugins import PluginRegistry, PluginSettings
+        from modelhub.configuration.settings import PluginSettings
+        from modelhub.runtime.plugins import PluginRegistry
         async def main():
             await PluginRegistry(PluginSettings()).infos()
             sys.path.clear()

@@ -10,17 +10,9 @@ import anyio
 import pytest
 
 from modelhub.errors import PluginError
+from modelhub.manifest.contract import IncompatibleContract, check_contract
 from modelhub.provider import ModelProvider
-from modelhub.runtime.loading import (
-    IncompatibleContract,
-    check_contract,
-    failure_of,
-    in_time,
-    instance_of,
-    load,
-    module_of,
-    shielded,
-)
+from modelhub.runtime.loading import failure_of, in_time, instance_of, load, module_of, shielded
 from modelhub.types.plugins import PluginState
 
 

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from modelhub.errors import CredentialsInvalid, Overloaded
 from modelhub.types.credential import Credential
 from modelhub.types.events import Finish, FinishReason, TextDelta
+from modelhub.types.forms import CredentialSchema, FormField
 from modelhub.types.i18n import label_for
 from modelhub.types.messages import AssistantMessage, TextPart
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.plugins import PluginState, ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
 from modelhub.types.requests import ChatRequest, EmbedRequest
 from modelhub.types.results import ChatResult, EmbedResult
-from modelhub.types.schema import CredentialSchema, FormField, ModelSchema, ParameterRule, ProviderSchema
+from modelhub.types.schema import ModelSchema, ProviderSchema
 from modelhub.types.usage import Cost, TokenCount, Usage
 
 COUNTS = st.none() | st.integers(0, 10**9)

@@ -18,8 +18,9 @@ from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, json_reply
 from modelhub.testing.wire_server import WireServer
+from modelhub.types.forms import CredentialSchema, EndpointRule, FormField
 from modelhub.types.plugins import ValidationReport
-from modelhub.types.schema import CredentialSchema, EndpointRule, FormField, ModelType, ProviderSchema
+from modelhub.types.schema import ModelType, ProviderSchema
 from modelhub_ollama_local.faults import refusal
 from modelhub_ollama_local.validation import validate_model, validate_server
 

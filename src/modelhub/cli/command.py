@@ -66,7 +66,7 @@ class Command:
 
     def secrets(self) -> list[str]:
         """Return every value that may be secret: a traceback repeats what other libraries said."""
-        from modelhub.runtime.configuration import read_settings  # noqa: PLC0415  wanted only with --debug
+        from modelhub.configuration.settings import read_settings  # noqa: PLC0415  wanted only with --debug
 
         given = [str(value) for value in (self.credentials or {}).values()]
         values = [*given, *(value for name, value in os.environ.items() if name.startswith("MODELHUB_"))]

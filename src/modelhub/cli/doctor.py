@@ -59,8 +59,8 @@ async def doctor(command: Command) -> int:
 
 async def _examined(command: Command) -> _Findings:
     from modelhub.cli.probe import probed  # noqa: PLC0415  the runtime, which --help does without
+    from modelhub.configuration.settings import read_settings  # noqa: PLC0415
     from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
-    from modelhub.runtime.configuration import read_settings  # noqa: PLC0415
     from modelhub.runtime.plugins import PluginRegistry  # noqa: PLC0415
 
     config: Path | Mapping[str, object] | None = command.config

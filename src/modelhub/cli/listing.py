@@ -13,8 +13,10 @@ from modelhub.cli.command import Command
 from modelhub.cli.options import model_argument, provider_argument, type_option
 from modelhub.cli.states import provider_document, shown_state
 from modelhub.cli.texts import _, label
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.plugins import ProviderInfo
-from modelhub.types.schema import ModelSchema, ModelType, ParameterRule, Pricing
+from modelhub.types.pricing import Pricing
+from modelhub.types.schema import ModelSchema, ModelType
 
 __all__ = ["info", "models", "providers"]
 
@@ -33,8 +35,8 @@ async def providers(
         infos: Sequence[ProviderInfo] = await hub.providers()
     if load:
         from modelhub.cli.probe import probed  # noqa: PLC0415  the runtime, which --help does without
+        from modelhub.configuration.settings import read_settings  # noqa: PLC0415
         from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
-        from modelhub.runtime.configuration import read_settings  # noqa: PLC0415
 
         settings = await run_in_thread(partial(read_settings, command.config), name="settings")
         infos = await probed(infos, config=command.config, settings=settings)

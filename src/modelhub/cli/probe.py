@@ -22,8 +22,8 @@ import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from modelhub.cli.texts import _
+from modelhub.configuration.settings import Settings, read_settings
 from modelhub.errors import ModelHubError
-from modelhub.runtime.configuration import Settings, read_settings
 from modelhub.runtime.plugins import PluginRegistry
 from modelhub.types.plugins import PluginState, ProviderInfo
 

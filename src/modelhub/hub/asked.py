@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from modelhub.configuration.settings import credential_sources
 from modelhub.errors import BadRequest, ConfigurationError
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.messages import messages_from
 from modelhub.rules.names import did_you_mean
 from modelhub.rules.requests import checked_choice, checked_request, checked_timeout
-from modelhub.runtime.configuration import credential_sources
 from modelhub.runtime.core import GivenCredentials
 from modelhub.runtime.output import format_of
 from modelhub.types.parameters import ChatParameters, Vendor

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio.lowlevel
 
+from modelhub.configuration.settings import Settings, credential_sources, read_settings
 from modelhub.errors import (
     BadRequest,
     ConfigurationError,
@@ -29,7 +30,6 @@ from modelhub.provider.threads import run_in_thread
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.configuration import Settings, credential_sources, read_settings
 from modelhub.runtime.core import Deployment, GivenCredentials, Runtime, redacted, split_target
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.stream import Stream
@@ -57,7 +57,7 @@ class Calls:
     """Everything behind the hub's verbs.
 
     Args:
-        config: Settings as a dict or a file; see `modelhub.runtime.configuration.read_settings`.
+        config: Settings as a dict or a file; see `modelhub.configuration.settings.read_settings`.
         providers: Providers registered in code.
         cache_dir: Where plugins keep what they fetched; the user's cache folder by default.
         progress: Told how far long things have come.

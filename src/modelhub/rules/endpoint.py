@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from modelhub.errors import ConfigurationError
-from modelhub.types.schema import EndpointRule
+from modelhub.types.forms import EndpointRule
 
 __all__ = ["Endpoint", "endpoint_of"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from string import Formatter
 from typing import cast
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid
+from modelhub.rules.conditions import hold
 from modelhub.rules.endpoint import Endpoint, endpoint_of
 from modelhub.rules.names import did_you_mean
 from modelhub.types.credential import Credential
+from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
-from modelhub.types.schema import FormField
 
-__all__ = ["auth_headers", "endpoint_in", "filled", "layered", "template_variables"]
+__all__ = ["endpoint_in", "filled", "layered"]
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
@@ -63,7 +63,7 @@ def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: s
     taken: dict[str, JSON] = {}
     standing = {field.variable: _given(field, values) for field in form}
     for field in form:
-        if all(_switch_text(standing.get(shown.variable)) == shown.value for shown in field.show_on):
+        if hold(field.show_on, standing):
             _take(field, _given(field, values), taken, problems)
         standing[field.variable] = taken.get(field.variable)  # what a hidden field holds shows nothing
     endpoint = _endpoint(form, taken, problems)
@@ -176,38 +176,3 @@ def _pairs(value: JSON) -> dict[str, JSON]:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("it must be names with texts")
     return dict(value)
-
-
-def auth_headers(auth: Mapping[str, str], form: Sequence[FormField], credential: Credential) -> list[tuple[str, str]]:
-    """Return the headers that a credential brings: those of the provider's ``auth``, then the user's own.
-
-    A header whose template names only missing values is left out, and so is one that the user gives.
-    """
-    own: list[tuple[str, str]] = []
-    for field in form:
-        given = credential.get(field.variable) if field.role == "headers" else None
-        if isinstance(given, Mapping):
-            own.extend((name, str(value)) for name, value in given.items())
-    replaced = {name.lower() for name, _ in own}
-    headers = []
-    for name, template in auth.items():
-        values = {key: credential.text(key) for key in template_variables(template)}
-        if name.lower() not in replaced and (not values or any(values.values())):
-            headers.append((name, template.format_map(values)))
-    return headers + own
-
-
-def template_variables(template: str) -> list[str]:
-    """Return the variables of a template such as ``Bearer {api_key}``.
-
-    Raises:
-        ValueError: It is none.
-    """
-    try:
-        pieces = [piece[1:] for piece in Formatter().parse(template) if piece[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"the template has a brace too many or too few ({error})") from None
-    for name, form, conversion in pieces:
-        if form or conversion or not str(name).isidentifier():
-            raise ValueError("in the template only {variable} may stand in braces")
-    return [str(name) for name, _, _ in pieces]

@@ -14,9 +14,8 @@ from typing import Any, Literal, TypeAlias, cast
 from modelhub.errors import BadRequest, UnsupportedFeature
 from modelhub.rules.names import did_you_mean
 from modelhub.types.json import JSON
-from modelhub.types.parameters import ChatParameters
+from modelhub.types.parameters import ChatParameters, ParameterRule
 from modelhub.types.records import Warning
-from modelhub.types.schema import ParameterRule
 
 __all__ = ["NEUTRAL", "Policy", "Resolved", "check_text", "number_in_range", "resolve_parameters"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelhub.types.schema import Pricing
+from modelhub.types.pricing import Pricing
 from modelhub.types.usage import Cost, Usage
 
 __all__ = ["cost_of"]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 from modelhub.errors import ModelHubError, ModelNotFound, UnknownModel
+from modelhub.manifest.merging import merged
 from modelhub.provider.context import ProviderContext
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.core import Deployment, Runtime
-from modelhub.runtime.manifest import merged
 from modelhub.runtime.registration import BoundProvider
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.schema import ModelSchema, ModelType

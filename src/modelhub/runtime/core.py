@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
+from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
 from modelhub.errors import ConfigurationError, ModelHubError, UnknownModel
 from modelhub.http.client import HttpClient
 from modelhub.http.seam import Backend, ReadLimits
 from modelhub.provider.context import ProviderContext
 from modelhub.provider.threads import LoopHandle
+from modelhub.rules.auth import auth_headers
 from modelhub.rules.endpoint import Endpoint
-from modelhub.rules.forms import auth_headers, endpoint_in, filled, layered
+from modelhub.rules.forms import endpoint_in, filled, layered
 from modelhub.rules.redaction import clean
-from modelhub.runtime.configuration import CredentialSource, Settings, credentials_of_environment
 from modelhub.runtime.connections import Connections
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.registration import BoundProvider

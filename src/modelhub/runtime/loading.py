@@ -18,16 +18,14 @@ from typing import TypeVar
 import anyio
 
 from modelhub.errors import PluginError
-from modelhub.hookspecs import CONTRACT, CONTRACTS
+from modelhub.hookspecs import CONTRACT
+from modelhub.manifest.contract import AUTHOR_MENDS, IncompatibleContract, check_contract
 from modelhub.provider.base import ModelProvider
 from modelhub.provider.threads import run_in_thread
 from modelhub.types.plugins import PluginState
 
 __all__ = [
-    "AUTHOR_MENDS",
-    "IncompatibleContract",
     "LoadFailure",
-    "check_contract",
     "failure_of",
     "in_time",
     "instance_of",
@@ -38,7 +36,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-AUTHOR_MENDS = "the plugin's author must mend it"
 _LINE = 300
 """Characters of a foreign message that a line has room for."""
 
@@ -60,31 +57,12 @@ class LoadFailure:
     traceback: str = ""
 
 
-class IncompatibleContract(PluginError):
-    """The plugin was written for a contract that this core cannot serve."""
-
-
 def failure_of(error: PluginError) -> LoadFailure:
     """Return why a plugin cannot be used, from what an attempt to use it raised."""
     state = PluginState.INCOMPATIBLE if isinstance(error, IncompatibleContract) else PluginState.FAILED
     cause = error.__cause__
     trace = "" if cause is None else "".join(traceback.format_exception(cause))
     return LoadFailure(" ".join(error.message.split()), error.remedy or AUTHOR_MENDS, state, trace)
-
-
-def check_contract(declared: object) -> None:
-    """Refuse a contract that this core cannot serve.
-
-    Raises:
-        IncompatibleContract: Too new, too old, or no number.
-    """
-    if isinstance(declared, int) and declared in CONTRACTS:
-        return
-    if isinstance(declared, int) and declared > CONTRACT:
-        message = f"it was written for contract {declared}; this modelhub serves {CONTRACT} at most"
-        raise IncompatibleContract(message, remedy="upgrade modelhub-core, or install an older version of the plugin")
-    message = f"it was written for contract {declared!r}; this modelhub serves {CONTRACTS.start} to {CONTRACT}"
-    raise IncompatibleContract(message, remedy="install a newer version of the plugin")
 
 
 async def in_time(work: Callable[[], T], *, what: str, seconds: float) -> T:

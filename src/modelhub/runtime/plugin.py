@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint
-from typing import Any, final
+from typing import final
 
+from modelhub.configuration.settings import PluginSettings
 from modelhub.errors import PluginError
-from modelhub.runtime.loading import AUTHOR_MENDS, LoadFailure
-from modelhub.runtime.manifest import Manifest
+from modelhub.manifest.contract import AUTHOR_MENDS
+from modelhub.manifest.reading import Manifest
+from modelhub.runtime.loading import LoadFailure
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.plugins import PluginState, ProviderInfo
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
-__all__ = ["Plugin", "PluginSettings", "admitted", "denied", "distribution_of"]
+__all__ = ["Plugin", "admitted", "denied", "distribution_of"]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class PluginSettings:
-    """Which plugins may be used.
-
-    Attributes:
-        allow: Distributions that may; ``None`` for all.
-        deny: Distributions or provider ids that may not.
-        prefer: For an id that two distributions claim: the one that has it.
-        rows: Providers made by configuration alone, each with ``extends``, by id.
-        load_seconds: How long importing a plugin may take.
-    """
-
-    allow: Sequence[str] | None = None
-    deny: Sequence[str] = ()
-    prefer: Mapping[str, str] = field(default_factory=dict)
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    load_seconds: float = 30.0
 
 
 @final

@@ -12,23 +12,16 @@ from dataclasses import asdict, replace
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import final
 
+from modelhub.configuration.settings import PluginSettings
 from modelhub.errors import ConfigurationError, PluginError, UnknownProvider
 from modelhub.hookspecs import GROUP
+from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
+from modelhub.manifest.reading import Manifest, manifest_folder, read_manifest, read_models
 from modelhub.provider.threads import run_in_thread
-from modelhub.rules.forms import template_variables
+from modelhub.rules.auth import template_variables
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.loading import (
-    AUTHOR_MENDS,
-    check_contract,
-    failure_of,
-    in_time,
-    instance_of,
-    load,
-    module_of,
-    shielded,
-)
-from modelhub.runtime.manifest import Manifest, manifest_folder, read_manifest, read_models
-from modelhub.runtime.plugin import Plugin, PluginSettings, admitted
+from modelhub.runtime.loading import failure_of, in_time, instance_of, load, module_of, shielded
+from modelhub.runtime.plugin import Plugin, admitted
 from modelhub.runtime.registration import BoundProvider, bind
 from modelhub.runtime.rows import add_configured_rows, add_family_rows
 from modelhub.runtime.single_flight import SingleFlight

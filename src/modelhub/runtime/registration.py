@@ -17,10 +17,10 @@ import pluggy
 
 from modelhub.errors import ModelHubError, PluginError
 from modelhub.hookspecs import HOOKS, PROJECT, ProviderHooks
+from modelhub.manifest.contract import AUTHOR_MENDS
 from modelhub.provider.base import REQUEST_TYPES, ModelProvider
-from modelhub.rules.forms import template_variables
+from modelhub.rules.auth import template_variables
 from modelhub.rules.names import nearest
-from modelhub.runtime.loading import AUTHOR_MENDS
 from modelhub.types.events import Event
 from modelhub.types.records import Progress
 from modelhub.types.requests import Request

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
+from modelhub.configuration.settings import PluginSettings
 from modelhub.errors import PluginError
+from modelhub.manifest.contract import AUTHOR_MENDS
+from modelhub.manifest.reading import Manifest
+from modelhub.manifest.shapes import schema_from, unknown_keys
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.loading import AUTHOR_MENDS, LoadFailure, failure_of
-from modelhub.runtime.manifest import Manifest, schema_from, unknown_keys
-from modelhub.runtime.plugin import Plugin, PluginSettings, denied
-from modelhub.types.schema import FormField, ProviderSchema
+from modelhub.runtime.loading import LoadFailure, failure_of
+from modelhub.runtime.plugin import Plugin, denied
+from modelhub.types.forms import FormField
+from modelhub.types.schema import ProviderSchema
 
 __all__ = ["add_configured_rows", "add_family_rows"]
 

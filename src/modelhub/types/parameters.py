@@ -1,13 +1,22 @@
-"""The neutral parameters of every model type, as typed keywords. What is left out is not sent."""
+"""Parameters: the neutral ones as typed keywords, and the rules by which a model takes them.
+
+What is left out is not sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
+from modelhub.types.forms import Condition
+from modelhub.types.i18n import Labels
 from modelhub.types.json import JSON
 
-__all__ = ["ChatParameters", "Reasoning", "Vendor"]
+__all__ = ["ChatParameters", "ParameterRule", "ParameterType", "Reasoning", "Vendor"]
+
+ParameterType: TypeAlias = Literal["float", "int", "string", "boolean", "text", "array", "object"]
+"""What a parameter's value is. ``array`` and ``object`` are ours."""
 
 Reasoning: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "max"] | bool
 """How hard to think: a level, ``True`` for the model's own default, ``False`` or ``none`` for not at all."""
@@ -48,3 +57,36 @@ class ChatParameters(TypedDict, total=False):
     top_logprobs: int
     parallel_tool_calls: bool
     user: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRule:
+    """A parameter that a model takes.
+
+    Attributes:
+        name: The vendor's name for it.
+        use_template: The neutral name, where it differs; also the template that fills in what is left out here.
+        type, min, max, precision, options, default, required: What values it takes; ``precision`` counts decimals.
+        show_on: (ours) When it is sent, by the values of other parameters.
+        values: (ours) The vendor's value for each neutral one, such as a number of tokens for each level of
+            ``reasoning``.
+    """
+
+    name: str
+    use_template: str | None = None
+    label: Labels | str = ""
+    type: ParameterType | None = None
+    help: Labels | str | None = None
+    required: bool = False
+    default: JSON = None
+    min: float | None = None
+    max: float | None = None
+    precision: int | None = None
+    options: Sequence[str] = ()
+    show_on: Sequence[Condition] = ()
+    values: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def neutral(self) -> str:
+        """The name that an application gives it by."""
+        return self.use_template or self.name

@@ -5,29 +5,24 @@ The field names are those of Dify's YAML, which is read unchanged; what modelhub
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from modelhub.types.forms import CredentialSchema, FormField, ModelCredentialSchema
 from modelhub.types.i18n import Labels
 from modelhub.types.json import JSON
+from modelhub.types.parameters import ParameterRule
+from modelhub.types.pricing import Pricing
 
 __all__ = [
-    "Condition",
-    "CredentialSchema",
-    "EndpointRule",
+    "Deprecation",
     "Feature",
-    "FormField",
-    "FormOption",
-    "ModelCredentialSchema",
     "ModelSchema",
     "ModelType",
     "Operation",
-    "ParameterRule",
-    "ParameterType",
-    "Pricing",
     "ProviderHelp",
     "ProviderSchema",
     "TypeDefaults",
@@ -51,131 +46,20 @@ Feature: TypeAlias = str
 ``tool-call``, ``multi-tool-call``, ``stream-tool-call``, ``agent-thought``, ``vision``, ``audio``,
 ``video``, ``document``, ``structured-output``, ``reasoning``, and what vendors add."""
 
-ParameterType: TypeAlias = Literal["float", "int", "string", "boolean", "text", "array", "object"]
-
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A form field is shown where another one has this value."""
-
-    variable: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class FormOption:
-    """A choice of a ``select`` or ``radio`` field."""
-
-    value: str
-    label: Labels | str = ""
-    show_on: Sequence[Condition] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRule:
-    """(ours) How a provider's base URL is read.
+class Deprecation:
+    """(ours) When a model ends and what takes its place.
 
     Attributes:
-        scheme: The scheme where none is given.
-        port: The port where neither scheme nor port is given.
-        strip: Endings of the path that belong to the API itself and that people paste along, such as ``/api``.
+        date: The day from which it is not served any more; ``None`` where nobody said.
+        replacement: The model to use instead, as the same provider knows it, or as ``provider/model``.
+        reason: Anything else that its users should know.
     """
 
-    scheme: Literal["http", "https"] = "https"
-    port: int | None = None
-    strip: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FormField:
-    """A field of a credential form.
-
-    Attributes:
-        variable: The name that the value goes by.
-        type: ``text-input``, ``secret-input``, ``select``, ``radio`` or ``switch``; ours besides: ``number``,
-            ``url``, ``key-value``.
-        required: Whether it must be filled in; a ``default`` satisfies it.
-        role: (ours) ``endpoint`` (the base URL), ``secret`` (masked), ``headers`` (sent with every request, masked)
-            or ``option``.
-        endpoint: (ours) How the base URL is read, for the field whose role is ``endpoint``.
-    """
-
-    variable: str
-    type: str = "text-input"
-    label: Labels | str = ""
-    required: bool = True
-    default: JSON = None
-    options: Sequence[FormOption] = ()
-    placeholder: Labels | str | None = None
-    help: Labels | str | None = None
-    url: Labels | str | None = None
-    max_length: int = 0
-    show_on: Sequence[Condition] = ()
-    role: Literal["endpoint", "secret", "option", "headers"] | None = None
-    endpoint: EndpointRule | None = None
-
-    @property
-    def secret(self) -> bool:
-        """Whether the value must never be shown."""
-        return self.role in {"secret", "headers"} or self.type == "secret-input"
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialSchema:
-    """A provider's credential form."""
-
-    credential_form_schemas: Sequence[FormField] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCredentialSchema:
-    """The credential form of a customizable model."""
-
-    model: Mapping[str, JSON] = field(default_factory=dict)
-    credential_form_schemas: Sequence[FormField] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterRule:
-    """A parameter that a model takes.
-
-    Attributes:
-        name: The vendor's name for it.
-        use_template: The neutral name, where it differs; also the template that fills in what is left out here.
-        type, min, max, precision, options, default, required: What values it takes.
-    """
-
-    name: str
-    use_template: str | None = None
-    label: Labels | str = ""
-    type: ParameterType | None = None
-    help: Labels | str | None = None
-    required: bool = False
-    default: JSON = None
-    min: float | None = None
-    max: float | None = None
-    precision: int | None = None
-    options: Sequence[str] = ()
-
-    @property
-    def neutral(self) -> str:
-        """The name that an application gives it by."""
-        return self.use_template or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Pricing:
-    """Prices: ``tokens × price × unit`` in ``currency``.
-
-    Attributes:
-        input, output: The price per unit.
-        unit: A factor, such as ``0.000001`` for prices per million tokens.
-    """
-
-    input: Decimal
-    output: Decimal | None = None
-    unit: Decimal = Decimal("0.000001")
-    currency: str = "USD"
+    date: dt.date | None = None
+    replacement: str | None = None
+    reason: Labels | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +74,8 @@ class ModelSchema:
         model_properties: ``mode``, ``context_size``, ``max_chunks``, … by Dify's keys.
         parameter_rules: The parameters it takes; ``None`` where nobody knows.
         fetch_from: ``predefined-model``, ``customizable-model``, or (ours) ``remote-model``.
+        deprecated: Whether it should not be used any more.
+        deprecation: (ours) Since when, and what to use instead; a model that has it is deprecated.
     """
 
     model: str
@@ -201,6 +87,7 @@ class ModelSchema:
     pricing: Pricing | None = None
     fetch_from: str = "predefined-model"
     deprecated: bool = False
+    deprecation: Deprecation | None = None
 
     @property
     def context_size(self) -> int | None:
@@ -250,6 +137,8 @@ class ProviderSchema:
         operations: (ours) What it can do besides answering.
         timeouts: (ours) Limits in seconds by phase: ``connect``, ``first_token``, ``idle``.
         defaults: (ours) What all its models have, by model type.
+        prices_of: (ours) The id that public price lists know the provider by, where it is another than ``provider``;
+            empty for one that costs nothing or has no public prices.
     """
 
     provider: str
@@ -278,6 +167,7 @@ class ProviderSchema:
     capabilities: Sequence[str] = ()
     timeouts: Mapping[str, float] = field(default_factory=dict)
     defaults: Mapping[str, TypeDefaults] = field(default_factory=dict)
+    prices_of: str | None = None
 
     @property
     def form(self) -> Sequence[FormField]:

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from modelhub.errors import PluginError
 from modelhub.hookspecs import CONTRACT
-from modelhub.rules.names import nearest
-from modelhub.runtime.loading import AUTHOR_MENDS, check_contract
+from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
+from modelhub.manifest.merging import merged
+from modelhub.manifest.shapes import schema_from
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-__all__ = ["Manifest", "manifest_folder", "merged", "read_manifest", "read_models", "schema_from", "unknown_keys"]
-
-T = TypeVar("T")
+__all__ = ["Manifest", "manifest_folder", "read_manifest", "read_models"]
 
 MANIFEST = "provider.yaml"
 _FOLDERS: Mapping[ModelType, Sequence[str]] = {kind: (kind.value, kind.value.replace("-", "_")) for kind in ModelType}
@@ -110,69 +104,6 @@ def _yaml(path: Path, name: str) -> dict[str, Any]:
     return document
 
 
-@cache
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
-    from pydantic import TypeAdapter  # noqa: PLC0415  wanted only where something from outside is read
-
-    return TypeAdapter(cls)
-
-
-def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, tuple[str, ...]]:
-    """Read a mapping as one of the schema classes.
-
-    Returns:
-        The value, and a line for each key that was not understood.
-
-    Raises:
-        PluginError: It cannot be one; the message names the first wrong place.
-    """
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    notices = tuple(unknown_keys(cls, source, name))
-    try:
-        adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # classes are hashable
-        return adapter.validate_python(dict(source)), notices
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "it"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PluginError(f"{name}: {place}: {first['msg']}{more}", remedy=AUTHOR_MENDS) from error
-
-
-def unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Yield a line for each key of a mapping, at any depth, that the schema class does not have."""
-    hints = _hints(cls)
-    for key, value in source.items():
-        if key in hints:
-            for nested, item, where in _nested(hints[key], value):
-                yield from unknown_keys(nested, item, f"{name}: {key}{where}")
-        else:
-            near = nearest(str(key), hints, most=1)
-            yield f"{name}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-@cache
-def _hints(cls: type) -> Mapping[str, Any]:
-    return get_type_hints(cls)
-
-
-def _nested(hint: Any, value: object) -> Iterator[tuple[type, Mapping[str, Any], str]]:
-    """Yield each mapping in a value that stands for a schema class, and where in it."""
-    arguments = get_args(hint)
-    if isinstance(value, Mapping):
-        if is_dataclass(hint) and isinstance(hint, type):
-            yield hint, value, ""
-        elif get_origin(hint) is Mapping:
-            for key, item in value.items():
-                yield from ((cls, each, f".{key}{where}") for cls, each, where in _nested(arguments[1], item))
-    elif get_origin(hint) is Sequence and isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from ((cls, each, f"[{number}]{where}") for cls, each, where in _nested(arguments[0], item))
-    if get_origin(hint) in {Union, UnionType}:
-        for argument in arguments:
-            yield from _nested(argument, value)
-
-
 def read_models(manifest: Manifest) -> tuple[dict[tuple[ModelType, str], ModelSchema], tuple[str, ...]]:
     """Read the predefined models of a manifest. Blocks: call it in a thread.
 
@@ -215,33 +146,3 @@ def _model_files(schema: ProviderSchema, folder: Path, names: Sequence[str], not
         except (ValueError, NotImplementedError) as error:
             notices.append(f"{MANIFEST}: models: {pattern!r} is no pattern: {error}")
     return sorted(path for path in found if not path.name.startswith("_"))
-
-
-def merged(schema: ModelSchema, provider: ProviderSchema, predefined: ModelSchema | None = None) -> ModelSchema:
-    """Fill in what a model leaves out: from its own YAML, then from what its provider says of all models of its type.
-
-    A model's own parameter rules stand; rules that the provider has besides are added.
-    """
-    if predefined is not None:
-        schema = replace(
-            schema,
-            label=predefined.label or schema.label,
-            features=predefined.features if schema.features is None else schema.features,
-            model_properties={**predefined.model_properties, **schema.model_properties},
-            parameter_rules=schema.parameter_rules or predefined.parameter_rules,
-            pricing=schema.pricing or predefined.pricing,
-            deprecated=schema.deprecated or predefined.deprecated,
-        )
-    defaults = provider.defaults.get(schema.model_type.value)
-    if defaults is None:
-        return schema
-    rules = schema.parameter_rules
-    if defaults.parameter_rules is not None:
-        own = {rule.neutral for rule in rules or ()}
-        rules = [*(rules or ()), *(rule for rule in defaults.parameter_rules if rule.neutral not in own)]
-    return replace(
-        schema,
-        features=defaults.features if schema.features is None else schema.features,
-        parameter_rules=rules,
-        model_properties={**defaults.model_properties, **schema.model_properties},
-    )

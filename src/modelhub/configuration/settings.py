@@ -16,11 +16,10 @@ from typing import Any, ClassVar
 from modelhub.errors import ConfigurationError
 from modelhub.rules.names import did_you_mean
 from modelhub.rules.parameters import Policy
-from modelhub.runtime.plugin import PluginSettings
+from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
-from modelhub.types.schema import FormField
 
-__all__ = ["CredentialSource", "Settings", "credentials_of_environment", "read_settings"]
+__all__ = ["CredentialSource", "PluginSettings", "Settings", "credentials_of_environment", "read_settings"]
 
 _FILE = "modelhub.toml"
 _AS_TABLES = "give the form's values as a table, or a list of tables"
@@ -45,6 +44,25 @@ class CredentialSource:
     def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
         """The values, those that count more last."""
         return self.below, self.values
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """Which plugins may be used.
+
+    Attributes:
+        allow: Distributions that may; ``None`` for all.
+        deny: Distributions or provider ids that may not.
+        prefer: For an id that two distributions claim: the one that has it.
+        rows: Providers made by configuration alone, each with ``extends``, by id.
+        load_seconds: How long importing a plugin may take.
+    """
+
+    allow: Sequence[str] | None = None
+    deny: Sequence[str] = ()
+    prefer: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    load_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

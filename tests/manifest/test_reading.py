@@ -7,17 +7,12 @@ from pathlib import Path
 import pytest
 
 from modelhub.errors import PluginError
-from modelhub.runtime.loading import IncompatibleContract
-from modelhub.runtime.manifest import (
-    Manifest,
-    manifest_folder,
-    merged,
-    read_manifest,
-    read_models,
-    schema_from,
-    unknown_keys,
-)
-from modelhub.types.schema import ModelSchema, ModelType, ParameterRule, ProviderSchema, TypeDefaults
+from modelhub.manifest.contract import IncompatibleContract
+from modelhub.manifest.merging import merged
+from modelhub.manifest.reading import Manifest, manifest_folder, read_manifest, read_models
+from modelhub.manifest.shapes import schema_from, unknown_keys
+from modelhub.types.parameters import ParameterRule
+from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema, TypeDefaults
 
 
 def manifest(folder: Path, text: str) -> Manifest:

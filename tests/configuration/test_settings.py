@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from modelhub.errors import ConfigurationError
-from modelhub.runtime.configuration import (
+from modelhub.configuration.settings import (
     CredentialSource,
     credential_sources,
     credentials_of_environment,
     read_settings,
 )
-from modelhub.types.schema import FormField
+from modelhub.errors import ConfigurationError
+from modelhub.types.forms import FormField
 
 SECRET = "sk-s3cr3t-0123456789"
 WHOLE = f"""

@@ -1,0 +1,46 @@
+"""The headers that a credential brings, from the templates that a provider declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from string import Formatter
+
+from modelhub.types.credential import Credential
+from modelhub.types.forms import FormField
+
+__all__ = ["auth_headers", "template_variables"]
+
+
+def auth_headers(auth: Mapping[str, str], form: Sequence[FormField], credential: Credential) -> list[tuple[str, str]]:
+    """Return the headers that a credential brings: those of the provider's ``auth``, then the user's own.
+
+    A header whose template names only missing values is left out, and so is one that the user gives.
+    """
+    own: list[tuple[str, str]] = []
+    for field in form:
+        given = credential.get(field.variable) if field.role == "headers" else None
+        if isinstance(given, Mapping):
+            own.extend((name, str(value)) for name, value in given.items())
+    replaced = {name.lower() for name, _ in own}
+    headers = []
+    for name, template in auth.items():
+        values = {key: credential.text(key) for key in template_variables(template)}
+        if name.lower() not in replaced and (not values or any(values.values())):
+            headers.append((name, template.format_map(values)))
+    return headers + own
+
+
+def template_variables(template: str) -> list[str]:
+    """Return the variables of a template such as ``Bearer {api_key}``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        pieces = [piece[1:] for piece in Formatter().parse(template) if piece[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"the template has a brace too many or too few ({error})") from None
+    for name, form, conversion in pieces:
+        if form or conversion or not str(name).isidentifier():
+            raise ValueError("in the template only {variable} may stand in braces")
+    return [str(name) for name, _, _ in pieces]
