@@ -86,7 +86,10 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (settings.timeouts.connect, settings.timeouts.idle, settings.timeouts.total) == (1, 2.5, None)
     assert settings.credentials == {
         "acme": [CredentialSource({"api_key": SECRET})],
-        "other": [CredentialSource({"base_url": "http://a"}, "0"), CredentialSource({"base_url": "http://b"}, "b")],
+        "other": [
+            CredentialSource({"base_url": "http://a"}, "0"),
+            CredentialSource({"base_url": "http://b"}, "b", weight=2),
+        ],
     }
 
 
@@ -116,15 +119,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MODELHUB_CONFIG", "named.toml")
     assert "named.toml cannot be read" in refused(None).message
     (tmp_path / "bad.toml").write_text(f'[credentials.acme]\napi_key = "{SECRET}" x')
-    assert "bad.toml is no TOML" in refused("bad.toml").message
-    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
-    assert "bad.toml is no TOML" in refused("bad.toml").message
+    assert refused("bad.toml").message.startswith("bad.toml:2: it is no TOML: ")
+    (tmp_path / "bad.toml").write_bytes(b"[plugins]\n\xff\xfe")
+    assert refused("bad.toml").message == "bad.toml:2: it is no TOML: it is not UTF-8"
 
 
 @pytest.mark.parametrize(
     ("config", "place"),
     [
-        ({"plugin": {}}, "the configuration: unknown table 'plugin'"),
+        ({"plugin": {}}, "the configuration: plugin: unknown table"),
         ({"plugins": {"alow": []}}, "the configuration: plugins.alow: "),
         ({"plugins": {"allow": "modelhub-acme"}}, "the configuration: plugins.allow: "),
         ({"plugins": {"load_seconds": "soon"}}, "the configuration: plugins.load_seconds: "),
@@ -139,7 +142,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
         ({"credentials": SECRET}, "the configuration: credentials: "),
         ({"credentials": {"acme": SECRET}}, "the configuration: credentials.acme"),
         ({"credentials": {"acme": [SECRET]}}, "the configuration: credentials.acme"),
-        ({"credentials": {"acme": []}}, "the credentials of 'acme' are empty"),
+        ({"credentials": {"acme": []}}, "the configuration: credentials.acme: the credentials of 'acme' are empty"),
     ],
 )
 def test_what_has_no_meaning_is_refused_with_its_place(config: dict[str, Any], place: str) -> None:
@@ -157,7 +160,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_a_number_as_a_key_is_an_unknown_table() -> None:
     """A dict may hold anything."""
-    assert refused({1: {}}).message == "the configuration: unknown table 1"
+    assert refused({1: {}}).message == "the configuration: 1: unknown table"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,7 @@ def test_credentials_that_cannot_be_are_refused_unseen(given: object, message: s
 
 def test_a_credential_source_shows_no_value() -> None:
     """It is what errors and debuggers meet first."""
-    assert repr(CredentialSource({"api_key": SECRET}, "b")) == "CredentialSource(id='b')"
+    assert repr(CredentialSource({"api_key": SECRET}, "b")) == "CredentialSource(id='b', weight=1.0)"
 
 
 @pytest.mark.parametrize(

@@ -1,113 +1,55 @@
 """The application's settings: ``modelhub.toml`` or a dict, and what the environment says over it.
 
-Credentials, later wins: form default < ``MODELHUB_<PROVIDER>_<FIELD>`` < ``modelhub.toml`` < bound model < call.
+Settings, later wins: default < file < environment. Credentials, later wins: form default < store < environment
+(``MODELHUB_<PROVIDER>_<FIELD>``) < file < bound model < call.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
 
-from modelhub.errors import ConfigurationError
-from modelhub.rules.names import did_you_mean
+from modelhub.configuration.credentials import CredentialSource, credential_sources
+from modelhub.configuration.environment import credentials_of_environment, environment, overrides
+from modelhub.configuration.problems import ConfigProblem, SettingsInvalid
+from modelhub.configuration.reading import Document, check_config, document_of
+from modelhub.configuration.routes import expanded
+from modelhub.configuration.tables import (
+    DeploymentTable,
+    ModelOverlay,
+    PluginSettings,
+    PluginTable,
+    PolicyTable,
+    PricesTable,
+    RouteTable,
+    SettingsFile,
+    StoreTable,
+    TimeoutTable,
+)
+from modelhub.configuration.validation import Tables, validated
 from modelhub.rules.parameters import Policy
-from modelhub.types.forms import FormField
-from modelhub.types.json import JSON
 
-__all__ = ["CredentialSource", "PluginSettings", "Settings", "credentials_of_environment", "read_settings"]
-
-_FILE = "modelhub.toml"
-_AS_TABLES = "give the form's values as a table, or a list of tables"
-_CREDENTIAL_KEYS = ("id", "values", "weight")
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialSource:
-    """A credential as it is configured: the values that are given, before the form is filled in.
-
-    Attributes:
-        values: By the form's variables.
-        id: A name without secrets.
-        below: What ``values`` stand over: those of the bound model that a call gives its own for.
-    """
-
-    values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
-    id: str = "default"
-    below: Mapping[str, JSON] = field(default_factory=dict, repr=False)
-
-    @property
-    def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
-        """The values, those that count more last."""
-        return self.below, self.values
-
-
-@dataclass(frozen=True, slots=True)
-class PluginSettings:
-    """Which plugins may be used.
-
-    Attributes:
-        allow: Distributions that may; ``None`` for all.
-        deny: Distributions or provider ids that may not.
-        prefer: For an id that two distributions claim: the one that has it.
-        rows: Providers made by configuration alone, each with ``extends``, by id.
-        load_seconds: How long importing a plugin may take.
-    """
-
-    allow: Sequence[str] | None = None
-    deny: Sequence[str] = ()
-    prefer: Mapping[str, str] = field(default_factory=dict)
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    load_seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class PluginTable:
-    """The table ``[plugins]``."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    allow: Sequence[str] | None = None
-    deny: Sequence[str] = ()
-    prefer: Mapping[str, str] = field(default_factory=dict)
-    load_seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyTable:
-    """The table ``[policy]``: what becomes of parameters that a model does not take."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    parameters: Policy = "strict"
-
-
-@dataclass(frozen=True, slots=True)
-class TimeoutTable:
-    """The table ``[timeouts]``, in seconds; what is left out is the provider's own or the default."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    connect: float | None = None
-    first_token: float | None = None
-    idle: float | None = None
-    total: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsFile:
-    """All tables of ``modelhub.toml``."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    plugins: PluginTable = field(default_factory=PluginTable)
-    policy: PolicyTable = field(default_factory=PolicyTable)
-    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
-    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
-    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-_TABLES = [each.name for each in fields(SettingsFile)]
+__all__ = [
+    "ConfigProblem",
+    "CredentialSource",
+    "DeploymentTable",
+    "ModelOverlay",
+    "PluginSettings",
+    "PluginTable",
+    "PolicyTable",
+    "PricesTable",
+    "RouteTable",
+    "Settings",
+    "SettingsFile",
+    "SettingsInvalid",
+    "StoreTable",
+    "TimeoutTable",
+    "check_config",
+    "credential_sources",
+    "credentials_of_environment",
+    "read_settings",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +57,18 @@ class Settings:
     """What the runtime is set up with.
 
     Attributes:
-        plugins: Which plugins may be used.
+        plugins: Which plugins may be used, and what goes over their manifests.
         policy: What becomes of parameters that a model does not take.
         timeouts: Limits of time over the providers' own.
         credentials: By provider id, in the order to try them.
         source: The file it was read from.
+        models: What goes over models, by ``provider/model``.
+        deployments: By name; what each calls is in its ``target``, ``provider`` and ``model`` alike.
+        routes: By name; what each leads to is in its ``groups``. Names in them exist, and there are no circles.
+        prices: Where prices come from.
+        store: The encrypted store of credentials.
+        document: What the settings were read from, for `place`.
+        overridden: The variables that stand over the file, by table and key.
     """
 
     plugins: PluginSettings = field(default_factory=PluginSettings)
@@ -127,139 +76,79 @@ class Settings:
     timeouts: TimeoutTable = field(default_factory=TimeoutTable)
     credentials: Mapping[str, Sequence[CredentialSource]] = field(default_factory=dict)
     source: Path | None = None
+    models: Mapping[str, ModelOverlay] = field(default_factory=dict)
+    deployments: Mapping[str, DeploymentTable] = field(default_factory=dict)
+    routes: Mapping[str, RouteTable] = field(default_factory=dict)
+    prices: PricesTable = field(default_factory=PricesTable)
+    store: StoreTable = field(default_factory=StoreTable)
+    document: Document = field(default_factory=lambda: Document({}), repr=False, compare=False)
+    overridden: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def place(self, *keys: str | int) -> str:
+        """Return where something is said, as ``modelhub.toml:12``: for errors that are found later than here.
+
+        Args:
+            keys: What leads there, such as ``"deployments", "fast"``.
+        """
+        return self.document.place(keys)
+
+    def groups(self, route: str) -> tuple[tuple[str, ...], ...]:
+        """Return what a route leads to, group by group: names of deployments, and ``provider/model[#credential]``.
+
+        A route alone in a group brings its own groups; one beside others brings its deployments into theirs.
+
+        Args:
+            route: Its name, one of ``routes``.
+        """
+        return expanded(self.routes, route)
 
 
-def read_settings(config: Mapping[str, object] | Path | str | None) -> Settings:
+def read_settings(
+    config: Mapping[str, object] | Path | str | None, environ: Mapping[str, str] | None = None
+) -> Settings:
     """Read the settings. Blocks: call it in a thread.
 
     Args:
         config: A dict in the file's shape; a file; or ``None`` for the file that ``MODELHUB_CONFIG`` names, else
             ``modelhub.toml`` in the working directory, else none.
+        environ: The environment; this process's where it is not given.
 
     Raises:
-        ConfigurationError: The file cannot be read or says something that has no meaning; the message names the place.
+        ConfigurationError: The file cannot be read.
+        SettingsInvalid: It says something that has no meaning; all of it is said, each with its place.
     """
-    source: Path | None = None
-    if isinstance(config, Mapping):
-        document: Mapping[str, object] = config
-    else:
-        source = _file(config)
-        document = _parsed(source) if source is not None else {}
-    tables = _validated(document, str(source) if source is not None else "the configuration")
-    environment_allow = _listed("MODELHUB_PLUGINS_ALLOW")
-    environment_deny = _listed("MODELHUB_PLUGINS_DENY")
-    plugins = PluginSettings(
-        allow=tables.plugins.allow if environment_allow is None else environment_allow,
-        deny=[*tables.plugins.deny, *(environment_deny or ())],
-        prefer=tables.plugins.prefer,
-        rows=tables.providers,
-        load_seconds=tables.plugins.load_seconds,
+    variables = environment() if environ is None else environ
+    document = document_of(config, variables)
+    tables, complaints = validated(document.value)
+    over, problems = overrides(variables)
+    if complaints or problems:
+        raise SettingsInvalid([*document.problems(complaints), *problems])
+    return _settings(tables, document, over)
+
+
+def _settings(tables: Tables, document: Document, over: Mapping[str, Mapping[str, object]]) -> Settings:
+    plugins: PluginTable = replace(tables.plugins, **over.get("plugins", {}))  # type: ignore[arg-type]  # read as such
+    policy: PolicyTable = replace(tables.policy, **over.get("policy", {}))  # type: ignore[arg-type]
+    return Settings(
+        PluginSettings(
+            allow=plugins.allow,
+            deny=list(dict.fromkeys([*tables.plugins.deny, *plugins.deny])),  # nothing that the file denies is let in
+            prefer=plugins.prefer,
+            rows={id: row for id, row in tables.providers.items() if "extends" in row},
+            load_seconds=plugins.load_seconds,
+            overlays={id: row for id, row in tables.providers.items() if "extends" not in row},
+        ),
+        policy.parameters,
+        replace(tables.timeouts, **over.get("timeouts", {})),  # type: ignore[arg-type]
+        tables.credentials,
+        document.source,
+        models=tables.models,
+        deployments=tables.deployments,
+        routes=tables.routes,
+        prices=replace(tables.prices, **over.get("prices", {})),  # type: ignore[arg-type]
+        store=replace(tables.store, **over.get("store", {})),  # type: ignore[arg-type]
+        document=document,
+        overridden={
+            (table, key): f"MODELHUB_{table}_{key}".upper() for table, values in over.items() for key in values
+        },
     )
-    credentials = {provider: credential_sources(given, provider) for provider, given in tables.credentials.items()}
-    return Settings(plugins, tables.policy.parameters, tables.timeouts, credentials, source)
-
-
-def _file(config: Path | str | None) -> Path | None:
-    if config is not None:
-        return Path(config)
-    named = os.environ.get("MODELHUB_CONFIG")
-    if named:
-        return Path(named)
-    path = Path(_FILE)
-    return path if path.is_file() else None
-
-
-def _parsed(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}") from error
-
-
-def _validated(document: Mapping[str, object], source: str) -> SettingsFile:
-    if not document:
-        return SettingsFile()
-    for name in document:
-        if name not in _TABLES:
-            remedy = did_you_mean(str(name), _TABLES, what="tables")
-            raise ConfigurationError(f"{source}: unknown table {name!r}", remedy=remedy)
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  wanted only where settings are read
-
-    try:
-        tables = TypeAdapter(SettingsFile).validate_python(dict(document))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    else:
-        _check_seconds(tables, source)
-        return tables
-    # Raised out here, and so without the library's own error, which repeats what was given.
-    place = [str(step) for step in first["loc"]]
-    unknown = first["type"] == "unexpected_keyword_argument" and place[0] in _TABLES
-    remedy = did_you_mean(place[-1], _keys(place[0]), what="keys") if unknown else f"see the table {place[0]}"
-    raise ConfigurationError(f"{source}: {'.'.join(place)}: {first['msg']}", remedy=remedy)
-
-
-def _keys(table: str) -> Sequence[str]:
-    cls = {"plugins": PluginTable, "policy": PolicyTable, "timeouts": TimeoutTable}[table]
-    return [each.name for each in fields(cls)]
-
-
-def _check_seconds(tables: SettingsFile, source: str) -> None:
-    limits = {f"timeouts.{each.name}": getattr(tables.timeouts, each.name) for each in fields(TimeoutTable)}
-    for place, seconds in {**limits, "plugins.load_seconds": tables.plugins.load_seconds}.items():
-        if seconds is not None and not seconds > 0:
-            raise ConfigurationError(f"{source}: {place}: it is {seconds:g}", remedy="give seconds above 0")
-
-
-def _listed(name: str) -> list[str] | None:
-    value = os.environ.get(name, "").strip()
-    return [word.strip() for word in value.split(",") if word.strip()] if value else None
-
-
-def credential_sources(given: object, provider: str) -> list[CredentialSource]:
-    """Read configured credentials: flat values, or a list of flat values or of ``{id, values}``.
-
-    Raises:
-        ConfigurationError: It is neither; the message does not repeat the values.
-    """
-    rows = [given] if isinstance(given, Mapping) else given
-    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not rows:
-        what = f"a {type(given).__name__}" if rows else "empty"
-        raise ConfigurationError(f"the credentials of {provider!r} are {what}", remedy=_AS_TABLES)
-    sources: dict[str, CredentialSource] = {}
-    for number, row in enumerate(rows):
-        name = "default" if len(rows) == 1 else str(number)
-        source = _credential_source(row, name, f"credential {number} of {provider!r}")
-        if source.id in sources:
-            message = f"two credentials of {provider!r} have the id {source.id!r}"
-            raise ConfigurationError(message, remedy="give each its own id")
-        sources[source.id] = source
-    return list(sources.values())
-
-
-def _credential_source(row: object, name: str, which: str) -> CredentialSource:
-    if not isinstance(row, Mapping):
-        raise ConfigurationError(f"{which} is a {type(row).__name__}, not a table", remedy=_AS_TABLES)
-    values = row.get("values")
-    if not isinstance(values, Mapping):
-        return CredentialSource(dict(row), name)
-    for key in row:
-        if key not in _CREDENTIAL_KEYS:
-            remedy = did_you_mean(str(key), _CREDENTIAL_KEYS, what="keys")
-            raise ConfigurationError(f"{which} has an unknown key {key!r}", remedy=remedy)
-    id = row.get("id", name)
-    if not isinstance(id, str):
-        raise ConfigurationError(f"the id of {which} is a {type(id).__name__}, not a text", remedy="write it in quotes")
-    return CredentialSource(dict(values), id)
-
-
-def credentials_of_environment(provider: str, form: Sequence[FormField]) -> dict[str, JSON]:
-    """Return the form's values that the environment gives, from ``MODELHUB_<PROVIDER>_<FIELD>``."""
-    values: dict[str, JSON] = {}
-    for each in form:
-        value = os.environ.get(re.sub(r"[^A-Z0-9]", "_", f"MODELHUB_{provider}_{each.variable}".upper()))
-        if value:
-            values[each.variable] = value
-    return values

@@ -1,0 +1,173 @@
+"""Which line of a TOML text something stands in.
+
+The library that reads TOML keeps no positions. But a statement (a table's head, or a key with its value) is TOML on its
+own, and no beginning of it is: so a text is cut into statements by adding lines until they can be read. That is done
+where there is something to complain of, and never otherwise; the work is bounded, and what lies behind the bound has no
+line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from modelhub.configuration.problems import Keys
+
+__all__ = ["lines_of"]
+
+_MOST_WORK = 8 << 20
+"""Characters that are given to the library at most, all attempts together."""
+
+_ENDS = ("]", "}", '"""', "'''")
+"""What the last line of a statement of several lines has: only there is an attempt worth its while."""
+
+_OPEN = ("", '"""', "'''")
+_DEEPEST = 4
+_CLOSERS = [
+    text + "".join(signs)
+    for text in _OPEN
+    for depth in range(_DEEPEST + 1)
+    for signs in itertools.product("]}", repeat=depth)
+]
+"""What may end a statement that breaks off: of several lines it can only be in lists, tables and long texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A statement of a TOML text.
+
+    Attributes:
+        line: Its first line, from 1.
+        text: The statement, with all its lines.
+        base: The table it stands in; of a head, the table that it opens.
+        document: What the statement says on its own; nothing for a head.
+    """
+
+    line: int
+    text: str
+    base: Keys
+    document: Mapping[str, object]
+
+
+class _Work:
+    """The library, with a bound on how much it is given."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = _MOST_WORK
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is tried."""
+        return self._left <= 0
+
+    def parsed(self, text: str) -> Mapping[str, object] | None:
+        """Return what a text says, or ``None`` where it is no TOML."""
+        self._left -= len(text) + 1
+        try:
+            return tomllib.loads(text)
+        except (ValueError, RecursionError):
+            return None
+
+
+def lines_of(text: str, wanted: Sequence[Keys]) -> dict[Keys, int]:
+    """Find the lines of what stands in a TOML text.
+
+    Args:
+        text: A TOML text that can be read.
+        wanted: The keys that lead to what is wanted.
+
+    Returns:
+        The line, from 1, of each; where there is no such key, that of what lies nearest above it. What is not found is
+        left out.
+    """
+    work = _Work()
+    best: dict[Keys, tuple[int, _Statement]] = {}
+    for statement in _statements(text, work):
+        for keys in wanted:
+            depth = _depth(statement, keys)
+            if depth > (best[keys][0] if keys in best else 0):
+                best[keys] = depth, statement
+    return {keys: _line(statement, keys[:depth], work) for keys, (depth, statement) in best.items()}
+
+
+def _statements(text: str, work: _Work) -> Iterator[_Statement]:
+    """Yield the statements of a text, in order."""
+    base: Keys = ()
+    lists: dict[Keys, int] = {}
+    held: list[str] = []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if not held and (not line.strip() or line.lstrip().startswith("#")):
+            continue
+        held.append(line)
+        if len(held) > 1 and not any(end in line for end in _ENDS):
+            continue
+        if work.done:
+            return
+        whole = "\n".join(held)
+        document = work.parsed(whole)
+        if document is None:
+            continue
+        first, held = number - len(held) + 1, []
+        if whole.lstrip().startswith("["):
+            base = _opened(document, whole.lstrip().startswith("[["), lists)
+            yield _Statement(first, whole, base, {})
+        else:
+            yield _Statement(first, whole, base, document)
+
+
+def _opened(head: Mapping[str, object], in_list: bool, lists: dict[Keys, int]) -> Keys:  # noqa: FBT001  both heads
+    """Return the keys of the table that a head opens, with the numbers of list items."""
+    keys: Keys = ()
+    value: object = head
+    while isinstance(value, Mapping) and value:
+        ((name, value),) = value.items()
+        keys = (*keys, name)
+        last = not isinstance(value, Mapping) or not value
+        if last and in_list:
+            lists[keys] = lists.get(keys, 0) + 1
+        if keys in lists:
+            keys = (*keys, lists[keys] - 1)
+    return keys
+
+
+def _depth(statement: _Statement, keys: Keys) -> int:
+    """Return how many of the keys a statement leads along."""
+    shared = 0
+    for own, each in zip(statement.base, keys, strict=False):
+        if own != each:
+            return shared
+        shared += 1
+    if shared < len(statement.base):
+        return shared
+    return shared + _along(statement.document, keys[shared:])
+
+
+def _along(value: object, keys: Keys) -> int:
+    for number, key in enumerate(keys):
+        if not isinstance(value, Mapping | list):
+            return number
+        try:
+            value = value[key]  # type: ignore[index]  # a key that it cannot have is caught
+        except (LookupError, TypeError):
+            return number
+    return len(keys)
+
+
+def _line(statement: _Statement, keys: Keys, work: _Work) -> int:
+    """Return the line of a statement in which what the keys lead to begins."""
+    lines = statement.text.split("\n")
+    below = keys[len(statement.base) :]
+    if len(lines) == 1 or not below:
+        return statement.line
+    for count in range(1, len(lines)):
+        if work.done:
+            return statement.line
+        begun = "\n".join(lines[:count])
+        document = next((found for end in _CLOSERS if (found := work.parsed(f"{begun}\n{end}")) is not None), None)
+        if document is not None and _along(document, below) == len(below):
+            return statement.line + count - 1
+    return statement.line + len(lines) - 1
