@@ -43,9 +43,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from modelhub.types.records import Attempt
+    from modelhub.types.problems import FieldProblem
+    from modelhub.types.records import Attempt, ParameterProblem
     from modelhub.types.results import Result
 
 __all__ = [
@@ -209,6 +210,7 @@ class CredentialsInvalid(ModelHubError):
 
     Attributes:
         fields: What is wrong with which form field, by ``variable``.
+        problems: The same with stable codes, and in the reader's language, where the form itself refused the values.
     """
 
     scope = Scope.CREDENTIAL
@@ -219,11 +221,13 @@ class CredentialsInvalid(ModelHubError):
         message: str,
         *,
         fields: Mapping[str, str] | None = None,
+        problems: Sequence[FieldProblem] = (),
         remedy: str | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy, status=status)
         self.fields: dict[str, str] = dict(fields or {})
+        self.problems: tuple[FieldProblem, ...] = tuple(problems)
 
 
 class StreamNotFinished(ModelHubError):
@@ -236,7 +240,8 @@ class BadRequest(ModelHubError):
     """The application must change the request.
 
     Attributes:
-        parameter: The parameter or field at fault, where known.
+        parameter: The parameter or field at fault, where known; the first of several.
+        problems: All that is wrong, where the request was refused before it was sent.
     """
 
     scope = Scope.REQUEST
@@ -265,6 +270,7 @@ class BadRequest(ModelHubError):
             excerpt=excerpt,
         )
         self.parameter = parameter
+        self.problems: tuple[ParameterProblem, ...] = ()
 
 
 class ContextLengthExceeded(BadRequest):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from modelhub.errors import ConfigurationError
 from modelhub.types.forms import EndpointRule
 
-__all__ = ["Endpoint", "endpoint_of"]
+__all__ = ["REASONS", "Endpoint", "EndpointRefused", "endpoint_of"]
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,6 +21,41 @@ _NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")
 _BRACKETED = re.compile(r"\[(?P<address>[^]%]*)(%(25(?!]))?(?P<zone>[A-Za-z0-9._~-]+))?](:.*)?")
 _TWO_WAYS = frozenset("ßς")  # the two IDNA standards make different hosts of them; the joiners are not printable
 _SHOWN = 200
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "it is empty": "kosong",
+        "its scheme is not followed by ://": "skemanya tidak diikuti ://",
+        "its scheme is neither http nor https": "skemanya bukan http atau https",
+        "it has a blank, a control character or a backslash in it": (
+            "mengandung spasi, karakter kontrol, atau garis miring terbalik"
+        ),
+        "it has a user name or password in it": "mengandung nama pengguna atau kata sandi",
+        "it has a query or a fragment": "mengandung kueri atau fragmen",
+        "an IPv6 address needs brackets": "alamat IPv6 harus di dalam kurung siku",
+        "an IPv4 address is four decimal numbers": "alamat IPv4 terdiri atas empat angka desimal",
+        "its port is not a number from 1 to 65535": "porta-nya bukan angka dari 1 sampai 65535",
+        "port 0 cannot be called": "porta 0 tidak dapat dihubungi",
+        "it has no host name": "tidak memiliki nama host",
+        "its host name cannot be one": "nama host-nya tidak sah",
+        "its host name can be read in two ways": "nama host-nya dapat dibaca dengan dua cara",
+        "its path has a % that begins no code": "jalurnya memuat % yang bukan awal sebuah kode",
+        "its path has . or .. in it": "jalurnya memuat . atau ..",
+    }
+)
+"""Why a text is no base URL, in English and in Indonesian; forms show them in the reader's language."""
+
+
+class EndpointRefused(ConfigurationError):
+    """A text cannot be a base URL.
+
+    Attributes:
+        why: The reason, a key of `REASONS`; it holds nothing of the text.
+    """
+
+    def __init__(self, message: str, *, why: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +108,7 @@ def endpoint_of(text: str, rule: EndpointRule | None = None) -> Endpoint:
     address has one spelling; those that only resolvers understand (``127.1``, ``0x7f000001``) are refused.
 
     Raises:
-        ConfigurationError: It cannot be a base URL; the message says why, and shows no password and no query.
+        EndpointRefused: It cannot be a base URL; the message says why, and shows no password and no query.
     """
     rule = rule or EndpointRule()
     given = text.strip()
@@ -93,14 +130,14 @@ def _bracketed(given: str) -> str:
         return given
 
 
-def _refuse(given: str, why: str, remedy: str = "give it as http://host:port") -> ConfigurationError:
+def _refuse(given: str, why: str, remedy: str = "give it as http://host:port") -> EndpointRefused:
     scheme = _SCHEME.match(given)
     start = scheme.end() if scheme is not None else 0
     _, at, rest = given[start:].rpartition("@")
     rest = re.sub(r"([?#]).*", r"\1***", rest, flags=re.DOTALL)
     shown = f"{given[:start]}{'***@' if at else ''}{rest}"
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    return ConfigurationError(f"{shown!r} is not a base URL: {why}", remedy=remedy)
+    return EndpointRefused(f"{shown!r} is not a base URL: {why}", why=why, remedy=remedy)
 
 
 def _split(url: str, given: str) -> SplitResult:
@@ -114,7 +151,7 @@ def _split(url: str, given: str) -> SplitResult:
         # What the library says repeats what was given, a password included.
         raise _refuse(given, "its host name cannot be one") from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise _refuse(given, f"its scheme is {parts.scheme!r}, not http or https")
+        raise _refuse(given, "its scheme is neither http nor https")
     if parts.username is not None or parts.password is not None:
         raise _refuse(given, "it has a user name or password in it", "put them in a header or the key's own field")
     if parts.query or parts.fragment or url.endswith(("?", "#")):

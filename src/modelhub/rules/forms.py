@@ -1,27 +1,31 @@
-"""Credential forms: from the values given to the values that count, or every complaint at once."""
+"""Credential forms: from the values given to the values that count, or every complaint at once.
+
+What each type of field takes is in `modelhub.rules.field_values`, which fields are shown in `modelhub.rules.shown`.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid
-from modelhub.rules.conditions import hold
-from modelhub.rules.endpoint import Endpoint, endpoint_of
-from modelhub.rules.names import did_you_mean
+from modelhub.rules.endpoint import REASONS, Endpoint, EndpointRefused, endpoint_of
+from modelhub.rules.field_values import Given, value_of
+from modelhub.rules.names import looks_like_a_secret, nearest
+from modelhub.rules.shown import MODEL_TYPE, by_variable, decision_order, first_shown, offered
 from modelhub.types.credential import Credential
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
+from modelhub.types.problems import FieldProblem
+from modelhub.types.schema import ModelType, ProviderSchema
 
-__all__ = ["endpoint_in", "filled", "layered"]
+__all__ = ["endpoint_in", "filled", "layered", "model_form", "problems"]
 
-_YES = {"true", "1", "yes", "on"}
-_NO = {"false", "0", "no", "off"}
+V = TypeVar("V")
 
 
-def layered(form: Sequence[FormField], *layers: Mapping[str, JSON]) -> dict[str, JSON]:
+def layered(form: Sequence[FormField], *layers: Mapping[str, V]) -> dict[str, V]:
     """Put values of a form over each other, the later over the earlier.
 
     A secret belongs to the origin it was given with: a layer that names another origin does not get the secrets below
@@ -29,7 +33,7 @@ def layered(form: Sequence[FormField], *layers: Mapping[str, JSON]) -> dict[str,
     """
     secrets = {field.variable for field in form if field.secret}
     endpoints = [field for field in form if field.role == "endpoint"]
-    values: dict[str, JSON] = {}
+    values: dict[str, V] = {}
     for layer in layers:
         if any(_moves(field, values, layer) for field in endpoints):
             values = {name: value for name, value in values.items() if name not in secrets}
@@ -37,7 +41,7 @@ def layered(form: Sequence[FormField], *layers: Mapping[str, JSON]) -> dict[str,
     return values
 
 
-def _moves(field: FormField, below: Mapping[str, JSON], layer: Mapping[str, JSON]) -> bool:
+def _moves(field: FormField, below: Mapping[str, object], layer: Mapping[str, object]) -> bool:
     """Whether a layer sends requests to another origin than the one that the values below it were given for."""
     given = layer.get(field.variable)
     if given is None or given == "":
@@ -50,55 +54,62 @@ def _moves(field: FormField, below: Mapping[str, JSON], layer: Mapping[str, JSON
     return (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port)
 
 
-def filled(form: Sequence[FormField], values: Mapping[str, JSON], *, provider: str, id: str = "default") -> Credential:
+def model_form(schema: ProviderSchema) -> list[FormField]:
+    """Return the form of a customizable model: the provider's fields, then those of the model itself.
+
+    A variable of the model's own form stands in place of the provider's. The provider's values are inherited by laying
+    the model's over them; see `layered`.
+    """
+    own = schema.model_credential_schema.credential_form_schemas if schema.model_credential_schema else ()
+    variables = {field.variable for field in own}
+    return [*(field for field in schema.form if field.variable not in variables), *own]
+
+
+def filled(
+    form: Sequence[FormField],
+    values: Mapping[str, Given],
+    *,
+    provider: str,
+    id: str = "default",
+    model_type: ModelType | None = None,
+) -> Credential:
     """Fill in a form.
 
-    A default satisfies ``required``; ``False`` is a value; what stands in a field that is not shown is left out.
+    A default satisfies ``required``; ``False`` and 0 are values; an empty text, an empty list and ``None`` are none;
+    what stands in a field that is not shown is left out. Of several fields with one variable the first that is shown
+    counts.
+
+    Args:
+        form: The fields.
+        values: What was given, by variable; it is not changed.
+        provider: Whose form it is, for the message.
+        id: The credential's name, for the message.
+        model_type: The type of the model that the form is filled in for, for conditions on ``__model_type``.
 
     Raises:
-        CredentialsInvalid: ``fields`` says what is wrong with which field, all at once.
+        CredentialsInvalid: ``fields`` and ``problems`` say what is wrong with which field, all at once.
     """
-    names = {field.variable for field in form}
-    problems = {name: did_you_mean(name, names, what="fields") for name in values if name not in names}
-    taken: dict[str, JSON] = {}
-    standing = {field.variable: _given(field, values) for field in form}
-    for field in form:
-        if hold(field.show_on, standing):
-            _take(field, _given(field, values), taken, problems)
-        standing[field.variable] = taken.get(field.variable)  # what a hidden field holds shows nothing
-    endpoint = _endpoint(form, taken, problems)
-    if problems:
-        what = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+    found = _decided(form, values, model_type)
+    if found.problems:
+        complaints = _by_path(found.problems)
+        what = "; ".join(f"{path}: {complaint}" for path, complaint in complaints.items())
         message = f"the credential {id!r} of provider {provider!r} cannot be used: {what}"
-        raise CredentialsInvalid(message, fields=problems)
+        raise CredentialsInvalid(message, fields=complaints, problems=found.problems)
     secret = frozenset(field.variable for field in form if field.secret)
-    return Credential(taken, id=id, secret_names=secret, endpoint=endpoint)
+    return Credential(found.values, id=id, secret_names=secret, endpoint=found.endpoint)
 
 
-def _given(field: FormField, values: Mapping[str, JSON]) -> JSON:
-    value = values.get(field.variable)
-    return field.default if value is None or value == "" else value
+def problems(
+    form: Sequence[FormField], values: Mapping[str, Given], *, model_type: ModelType | None = None
+) -> list[FieldProblem]:
+    """Return everything that is wrong with the values of a form, in the form's order; none where it can be used.
 
-
-def _take(field: FormField, value: JSON, taken: dict[str, JSON], problems: dict[str, str]) -> None:
-    if value is None or value == "":
-        if field.required and field.variable not in taken:
-            problems[field.variable] = "it is required"
-        return
-    try:
-        taken[field.variable] = _value(field, value)
-    except ValueError as error:
-        problems[field.variable] = str(error)
-
-
-def _endpoint(form: Sequence[FormField], taken: dict[str, JSON], problems: dict[str, str]) -> str | None:
-    for field in form:
-        if field.role == "endpoint" and field.variable in taken:
-            try:
-                return endpoint_of(str(taken[field.variable]), field.endpoint).url
-            except ConfigurationError as error:
-                problems[field.variable] = str(error)
-    return None
+    Args:
+        form: The fields.
+        values: What was given, by variable; it is not changed.
+        model_type: The type of the model that the form is filled in for, for conditions on ``__model_type``.
+    """
+    return list(_decided(form, values, model_type).problems)
 
 
 def endpoint_in(credential: Credential) -> Endpoint | None:
@@ -106,73 +117,67 @@ def endpoint_in(credential: Credential) -> Endpoint | None:
     return None if credential.endpoint is None else endpoint_of(credential.endpoint)
 
 
-def _value(field: FormField, value: JSON) -> JSON:
-    match field.type:
-        case "switch":
-            return _switch(value)
-        case "number":
-            return _number(value)
-        case "key-value":
-            return _pairs(value)
-        case "select" | "radio":
-            text = _switch_text(value)
-            if field.options and text not in {option.value for option in field.options}:
-                raise ValueError(f"it must be one of {', '.join(option.value for option in field.options)}")
-            return text
-        case _:
-            return _text(field, value)
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What came of a form: the values that count, and every complaint."""
+
+    values: Mapping[str, JSON]
+    problems: Sequence[FieldProblem]
+    endpoint: str | None
 
 
-def _switch_text(value: JSON) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _decided(form: Sequence[FormField], values: Mapping[str, Given], model_type: ModelType | None) -> _Decided:
+    fields = by_variable(form)
+    decided: dict[str, JSON] = {} if model_type is None else {MODEL_TYPE: str(model_type)}
+    complaints: dict[str, list[FieldProblem]] = {}
+    endpoints: dict[str, str] = {}
+    for variable in decision_order(form):
+        field = first_shown(fields[variable], decided)
+        if field is None:
+            continue
+        found = complaints.setdefault(variable, [])
+        value = value_of(field, values.get(variable), offered(field, decided), found)
+        if field.role == "endpoint" and value is not None:
+            value = _endpoint(field, value, endpoints, found)
+        if value is not None:
+            decided[variable] = value
+    taken = {variable: decided[variable] for variable in fields if variable in decided}
+    wrong = [*_unknown(fields, values), *(each for variable in fields for each in complaints.get(variable, ()))]
+    first = next((endpoints[variable] for variable in fields if variable in endpoints), None)
+    return _Decided(taken, wrong, first)
 
 
-def _text(field: FormField, value: JSON) -> str:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise ValueError(f"it must be a text, not a {type(value).__name__}")  # noqa: TRY004  collected with the others
-    text = str(value).strip()
-    if field.max_length and len(text) > field.max_length:
-        raise ValueError(f"it must have {field.max_length} characters or fewer")
-    if any(ord(character) < 0x20 for character in text):  # noqa: PLR2004  the first printable character
-        raise ValueError("it has a line break or another control character in it")
-    return text
-
-
-def _switch(value: JSON) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in _YES | _NO:
-        return text in _YES
-    raise ValueError("it must be true or false")
-
-
-def _number(value: JSON) -> float:
+def _endpoint(field: FormField, value: JSON, endpoints: dict[str, str], found: list[FieldProblem]) -> JSON:
     try:
-        number = value if isinstance(value, int | float) and not isinstance(value, bool) else float(str(value))
-    except ValueError:
-        raise ValueError("it must be a number") from None
-    if isinstance(number, int):
-        return number
-    if not math.isfinite(number):
-        raise ValueError("it must be a finite number")
-    return int(number) if number.is_integer() else number
+        endpoints[field.variable] = endpoint_of(str(value), field.endpoint).url
+    except EndpointRefused as error:
+        why = {"en": error.why, "id": REASONS[error.why]}
+        found.append(FieldProblem(field.variable, "not_endpoint", {"why": why}, field.label))
+        return None
+    return value
 
 
-def _pairs(value: JSON) -> dict[str, JSON]:
-    """Read name and value pairs: a mapping, JSON of one, or lines of ``name: value``."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("{"):
-            try:
-                value = cast("JSON", json.loads(text))
-            except (ValueError, RecursionError):
-                raise ValueError("it is no JSON object") from None
+def _unknown(fields: Mapping[str, object], values: Mapping[str, object]) -> Iterator[FieldProblem]:
+    """Yield a complaint for each key that is no field's; one that may be a secret is not repeated."""
+    hidden = 0
+    for name in values:
+        if name in fields:
+            continue
+        near = nearest(name, sorted(fields))
+        if not near and looks_like_a_secret(name):
+            hidden += 1
+            yield FieldProblem(f"(unknown {hidden})", "unknown_key", {"limit": len(name)})
+        elif near:
+            yield FieldProblem(name, "unknown_near", {"names": near})
+        elif fields:
+            yield FieldProblem(name, "unknown", {"names": sorted(fields)})
         else:
-            lines = [line.partition(":") for line in text.splitlines() if line.strip()]
-            if not all(colon for _, colon, _ in lines):
-                raise ValueError("each line must be name: value")
-            value = {name.strip(): rest.strip() for name, _, rest in lines}
-    if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError("it must be names with texts")
-    return dict(value)
+            yield FieldProblem(name, "no_fields")
+
+
+def _by_path(found: Sequence[FieldProblem]) -> dict[str, str]:
+    complaints: dict[str, str] = {}
+    for problem in found:
+        before = complaints.get(problem.path)
+        complaints[problem.path] = f"{before}; {problem.message}" if before else problem.message
+    return complaints

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["did_you_mean", "nearest"]
+__all__ = ["did_you_mean", "looks_like_a_secret", "nearest"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+_KEY_PREFIX = re.compile(r"(sk|pk|rk)[-_]|hf_|gh[a-z]_|xox|AIza|AKIA|eyJ")
+_LONG = 12
+_UNBROKEN = 20
 
 
 def nearest(name: str, names: Iterable[str], *, most: int = 3) -> list[str]:
@@ -30,3 +36,15 @@ def did_you_mean(name: str, names: Iterable[str], *, what: str) -> str:
         return f"there are no {what}"
     shown = ", ".join(known[:10])
     return f"{what}: {shown}{', …' if len(known) > 10 else ''}"  # noqa: PLR2004  as many as a line holds
+
+
+def looks_like_a_secret(name: str) -> bool:
+    """Return whether what stands in a name's place may be a key that was pasted there, and must not be repeated.
+
+    It is one if it is no name at all, begins as vendors' keys do, or is long and mixed.
+    """
+    if not _NAME.fullmatch(name) or _KEY_PREFIX.match(name):
+        return True
+    digits = sum(character.isdigit() for character in name)
+    mixed = digits and (name.lower() != name or digits > 3)  # noqa: PLR2004  a year, or a version, is in many names
+    return bool(len(name) >= _LONG and mixed) or max(map(len, re.split(r"[_.-]", name))) > _UNBROKEN
