@@ -1,0 +1,157 @@
+"""What people see of a credential, and what comes back when they have edited it.
+
+Owns masking and the sentinel of edit forms. A secret that is kept by an edit stays with the origin that it was given
+for: an edit that moves the endpoint must bring it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from modelhub.credentials.references import is_reference
+from modelhub.credentials.store import CredentialValue
+from modelhub.errors import ConfigurationError, CredentialsInvalid
+from modelhub.rules.endpoint import endpoint_of
+from modelhub.types.forms import FormField
+from modelhub.types.json import JSON
+from modelhub.types.secret import Secret
+
+__all__ = ["HIDDEN", "edited", "masked", "secured"]
+
+HIDDEN = "[__HIDDEN__]"
+"""What an edit form sends for a secret that stays as it is; the same as Dify's."""
+
+
+def masked(values: Mapping[str, CredentialValue], form: Sequence[FormField]) -> dict[str, JSON]:
+    """Return values as people may see them: of secrets the last four characters at most, references as they are.
+
+    What stands under a name that the form does not have is taken for a secret.
+
+    Args:
+        values: The values as they are kept, or as they were given.
+        form: The credential form of the provider, or of the model.
+
+    Example:
+        >>> masked({"key": "sk-0123456789abcdef"}, [FormField("key", "secret-input")])
+        {'key': '***cdef'}
+    """
+    plain = _plain(form)
+    return {name: _shown(value, secret=name not in plain) for name, value in values.items()}
+
+
+def _shown(value: object, *, secret: bool) -> JSON:
+    if isinstance(value, Mapping):
+        return {str(name): _shown(item, secret=secret) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item, secret=secret) for item in value]
+    if callable(value):
+        return "(a function)"
+    text = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(text, str) and is_reference(text):
+        return text
+    if isinstance(value, Secret):
+        return value.masked
+    if secret and value is not None and value != "":
+        return Secret(str(value)).masked
+    return value if isinstance(value, bool | int | float | str | None) else type(value).__name__
+
+
+def secured(values: Mapping[str, object], form: Sequence[FormField]) -> dict[str, CredentialValue]:
+    """Return values with each secret of the form as a `Secret`: what a store seals.
+
+    In a mapping such as headers each text is one; any other value becomes one as JSON. What stands under a name that
+    the form does not have is taken for a secret.
+    """
+    plain = _plain(form)
+    return {name: _value(value) if name in plain else _secret(value) for name, value in values.items()}
+
+
+def _value(value: object) -> CredentialValue:
+    return value  # type: ignore[return-value]  # what cannot be kept is refused by the store, all of it at once
+
+
+def _secret(value: object) -> CredentialValue:
+    if isinstance(value, Mapping):
+        return {str(name): _secret(item) for name, item in value.items()}
+    if value is None or isinstance(value, Secret) or callable(value):
+        return _value(value)
+    if isinstance(value, str):
+        return Secret(value)
+    try:
+        return Secret(json.dumps(value))
+    except (TypeError, ValueError, RecursionError):
+        return _value(value)
+
+
+def edited(
+    old: Mapping[str, CredentialValue], new: Mapping[str, object], form: Sequence[FormField]
+) -> dict[str, CredentialValue]:
+    """Return what an edit makes of a credential: ``new``, where each secret that is `HIDDEN` stays what it was.
+
+    What ``new`` leaves out is gone. Secrets come back as `Secret`, as `secured` makes them.
+
+    Args:
+        old: The values before, as they are kept.
+        new: What the edit form sent.
+        form: The credential form.
+
+    Raises:
+        CredentialsInvalid: A secret would be kept though the endpoint moves to another origin, or there was none
+            before, or the sentinel stands in a field that is no secret; ``fields`` says which, all at once.
+    """
+    plain = _plain(form)
+    moved = [field.variable for field in form if field.role == "endpoint" and _moves(field, old, new)]
+    problems: dict[str, str] = {}
+
+    def kept(before: object, place: str) -> CredentialValue:
+        if moved:
+            problems[place] = f"type it anew: {moved[0]} now leads to another server, which must not get the old one"
+        elif before is None or before == "":
+            problems[place] = "there is no earlier value to keep"
+        return _secret(before)
+
+    values = {
+        name: _edit(value, old.get(name), name, kept) if name not in plain else _open(value, name, problems)
+        for name, value in new.items()
+    }
+    if problems:
+        what = "; ".join(f"{place}: {problem}" for place, problem in problems.items())
+        raise CredentialsInvalid(f"the edit cannot be taken over: {what}", fields=problems)
+    return values
+
+
+def _edit(value: object, before: object, place: str, kept: Callable[[object, str], CredentialValue]) -> CredentialValue:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if text == HIDDEN:
+        return kept(before, place)
+    if isinstance(value, Mapping):
+        earlier = before if isinstance(before, Mapping) else {}
+        return {str(name): _edit(item, earlier.get(name), f"{place}.{name}", kept) for name, item in value.items()}
+    return _secret(value)
+
+
+def _open(value: object, name: str, problems: dict[str, str]) -> CredentialValue:
+    if value == HIDDEN:
+        problems[name] = "it is no secret: give its value"
+    return _value(value)
+
+
+def _plain(form: Sequence[FormField]) -> set[str]:
+    """Return the names whose values may be shown: several fields may have one name, and all of them must agree."""
+    return {field.variable for field in form} - {field.variable for field in form if field.secret}
+
+
+def _moves(field: FormField, old: Mapping[str, object], new: Mapping[str, object]) -> bool:
+    before, after = (values.get(field.variable) or field.default for values in (old, new))
+    if before == after:
+        return False
+    try:
+        first, second = (endpoint_of(str(_text(url)), field.endpoint) for url in (before, after))
+    except ConfigurationError:  # a reference, or no URL: nobody can say that it leads to the same server
+        return True
+    return (first.scheme, first.host, first.port) != (second.scheme, second.host, second.port)
+
+
+def _text(value: object) -> object:
+    return value.reveal() if isinstance(value, Secret) else value or ""

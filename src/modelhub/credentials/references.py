@@ -1,0 +1,242 @@
+"""Values that are kept elsewhere: in the environment, a file, the system's keyring, or behind a function.
+
+Owns what the prefixes ``env:``, ``file:``, ``keyring:`` and ``literal:`` mean. Knows no form: which values there may
+be is not asked here. No message repeats a value; what a reference says itself may be shown.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from modelhub.errors import CredentialsInvalid
+from modelhub.provider.threads import run_in_thread
+from modelhub.types.json import JSON
+from modelhub.types.secret import Secret
+
+__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "read_reference", "resolved"]
+
+_LOG = logging.getLogger("modelhub.credentials")
+_ENV, _FILE, _KEYRING, _LITERAL = "env:", "file:", "keyring:", "literal:"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_BYTES = 1024 * 1024
+_SHOWN = 200
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MOUNTED = ("/run/secrets/", "/var/run/secrets/")
+"""Where containers mount secrets, for every user of the container."""
+
+_Place: TypeAlias = tuple[str, ...]
+
+
+class ReferenceUnreadable(Exception):
+    """A reference leads to nothing; the text says why, without the value. Never raised to callers of a hub."""
+
+
+def is_reference(value: object) -> bool:
+    """Tell whether a value only says where the value is: ``env:``, ``file:`` or ``keyring:``.
+
+    What begins with ``literal:`` is the value itself, and so no reference.
+
+    Args:
+        value: Any value of a credential; a `Secret` is looked into.
+    """
+    text = value.reveal() if isinstance(value, Secret) else value
+    return isinstance(text, str) and text.startswith((_ENV, _FILE, _KEYRING))
+
+
+def is_dynamic(values: Mapping[str, object]) -> bool:
+    """Tell whether any of the values, nested ones too, comes from a function and may be another one next time."""
+    return any(callable(leaf) for _, leaf in _leaves(values, ()))
+
+
+async def resolved(values: Mapping[str, object], *, folder: Path | None = None) -> dict[str, JSON]:
+    """Return the values that references, functions and secrets stand for; everything else as it is.
+
+    A text may be ``env:NAME``, ``file:PATH`` (its text, without the newlines at its end), ``keyring:SERVICE/USERNAME``
+    or ``literal:TEXT``. A function, sync or async, takes no argument and returns a text or a `Secret`; one that is
+    sync runs in a thread. What comes out of any of them is not looked at again. The result holds secrets in plain
+    texts: keep it no longer than needed.
+
+    Args:
+        values: The values of a credential form, with mappings and lists in them.
+        folder: What relative paths start from: the folder of the settings file. The working directory by default.
+
+    Raises:
+        CredentialsInvalid: ``fields`` says what is wrong with which value, all at once, by dotted path.
+
+    Example:
+        >>> import anyio
+        >>> anyio.run(resolved, {"api_key": "literal:env:not-a-reference", "headers": {"X-Team": lambda: "red"}})
+        {'api_key': 'env:not-a-reference', 'headers': {'X-Team': 'red'}}
+    """
+    texts: dict[_Place, str] = {}
+    functions: dict[_Place, Callable[[], object]] = {}
+    for place, leaf in _leaves(values, ()):
+        if callable(leaf):
+            functions[place] = leaf
+        else:
+            texts[place] = leaf.reveal() if isinstance(leaf, Secret) else str(leaf)
+    outcomes = await _read_all(texts, folder)
+    for place, function in functions.items():
+        outcomes[place] = await _called(function)
+    problems = {".".join(at): str(each) for at, each in outcomes.items() if isinstance(each, ReferenceUnreadable)}
+    if problems:
+        what = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
+        raise CredentialsInvalid(f"the credential cannot be read: {what}", fields=problems)
+    return {name: _rebuilt(value, (name,), outcomes) for name, value in values.items()}
+
+
+def _leaves(value: object, place: _Place) -> Iterator[tuple[_Place, object]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, (*place, str(name)))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _leaves(item, (*place, str(number)))
+    elif isinstance(value, str | Secret) or callable(value):
+        yield place, value
+
+
+def _rebuilt(value: object, place: _Place, outcomes: Mapping[_Place, str | ReferenceUnreadable]) -> JSON:
+    if isinstance(value, Mapping):
+        return {str(name): _rebuilt(item, (*place, str(name)), outcomes) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rebuilt(item, (*place, str(number)), outcomes) for number, item in enumerate(value)]
+    return cast("JSON", outcomes.get(place, cast("str", value)))
+
+
+async def _read_all(texts: Mapping[_Place, str], folder: Path | None) -> dict[_Place, str | ReferenceUnreadable]:
+    def read() -> dict[_Place, str | ReferenceUnreadable]:
+        return {place: _outcome(text, folder) for place, text in texts.items()}
+
+    if any(text.startswith((_FILE, _KEYRING)) for text in texts.values()):
+        return await run_in_thread(read, name="modelhub-references")
+    return read()
+
+
+def _outcome(text: str, folder: Path | None) -> str | ReferenceUnreadable:
+    try:
+        return read_reference(text, folder=folder)
+    except ReferenceUnreadable as error:
+        return ReferenceUnreadable(*error.args)
+
+
+def read_reference(text: str, *, folder: Path | None = None) -> str:
+    """Return what one text stands for; a text that is no reference stands for itself. Blocks: call it in a thread.
+
+    Args:
+        text: What was given.
+        folder: What relative paths start from; the working directory by default.
+
+    Raises:
+        ReferenceUnreadable: There is nothing where it leads to.
+    """
+    if text.startswith(_LITERAL):
+        return text.removeprefix(_LITERAL)
+    if text.startswith(_ENV):
+        return _variable(text.removeprefix(_ENV))
+    if text.startswith(_FILE):
+        return _file(text.removeprefix(_FILE), folder)
+    if text.startswith(_KEYRING):
+        return _password(text.removeprefix(_KEYRING))
+    return text
+
+
+def _variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        # Not shown: it may be the secret itself, written after the prefix.
+        raise ReferenceUnreadable("what follows env: is no name of an environment variable")
+    value = os.environ.get(name)
+    if value is None:
+        raise ReferenceUnreadable(f"the environment variable {name} is not set")
+    if not value:
+        raise ReferenceUnreadable(f"the environment variable {name} is empty")
+    return value
+
+
+def _file(given: str, folder: Path | None) -> str:
+    shown = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
+    try:
+        path = (folder or Path()) / Path(given.removeprefix("//")).expanduser()
+        text = _content(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        problem = f"the file {shown} is not UTF-8 text"
+    except OSError as error:
+        problem = f"the file {shown} cannot be read: {error.strerror or type(error).__name__}"
+    except (ValueError, RuntimeError):
+        problem = f"{shown!r} is no path of a file"
+    else:
+        text = text.rstrip("\r\n")
+        if text:
+            return text
+        problem = f"the file {shown} is empty"
+    raise ReferenceUnreadable(problem)
+
+
+def _content(path: Path) -> bytes:
+    # Not blocking, so that a pipe that nobody writes to is seen for what it is.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ReferenceUnreadable(f"{path} is no regular file")
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ReferenceUnreadable(f"the file {path} has more than {_MOST_BYTES // 1024} KiB")
+    if os.name == "posix" and facts.st_mode & _OTHERS and not str(path).startswith(_MOUNTED):
+        _LOG.warning("%s holds a credential and is open to other users: chmod 600 it", path)
+    return content
+
+
+def _password(given: str) -> str:
+    service, _, username = given.rpartition("/")
+    if not service or not username:
+        raise ReferenceUnreadable("a reference to the keyring is keyring:SERVICE/USERNAME")
+    try:
+        import keyring  # noqa: PLC0415  an extra, wanted only where it is referred to
+    except ImportError:
+        raise ReferenceUnreadable(
+            "the library keyring is not installed: pip install 'modelhub-core[keyring]'"
+        ) from None
+    try:
+        password = keyring.get_password(service, username)
+    except Exception as error:  # noqa: BLE001  each system's keyring raises what it likes, and may say what it holds
+        problem = f"the keyring cannot be read ({type(error).__name__})"
+    else:
+        if password:
+            return password
+        problem = f"the keyring has nothing for {username!r} of {service!r}"
+    raise ReferenceUnreadable(problem)
+
+
+async def _called(function: Callable[[], object]) -> str | ReferenceUnreadable:
+    name = getattr(function, "__qualname__", type(function).__name__)
+    try:
+        given = await _given(function)
+    except Exception as error:  # noqa: BLE001  the application's function may raise anything, values in its text
+        return ReferenceUnreadable(f"the function {name} raised {type(error).__name__}{_line(error)}")
+    text = given.reveal() if isinstance(given, Secret) else given
+    if not isinstance(text, str):
+        return ReferenceUnreadable(f"the function {name} returned a {type(text).__name__}, not a text")
+    return text or ReferenceUnreadable(f"the function {name} returned an empty text")
+
+
+async def _given(function: Callable[[], object]) -> object:
+    calling: Any = function if inspect.isroutine(function) else type(function).__call__
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(calling)
+    given = function() if is_async else await run_in_thread(function, name="modelhub-credential-function")
+    return await given if inspect.isawaitable(given) else given
+
+
+def _line(error: Exception) -> str:
+    """Say where it was raised: without its text, that is what the application's author needs."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace is not None else ""
