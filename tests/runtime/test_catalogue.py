@@ -9,10 +9,20 @@ import pytest
 
 from modelhub import ModelHub, ModelSchema, ModelType
 from modelhub.configuration.settings import CredentialSource, PluginSettings, Settings
-from modelhub.errors import ConfigurationError, ModelHubError, ModelNotFound, Overloaded, PluginError, UnknownModel
+from modelhub.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ModelHubError,
+    ModelNotFound,
+    Overloaded,
+    PluginError,
+    UnknownModel,
+)
 from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Deployment, GivenCredentials, Runtime
+from modelhub.runtime.core import Runtime
+from modelhub.runtime.credentials import GivenCredentials
+from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.types.credential import Credential
 from modelhub.types.forms import CredentialSchema, FormField
@@ -50,7 +60,7 @@ class Listing(ModelProvider):
 
     async def describe_model(self, model: str, model_type: ModelType, context: ProviderContext) -> ModelSchema | None:
         """Describe."""
-        self.asked.append(f"{model_type.value} {model} {context.credential.text('api_key')}".strip())
+        self.asked.append(f"{model_type.value} {model} {context.credential.secret('api_key').reveal()}".strip())
         await anyio.sleep(self.pause)
         if self.failure is not None:
             raise self.failure
@@ -73,7 +83,7 @@ class Clock:
 async def described(runtime: Runtime, catalogue: Catalogue, model: str, key: str = "") -> ModelSchema:
     """Describe a chat model as a call does."""
     given = GivenCredentials("listing", [CredentialSource({"api_key": key})])
-    (deployment,), _ = await runtime.deployments([f"listing/{model}"], given)
+    (deployment,), _ = await runtime.deployments.find([f"listing/{model}"], ModelType.LLM, given)
     bound = await runtime.registry.bound(deployment.plugin)
     limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
     context = await runtime.context(bound, deployment, limits)
@@ -84,7 +94,7 @@ def made(provider: Listing, tmp_path: Path) -> tuple[Runtime, Catalogue, Clock]:
     """Return a runtime and a catalogue with a clock of its own."""
     runtime = Runtime(PluginRegistry(PluginSettings(), [provider]), Settings(), cache_dir=tmp_path, progress=None)
     clock = Clock()
-    return runtime, Catalogue(runtime, clock=clock), clock
+    return runtime, Catalogue(runtime.registry, clock=clock), clock
 
 
 async def test_a_model_is_asked_for_once_in_five_minutes(tmp_path: Path) -> None:
@@ -147,6 +157,99 @@ async def test_a_failure_is_not_remembered(tmp_path: Path) -> None:
     provider.failure = None
     assert (await described(runtime, catalogue, "small")).model == "small"
     await runtime.aclose()
+
+
+async def test_what_was_known_is_used_while_the_server_does_not_answer(tmp_path: Path) -> None:
+    """For a day; the server is asked again every half minute, and what it then says counts."""
+    provider = Listing()
+    runtime, catalogue, clock = made(provider, tmp_path)
+    await described(runtime, catalogue, "small")
+    provider.failure = Overloaded("busy")
+    clock.now += 301
+    for _ in range(3):
+        assert (await described(runtime, catalogue, "small")).context_size == 8192
+    assert provider.asked == ["llm small"] * 2
+    clock.now += 31
+    await described(runtime, catalogue, "small")
+    assert len(provider.asked) == 3
+    clock.now += 24 * 3600
+    with pytest.raises(Overloaded):
+        await described(runtime, catalogue, "small")
+    await runtime.aclose()
+
+
+async def test_a_refusal_is_no_outage(tmp_path: Path) -> None:
+    """A key that is refused now must not see what it saw before."""
+    provider = Listing()
+    runtime, catalogue, clock = made(provider, tmp_path)
+    await described(runtime, catalogue, "small")
+    provider.failure = AuthenticationFailed("no")
+    clock.now += 301
+    with pytest.raises(AuthenticationFailed):
+        await described(runtime, catalogue, "small")
+    await runtime.aclose()
+
+
+async def test_a_list_is_asked_for_once_and_kept_while_the_vendor_fails() -> None:
+    """However many want it; `refresh` asks at once, and then a failure is told."""
+    provider = Listing()
+    async with ModelHub(providers=[provider]) as hub:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(hub.models, "listing")
+        await hub.models("listing", ModelType.LLM)
+        assert provider.asked == ["list"]
+        await hub.models("listing", refresh=True)
+        assert provider.asked == ["list"] * 2
+        provider.failure = Overloaded("busy")
+        assert len(await hub.models("listing")) == 3
+        with pytest.raises(Overloaded):
+            await hub.models("listing", refresh=True)
+
+
+async def test_a_call_does_not_wait_for_a_list() -> None:
+    """Nor for its failure: what a model is, the plugin is asked; which there are, only people want to know."""
+
+    class Hanging(Listing):
+        async def list_models(self, context: ProviderContext) -> Any:
+            await anyio.sleep_forever()
+
+    async with ModelHub(providers=[Hanging]) as hub:
+        with anyio.fail_after(5):
+            assert (await hub.info("listing/small")).model == "small"
+            with pytest.raises(ModelNotFound):
+                await hub.info("listing/medium", ModelType.LLM)
+
+
+OVERLAYS: dict[str, Any] = {
+    "models": {
+        "listing/small": {"features": ["vision"], "model_properties": {"context_size": 1024}},
+        "listing/large": {"remove": True},
+        "listing/mine": {"label": "Mine", "model_type": "llm"},
+    }
+}
+
+
+async def test_the_settings_change_hide_and_add_models() -> None:
+    """In lists and where one is asked for; without forking a plugin."""
+    async with ModelHub(OVERLAYS, providers=[Listing]) as hub:
+        models = {schema.model: schema for schema in await hub.models("listing")}
+        assert list(models) == ["small", "vectors", "mine"]
+        assert (models["small"].context_size, list(models["small"].features or ())) == (1024, ["vision"])
+        assert models["mine"].fetch_from == "customizable-model"
+        assert (await hub.info("listing/small")).context_size == 1024
+        with pytest.raises(UnknownModel, match="settings"):
+            await hub.info("listing/large", ModelType.LLM)
+
+
+async def test_a_provider_can_be_changed_without_a_fork() -> None:
+    """Its own keys and the defaults of its form, whatever way it came."""
+    config = {"providers": {"listing": {"label": "Ours", "default_model": "small"}}}
+    async with ModelHub(config, providers=[Listing]) as hub:
+        (info,) = [info for info in await hub.providers(load=True) if info.id == "listing"]
+        assert info.schema is not None
+        assert (info.schema.label, info.schema.default_model) == ("Ours", "small")
+        assert (await hub.info("listing")).model == "small"
 
 
 async def test_memory_does_not_grow_with_the_keys_that_were_used(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from modelhub.provider.threads import run_in_thread
 from modelhub.rules.messages import messages_from
 from modelhub.rules.names import did_you_mean
 from modelhub.rules.requests import checked_choice, checked_request, checked_timeout
-from modelhub.runtime.core import GivenCredentials
+from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.output import format_of
 from modelhub.types.parameters import ChatParameters, Vendor
 from modelhub.types.requests import ChatRequest, Request

@@ -26,11 +26,14 @@ from modelhub.errors import (
 )
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
+from modelhub.provider.base import REQUEST_TYPES
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Deployment, GivenCredentials, Runtime, redacted, split_target
+from modelhub.runtime.core import Runtime, redacted
+from modelhub.runtime.credentials import GivenCredentials
+from modelhub.runtime.deployments import Deployment, split_target
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.stream import Stream
 from modelhub.types.plugins import ProviderInfo, ValidationReport
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.credential import Credential
     from modelhub.types.json import JSON
     from modelhub.types.messages import Messages
     from modelhub.types.usage import TokenCount
@@ -105,7 +109,7 @@ class Calls:
             registry = partial(PluginRegistry, settings.plugins, self._providers)
             self._registry = await run_in_thread(registry, name="providers given in code")
         runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress)
-        self._server = Server(runtime, Catalogue(runtime))
+        self._server = Server(runtime, Catalogue(self._registry, settings.models))
         self._loop = anyio.lowlevel.current_token()
 
     async def leave(self) -> None:
@@ -136,7 +140,8 @@ class Calls:
             request = replace(request, timeout=total)
         targets = (request.model,) if isinstance(request.model, str) else request.model
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
-        deployments, skipped = await runtime.deployments(targets, asked.credentials)
+        kind = REQUEST_TYPES[type(request)]
+        deployments, skipped = await runtime.deployments.find(targets, kind, asked.credentials)
         policy = cast("Policy", self._policy or runtime.settings.policy)  # checked in __init__
         return Call(request, deployments, deadline, policy, asked.progress, skipped=skipped)
 
@@ -187,17 +192,18 @@ class Calls:
             await registry.load_all()
         return await registry.infos()
 
-    async def listed(self, provider: str, kind: ModelType | None, credentials: object) -> Sequence[ModelSchema]:
+    async def listed(
+        self, provider: str, kind: ModelType | None, credentials: object, *, refresh: bool
+    ) -> Sequence[ModelSchema]:
         """Return a provider's models."""
         kind = _type_named(kind)
         deployment = await self._named(provider, "", credentials)
-        async with self._using(deployment):
-            return await self.server.catalogue.list(deployment, kind)
+        return await self.server.catalogue.list(deployment, self._using, kind, refresh=refresh)
 
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
         kind = _type_named(kind)
-        deployments, _ = await self.server.runtime.deployments(binding.targets[:1], binding.credentials)
+        deployments, _ = await self.server.runtime.deployments.find(binding.targets[:1], kind, binding.credentials)
         return await self._described(deployments[0], kind)
 
     async def _described(self, deployment: Deployment, kind: ModelType | None) -> ModelSchema:
@@ -217,7 +223,7 @@ class Calls:
             raise ConfigurationError("several credentials are given", remedy="validate one at a time")
         plugin = await self.server.runtime.registry.find(provider)
         try:
-            deployment = Deployment(plugin, model or "", self._credential(plugin, credentials))
+            deployment = Deployment(plugin, model or "", await self._credential(plugin, model or "", credentials))
         except CredentialsInvalid as error:
             return ValidationReport.of(provider, (), error)
         await self.server.runtime.registry.bound(plugin)
@@ -271,7 +277,7 @@ class Calls:
     async def _named(self, provider: str, model: str, credentials: object) -> Deployment:
         id, _ = split_target(provider)
         plugin = await self.server.runtime.registry.find(id)
-        return Deployment(plugin, model, self._credential(plugin, credentials))
+        return Deployment(plugin, model, await self._credential(plugin, model, credentials))
 
     @asynccontextmanager
     async def _using(
@@ -292,11 +298,11 @@ class Calls:
             if context is not None:
                 await released(context)
 
-    def _credential(self, plugin: Plugin, credentials: object) -> Any:
+    async def _credential(self, plugin: Plugin, model: str, credentials: object) -> Credential:
         given = None
         if credentials is not None:
             given = GivenCredentials(plugin.id, credential_sources(credentials, plugin.id))
-        return self.server.runtime.credentials(plugin, given)[0]
+        return (await self.server.runtime.credentials.usable(plugin, model, given=given)).credentials[0]
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"

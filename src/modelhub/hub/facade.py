@@ -320,14 +320,27 @@ class ModelHub:
         return await self._calls.infos(load=load)
 
     async def models(
-        self, provider: str, model_type: ModelType | None = None, *, credentials: Credentials | None = None
+        self,
+        provider: str,
+        model_type: ModelType | None = None,
+        *,
+        credentials: Credentials | None = None,
+        refresh: bool = False,
     ) -> Sequence[ModelSchema]:
-        """Return a provider's models, as the vendor lists them now.
+        """Return a provider's models, as the vendor lists them, with what the settings say of them.
+
+        A list is remembered for five minutes, and used for a day more while the vendor does not answer.
+
+        Args:
+            provider: The provider's id.
+            model_type: Only models of this type.
+            credentials: Whose models; those configured, where it is left out.
+            refresh: Whether to ask the vendor now, whatever is remembered.
 
         Raises:
             ModelHubError: They could not be listed.
         """
-        return await self._calls.listed(provider, model_type, credentials)
+        return await self._calls.listed(provider, model_type, credentials, refresh=refresh)
 
     async def info(self, model: str, model_type: ModelType | None = None) -> ModelSchema:
         """Return what a model is and takes: context size, features, parameter rules, price.

@@ -8,6 +8,7 @@ pointless.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,15 +17,24 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import ModelHubError, NoDeploymentAvailable, PluginError, Timeout, UnsupportedFeature
+from modelhub.errors import (
+    AuthenticationFailed,
+    ModelHubError,
+    NoDeploymentAvailable,
+    PluginError,
+    Timeout,
+    UnsupportedFeature,
+)
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
+from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.failover import left_to_try
 from modelhub.rules.parameters import Policy, resolve_parameters
 from modelhub.rules.pricing import cost_of
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Deployment, Runtime, redacted
+from modelhub.runtime.core import Runtime, redacted
+from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.output import output_of
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.records import Attempt, Progress, Warning
@@ -165,6 +175,8 @@ class Server:
             except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
                 error = foreign(raised, deployment)
             redacted(error, deployment.credential)
+            if isinstance(error, AuthenticationFailed):
+                self.runtime.credentials.forget(deployment.plugin)
             attempts.append(Attempt(deployment.id, type(error).__name__, clock() - start))
             rest = left_to_try(error, deployment, rest)
             if not rest or (call.deadline is not None and clock() >= call.deadline):
@@ -198,9 +210,16 @@ class Server:
                 await released(context)
                 raise
         options = request.vendor.get(deployment.provider_id, {})
-        given: Mapping[str, object] = request.parameters if isinstance(request, ChatRequest) else {}
+        if deployment.options:
+            options = {**deployment.options, **options}
+        given: Mapping[str, object] = {}
+        if isinstance(request, ChatRequest):
+            given = {**deployment.parameters, **request.parameters} if deployment.parameters else request.parameters
         resolved = resolve_parameters(given, options, schema.parameter_rules, policy=call.policy)
         warnings = resolved.warnings
+        if schema.deprecated or schema.deprecation is not None:
+            ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
+            warnings = (*warnings, *([ends] if ends is not None else ()))
         common: dict[str, Any] = {
             "model": deployment.model,
             "options": resolved.options,

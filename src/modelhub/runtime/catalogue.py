@@ -1,44 +1,90 @@
-"""What models are: from the manifest, or asked of the plugin once and remembered."""
+"""What models are, and which there are: from the manifest, or asked of the plugin and remembered.
+
+A server that does not answer costs a call nothing that is known already: what was learned before goes on counting until
+it can be asked again. Calls never wait for a list of models.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from modelhub.errors import ModelHubError, ModelNotFound, UnknownModel
-from modelhub.manifest.merging import merged
-from modelhub.provider.context import ProviderContext
+import anyio
+
+from modelhub.errors import ModelHubError, ModelNotFound, Scope, UnknownModel
+from modelhub.manifest.merging import merged, overlaid
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.core import Deployment, Runtime
-from modelhub.runtime.registration import BoundProvider
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.schema import ModelSchema, ModelType
 
-__all__ = ["Catalogue"]
+if TYPE_CHECKING:
+    from modelhub.configuration.settings import ModelOverlay
+    from modelhub.provider.context import ProviderContext
+    from modelhub.runtime.deployments import Deployment
+    from modelhub.runtime.plugin import Plugin
+    from modelhub.runtime.plugins import PluginRegistry
+    from modelhub.runtime.registration import BoundProvider
+
+__all__ = ["Catalogue", "Opened"]
+
+_log = logging.getLogger("modelhub.catalogue")
 
 _REMEMBER_SECONDS = 300.0
+_STALE_SECONDS = 24 * 3600.0
+_ASK_AGAIN_SECONDS = 30.0
+"""How long what is out of date counts on after the vendor could not be asked."""
+_MOST = 1024
+"""Entries that may be out of date: tenants' keys come with their calls and may never come again."""
+_SUGGEST_SECONDS = 2.0
+"""How long the names of other models may take, for the message that one does not exist."""
+
+Opened: TypeAlias = Callable[["Deployment"], AbstractAsyncContextManager[tuple["BoundProvider", "ProviderContext"]]]
+"""Makes the context of a hook, and releases it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Something remembered: until when it counts, and until when it is better than nothing."""
+
+    value: Any
+    fresh: float
+    stale: float
 
 
 @final
 class Catalogue:
-    """Model schemas, remembered for five minutes per credential.
+    """Model schemas and lists of models, remembered for five minutes per credential.
+
+    What is out of date is used for a day more while the vendor cannot be asked.
 
     Args:
-        runtime: What contexts are made with.
+        registry: Where predefined models are read.
+        overlays: What the application says of models, by ``provider/model``.
         clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, runtime: Runtime, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        registry: PluginRegistry,
+        overlays: Mapping[str, ModelOverlay] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._overlays = overlays or {}
         self._clock = clock
-        self._known: dict[object, tuple[ModelSchema, float]] = {}
+        self._known: dict[object, _Entry] = {}
+        self._lists: dict[object, _Entry] = {}
         self._flights = SingleFlight()
 
     def known(self, deployment: Deployment, kind: ModelType) -> ModelSchema | None:
         """Return a model's schema if it is remembered; costs a lookup."""
         entry = self._known.get((deployment.plugin.id, deployment.model, kind, deployment.credential.key))
-        return entry[0] if entry is not None and entry[1] > self._clock() else None
+        return entry.value if entry is not None and entry.fresh > self._clock() else None
 
     async def describe(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
@@ -52,81 +98,174 @@ class Catalogue:
             UnknownModel: The provider knows no such model.
             ModelHubError: What asking the plugin ended with.
         """
-        known = self.known(deployment, kind)
-        if known is not None:
-            return known
         key = (deployment.plugin.id, deployment.model, kind, deployment.credential.key)
-        return await self._flights.run(key, lambda: self._described(key, deployment, kind, bound, context))
+
+        async def ask() -> ModelSchema:
+            return await self._described(deployment, kind, bound, context)
+
+        found: ModelSchema = await self._remembered(self._known, key, ask, what=f"the model {deployment.name}")
+        return found
+
+    async def _remembered(
+        self,
+        memory: dict[object, _Entry],
+        key: object,
+        ask: Callable[[], Awaitable[Any]],
+        *,
+        what: str,
+        now: bool = False,
+    ) -> Any:
+        """Return what is remembered, or ask; with ``now``, ask in any case and let a failure be one."""
+        entry = memory.get(key)
+        if entry is not None and entry.fresh > self._clock() and not now:
+            return entry.value
+
+        async def asked() -> Any:
+            try:
+                return self._keep(memory, key, await ask())
+            except ModelHubError as error:
+                if now or not self._still_of_use(memory, key, error):
+                    raise
+                name = type(error).__name__
+                _log.warning("%s: what was known before is used on, since asking failed: %s", what, name)
+                return memory[key].value
+
+        return await self._flights.run((id(memory), key, now), asked)
+
+    def _still_of_use(self, memory: dict[object, _Entry], key: object, error: ModelHubError) -> bool:
+        """Whether something that is out of date stands in for an answer; if so, it does for a while."""
+        time, old = self._clock(), memory.get(key)
+        if old is None or old.stale <= time or error.scope is not Scope.ENDPOINT:
+            return False
+        memory[key] = replace(old, fresh=time + _ASK_AGAIN_SECONDS)
+        return True
+
+    def _keep(self, memory: dict[object, _Entry], key: object, value: Any) -> Any:
+        now = self._clock()
+        memory.pop(key, None)
+        memory[key] = _Entry(value, now + _REMEMBER_SECONDS, now + _STALE_SECONDS)
+        # All are of use for equally long, so those that are not any more stand first.
+        while (oldest := next(iter(memory.values()))).stale <= now or (len(memory) > _MOST and oldest.fresh <= now):
+            del memory[next(iter(memory))]
+        return value
 
     async def _described(
-        self,
-        key: object,
-        deployment: Deployment,
-        kind: ModelType,
-        bound: BoundProvider,
-        context: ProviderContext,
+        self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
     ) -> ModelSchema:
-        models = await self._runtime.registry.models(deployment.plugin)
-        predefined = models.get((kind, deployment.model))
-        schema = predefined
+        plugin = deployment.plugin
+        models = await self._registry.models(plugin)
+        overlay = self._overlays.get(deployment.name)
+        schema = predefined = models.get((kind, deployment.model))
+        if overlay is not None and overlay.remove:
+            raise UnknownModel(f"the settings take the model {deployment.name!r} away", remedy="take `remove` out")
         if bound.describe_model is not None:
             asked = await bound.describe_model(deployment.model, kind, context)
             if asked is None:
                 raise await self._missing(deployment, kind, bound, context)
-            schema = merged(asked, deployment.plugin.schema, predefined)
-        if schema is None:
-            schema = self._customizable(deployment, kind)
+            schema = merged(asked, plugin.schema, predefined)
+        if schema is None and self._may_be(plugin, overlay, kind):
+            schema = merged(ModelSchema(deployment.model, kind, fetch_from="customizable-model"), plugin.schema)
         if schema is None:
             names = [name for of_kind, name in models if of_kind is kind]
             message = f"provider {deployment.provider_id!r} has no {kind.value} model {deployment.model!r}"
             raise UnknownModel(message, remedy=did_you_mean(deployment.model, names, what="models"))
-        self._remember(key, schema)
-        return schema
+        return self._overlaid(schema, deployment.name)
 
-    def _remember(self, key: object, schema: ModelSchema) -> None:
-        now = self._clock()
-        self._known.pop(key, None)
-        self._known[key] = (schema, now + _REMEMBER_SECONDS)
-        # All are remembered for equally long, so those that are out of date stand first.
-        while next(iter(self._known.values()))[1] <= now:
-            del self._known[next(iter(self._known))]
+    def _may_be(self, plugin: Plugin, overlay: ModelOverlay | None, kind: ModelType) -> bool:
+        """Whether a model that nobody described can be one all the same.
 
-    def _customizable(self, deployment: Deployment, kind: ModelType) -> ModelSchema | None:
-        """A model that nobody described: possible where the manifest says that models are named by the user."""
-        provider = deployment.plugin.schema
-        if "customizable-model" not in provider.configurate_methods:
-            return None
-        return merged(ModelSchema(deployment.model, kind, fetch_from="customizable-model"), provider)
+        The manifest may leave it to users to name models, and the settings may name one.
+        """
+        if overlay is not None:
+            return _kind(overlay) is kind
+        return "customizable-model" in plugin.schema.configurate_methods
+
+    def _overlaid(self, schema: ModelSchema, name: str) -> ModelSchema:
+        overlay = self._overlays.get(name)
+        return schema if overlay is None else overlaid(schema, overlay.fields, f'models."{name}"')
 
     async def _missing(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
     ) -> ModelHubError:
+        """Make the error of a model that the server does not have, with the nearest names if they come soon."""
         names: list[str] = []
-        if bound.list_models is not None:
+        with anyio.move_on_after(_SUGGEST_SECONDS):
             try:
-                names = [schema.model for schema in await bound.list_models(context) if schema.model_type is kind]
+                listed = await self._listed(deployment, bound, context)
+                names = [schema.model for schema in listed if schema.model_type is kind]
             except Exception:  # noqa: BLE001  the model is missing all the same, and that is what the caller must hear
                 names = []
         error = ModelNotFound(f"there is no {kind.value} model {deployment.model!r}")
         error.remedy = did_you_mean(deployment.model, names, what="models")
         return error
 
-    async def list(self, deployment: Deployment, kind: ModelType | None = None) -> Sequence[ModelSchema]:
-        """Return a provider's models: those the vendor lists now, or, where it lists none, those of the manifest.
+    async def list(
+        self, deployment: Deployment, opened: Opened, kind: ModelType | None = None, *, refresh: bool = False
+    ) -> Sequence[ModelSchema]:
+        """Return a provider's models: those the vendor lists, or, where it lists none, those of the manifest.
+
+        Models that the settings name are among them, and those that they take away are not.
+
+        Args:
+            deployment: Whose models; its model does not matter.
+            opened: Makes the context of a hook where the vendor must be asked.
+            kind: Only those of this type.
+            refresh: Whether to ask the vendor although a list is remembered.
 
         Raises:
-            Exception: What the plugin ended with.
+            ModelHubError: They could not be listed, and were not before.
         """
         plugin = deployment.plugin
-        predefined = await self._runtime.registry.models(plugin)
-        bound = await self._runtime.registry.bound(plugin)
-        found: Sequence[ModelSchema] = list(predefined.values())
+        key = (plugin.id, deployment.credential.key)
+        bound = await self._registry.bound(plugin)
+        found: Sequence[ModelSchema] = list((await self._registry.models(plugin)).values())
         if bound.list_models is not None:
-            limits = self._runtime.limits(plugin, deadline=None, total=None, streaming=False)
-            context = await self._runtime.context(bound, deployment, limits)
-            listed = await bound.list_models(context)
-            found = [merged(each, plugin.schema, predefined.get((each.model_type, each.model))) for each in listed]
-        return [schema for schema in found if kind is None or schema.model_type is kind]
+
+            async def ask() -> Sequence[ModelSchema]:
+                async with opened(deployment) as (bound, context):
+                    return await self._asked_for_list(plugin, bound, context)
+
+            found = await self._remembered(self._lists, key, ask, what=f"the models of {plugin.id}", now=refresh)
+        return [schema for schema in self._as_configured(plugin, found) if kind is None or schema.model_type is kind]
+
+    async def _listed(
+        self, deployment: Deployment, bound: BoundProvider, context: ProviderContext
+    ) -> Sequence[ModelSchema]:
+        """Return the vendor's list within a context that is open already."""
+        if bound.list_models is None:
+            return ()
+        key = (deployment.plugin.id, deployment.credential.key)
+
+        async def ask() -> Sequence[ModelSchema]:
+            return await self._asked_for_list(deployment.plugin, bound, context)
+
+        found: Sequence[ModelSchema] = await self._remembered(self._lists, key, ask, what="the nearest names")
+        return found
+
+    async def _asked_for_list(
+        self, plugin: Plugin, bound: BoundProvider, context: ProviderContext
+    ) -> Sequence[ModelSchema]:
+        assert bound.list_models is not None  # noqa: S101  the callers have looked
+        predefined = await self._registry.models(plugin)
+        listed = await bound.list_models(context)
+        return [merged(each, plugin.schema, predefined.get((each.model_type, each.model))) for each in listed]
+
+    def _as_configured(self, plugin: Plugin, found: Sequence[ModelSchema]) -> Sequence[ModelSchema]:
+        """Put the settings over a list: what they change, take away, and add."""
+        own = {overlay.model: overlay for overlay in self._overlays.values() if overlay.provider == plugin.id}
+        removed = {model for model, overlay in own.items() if overlay.remove}
+        models = [
+            self._overlaid(schema, f"{plugin.id}/{schema.model}") for schema in found if schema.model not in removed
+        ]
+        for model in [each for each in own if each not in removed | {schema.model for schema in found}]:
+            schema = merged(ModelSchema(model, _kind(own[model]), fetch_from="customizable-model"), plugin.schema)
+            models.append(self._overlaid(schema, f"{plugin.id}/{model}"))
+        return models
 
     def __repr__(self) -> str:
-        return f"<Catalogue: {len(self._known)} models>"
+        return f"<Catalogue: {len(self._known)} models, {len(self._lists)} lists>"
+
+
+def _kind(overlay: ModelOverlay) -> ModelType:
+    """Return the type of a model that only the settings know."""
+    return ModelType(overlay.fields.get("model_type", ModelType.LLM))

@@ -7,7 +7,7 @@ called. A plugin that fails in either stage is a state with a reason, and no oth
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import final
@@ -20,10 +20,10 @@ from modelhub.manifest.reading import Manifest, manifest_folder, read_manifest, 
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.auth import template_variables
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.loading import failure_of, in_time, instance_of, load, module_of, shielded
+from modelhub.runtime.loading import LoadFailure, failure_of, in_time, instance_of, load, module_of, shielded
 from modelhub.runtime.plugin import Plugin, admitted
 from modelhub.runtime.registration import BoundProvider, bind
-from modelhub.runtime.rows import add_configured_rows, add_family_rows
+from modelhub.runtime.rows import add_configured_rows, add_family_rows, overlaid_manifest
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.plugins import PluginState, ProviderInfo
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
@@ -78,6 +78,7 @@ class PluginRegistry:
                 message = f"two providers given in code have the id {plugin.id!r}"
                 raise ConfigurationError(message, remedy="give each its own id")
             self._plugins[plugin.id] = plugin
+            self._overlay(plugin)
 
     async def find(self, id: str) -> Plugin:
         """Return the plugin of a provider id, its manifest read.
@@ -104,8 +105,28 @@ class PluginRegistry:
                 remedy = "no provider plugin is installed: pip install modelhub-ollama-local, for one"
             raise UnknownProvider(f"there is no provider {id!r}", remedy=remedy)
         if plugin.manifest is None and plugin.failure is None:
-            await run_in_thread(lambda: _read(plugin), name=f"manifest {id}")
+            await run_in_thread(lambda: self._read(plugin), name=f"manifest {id}")
         return plugin
+
+    def _read(self, plugin: Plugin) -> None:
+        """Read a plugin's manifest, if that was not done yet."""
+        if plugin.manifest is None and plugin.failure is None:
+            _read(plugin)
+            self._overlay(plugin)
+
+    def _read_each(self) -> None:
+        for plugin in list(self._plugins.values()):
+            self._read(plugin)
+
+    def _overlay(self, plugin: Plugin) -> None:
+        """Put what the settings say of a provider over its manifest."""
+        overlay = self._settings.overlays.get(plugin.id)
+        if overlay is None or plugin.manifest is None:
+            return
+        try:
+            plugin.manifest = overlaid_manifest(plugin.manifest, plugin.id, overlay)
+        except PluginError as error:
+            plugin.fail(LoadFailure(" ".join(error.message.split()), "change it in the settings"))
 
     def _stands_in(self, id: str) -> bool:
         """Whether a configured row may take the place of an installed plugin, once all are read."""
@@ -130,7 +151,9 @@ class PluginRegistry:
                 plugin.fail(failure_of(error))
             else:
                 assert plugin.manifest is not None  # noqa: S101  `_made` has used it
-                plugin.manifest = replace(plugin.manifest, schema=schema)
+                if schema is not plugin.manifest.schema:
+                    plugin.manifest = replace(plugin.manifest, schema=schema, source=asdict(schema))
+                    self._overlay(plugin)
                 plugin.bound, plugin.state = bound, PluginState.READY
         if plugin.bound is None:
             raise await run_in_thread(plugin.error, name=f"metadata {plugin.id}")
@@ -181,18 +204,10 @@ class PluginRegistry:
 
     async def _read_once(self) -> None:
         if not self._all_read:
-            waiting = [
-                plugin for plugin in self._plugins.values() if plugin.manifest is None and plugin.failure is None
-            ]
-            await run_in_thread(lambda: _read_each(waiting), name="manifests")
+            await run_in_thread(self._read_each, name="manifests")
             add_family_rows(self._plugins, self._settings)
             add_configured_rows(self._plugins, self._settings)
             self._all_read = True
-
-
-def _read_each(plugins: Sequence[Plugin]) -> None:
-    for plugin in plugins:
-        _read(plugin)
 
 
 def _read(plugin: Plugin) -> None:

@@ -1,4 +1,7 @@
-"""Provider ids that need no code of their own: the rows of a family's manifest, and those of the configuration."""
+"""What providers are beyond their manifests: rows of a family, rows of the settings, and what the settings change.
+
+A row is a provider id that needs no code of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from modelhub.configuration.settings import PluginSettings
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import AUTHOR_MENDS
+from modelhub.manifest.merging import overlaid_source
 from modelhub.manifest.reading import Manifest
 from modelhub.manifest.shapes import schema_from, unknown_keys
 from modelhub.rules.names import did_you_mean
@@ -17,7 +21,7 @@ from modelhub.runtime.plugin import Plugin, denied
 from modelhub.types.forms import FormField
 from modelhub.types.schema import ProviderSchema
 
-__all__ = ["add_configured_rows", "add_family_rows"]
+__all__ = ["add_configured_rows", "add_family_rows", "overlaid_manifest"]
 
 _OWN_KEYS = ("preset", "extends")
 
@@ -36,6 +40,19 @@ def add_family_rows(plugins: MutableMapping[str, Plugin], settings: PluginSettin
                 plugins[id] = _made(family, id, row, settings)
 
 
+def overlaid_manifest(manifest: Manifest, id: str, row: Mapping[str, Any]) -> Manifest:
+    """Put what the settings say of an installed provider over its manifest.
+
+    Raises:
+        PluginError: What comes out is no manifest.
+    """
+    own = {key: value for key, value in row.items() if key != "preset"}
+    source = {**overlaid_source(manifest.source, own), "provider": manifest.schema.provider}
+    schema, _ = schema_from(ProviderSchema, source, f"[providers.{id}]")
+    preset = row.get("preset", {})
+    return replace(manifest, schema=_with_preset(schema, preset, id), source=source)
+
+
 def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSettings) -> None:
     """Add the rows of the configuration. One whose id belongs to a plugin that works is left out, with a notice."""
     for id, row in settings.rows.items():
@@ -49,13 +66,11 @@ def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSe
             continue
         plugins[id] = plugin = Plugin(id)
         if plugin.failure is None:
-            plugin.fail(_without_family(id, row, plugins))
+            plugin.fail(_without_family(row, plugins))
 
 
-def _without_family(id: str, row: Mapping[str, Any], plugins: Mapping[str, Plugin]) -> LoadFailure:
+def _without_family(row: Mapping[str, Any], plugins: Mapping[str, Plugin]) -> LoadFailure:
     usable = [name for name, plugin in plugins.items() if plugin.failure is None]
-    if "extends" not in row:
-        return LoadFailure(f"[providers.{id}] does not say what it extends", f'add extends = "…": {", ".join(usable)}')
     family = str(row["extends"])
     if family in plugins:
         return LoadFailure(f"it extends {family!r}, which does not work", f"mend the plugin of {family!r} first")
@@ -94,12 +109,17 @@ def _manifest(family: Plugin, id: str, row: Mapping[str, Any]) -> Manifest:
         "preset": preset,
     }
     schema, _ = schema_from(ProviderSchema, source, f"row {id}")
-    if schema.provider_credential_schema is not None:
-        form = [_preset(field, preset, id) for field in schema.form]
-        credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
-        schema = replace(schema, provider_credential_schema=credentials)
+    schema = _with_preset(schema, preset, id)
     notices = (*unknown_keys(ProviderSchema, own, f"row {id}"), *_unknown_fields(schema, given, id))
     return Manifest(schema, family.manifest.folder, source, notices)
+
+
+def _with_preset(schema: ProviderSchema, preset: Mapping[str, Any], id: str) -> ProviderSchema:
+    if schema.provider_credential_schema is None:
+        return schema
+    form = [_preset(field, preset, id) for field in schema.form]
+    credentials = replace(schema.provider_credential_schema, credential_form_schemas=form)
+    return replace(schema, provider_credential_schema=credentials)
 
 
 def _preset(field: FormField, preset: Mapping[str, Any], id: str) -> FormField:

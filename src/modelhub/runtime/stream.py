@@ -25,7 +25,8 @@ from modelhub.errors import (
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
-from modelhub.runtime.core import Deployment, redacted
+from modelhub.runtime.core import redacted
+from modelhub.runtime.deployments import Deployment
 from modelhub.types.events import Event, Finish, TextDelta
 from modelhub.types.records import Attempt
 from modelhub.types.requests import SpeechRequest

@@ -1,0 +1,245 @@
+"""Which credentials a provider is called with: from the environment, the store, the settings and the call itself.
+
+What counts more stands over what counts less, field by field: environment, store, settings, the settings' own values
+for a model, bound model, call. A secret never follows a layer to another origin; only the environment's do, which the
+operator gives beside settings of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, final
+
+from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
+from modelhub.credentials.references import is_dynamic, is_reference, resolved
+from modelhub.errors import ModelHubError
+from modelhub.rules.forms import filled, layered, model_form
+from modelhub.runtime.single_flight import SingleFlight
+from modelhub.types.credential import Credential
+from modelhub.types.json import JSON
+from modelhub.types.schema import ModelType
+
+if TYPE_CHECKING:
+    from modelhub.credentials.store import CredentialStore, StoredCredential
+    from modelhub.runtime.plugin import Plugin
+    from modelhub.types.forms import FormField
+
+__all__ = ["Credentials", "GivenCredentials", "Usable"]
+
+_DEFAULT = (CredentialSource(),)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenCredentials:
+    """Credentials that a call or a bound model brings; the same object is the same credentials.
+
+    Attributes:
+        provider: Whose they are: no other provider of the call sees them.
+        sources: In the order to try them.
+        lasting: Whether they will be used again.
+    """
+
+    provider: str
+    sources: Sequence[CredentialSource]
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A provider's credentials that can be used.
+
+    Attributes:
+        credentials: In the order to try them.
+        refused: The ids of those that cannot be used.
+        changes: Whether a value is asked for anew at each call.
+        renewable: Whether what they were made of may be another the next time it is read.
+    """
+
+    credentials: tuple[Credential, ...]
+    refused: tuple[str, ...] = ()
+    changes: bool = False
+    renewable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """What a credential's values are made of, those that count less first.
+
+    Attributes:
+        id: The credential's name.
+        lower: What is stored and configured for the provider; the environment stands below all of it.
+        upper: What is given for the model, the bound model or the call: a secret of those below does not follow it to
+            another origin.
+    """
+
+    id: str
+    lower: tuple[Mapping[str, JSON], ...]
+    upper: tuple[Mapping[str, JSON], ...] = ()
+
+    def under(self, source: CredentialSource) -> _Layers:
+        """Return these layers with a source over them, which gives its name."""
+        return _Layers(source.id, self.lower, (*self.upper, *source.layers))
+
+    @property
+    def all(self) -> tuple[Mapping[str, JSON], ...]:
+        """All layers."""
+        return self.lower + self.upper
+
+
+@final
+class Credentials:
+    """Fills in forms, and remembers what came of it.
+
+    Args:
+        settings: What is configured.
+        store: Where more of them are kept, or ``None``.
+    """
+
+    def __init__(self, settings: Settings, store: CredentialStore | None = None) -> None:
+        self._settings = settings
+        self._store = store
+        self._folder: Path | None = settings.source.parent if settings.source is not None else None
+        self._usable: dict[object, Usable] = {}
+        self._stored: dict[str, Sequence[StoredCredential]] = {}
+        self._flights = SingleFlight()
+
+    async def usable(
+        self,
+        plugin: Plugin,
+        model: str = "",
+        kind: ModelType | None = None,
+        given: GivenCredentials | None = None,
+    ) -> Usable:
+        """Return what a provider's model may be called with, filled in, in the order to try.
+
+        Args:
+            plugin: The provider.
+            model: The model; settings and store may have credentials of its own.
+            kind: Its type, which forms may ask for.
+            given: What a call or bound model brings; passed over where it is another provider's.
+
+        Raises:
+            CredentialsInvalid: None of them can be used; the first one's complaint.
+        """
+        if given is not None and given.provider != plugin.id:
+            given = None
+        key = (plugin.id, model, kind, given)
+        known = self._usable.get(key)
+        if known is not None:
+            return known
+        if given is not None and not given.lasting:
+            return await self._found(plugin, model, kind, given)
+        return await self._flights.run(key, lambda: self._kept(key, plugin, model, kind, given))
+
+    async def _kept(
+        self, key: object, plugin: Plugin, model: str, kind: ModelType | None, given: GivenCredentials | None
+    ) -> Usable:
+        usable = await self._found(plugin, model, kind, given)
+        if not usable.changes:
+            self._usable[key] = usable
+        return usable
+
+    async def names(self, plugin: Plugin) -> Sequence[str]:
+        """Return the ids of a provider's configured and stored credentials."""
+        return [source.id for source in await self._of_provider(plugin)]
+
+    def forget(self, plugin: Plugin) -> None:
+        """Read a provider's credentials anew when they are wanted next: a key was refused, and may have been changed.
+
+        Those that stand in the settings as they are cannot have changed, and stay.
+        """
+        self._stored.pop(plugin.id, None)
+        for key in [key for key, usable in self._usable.items() if isinstance(key, tuple) and key[0] == plugin.id]:
+            if self._usable[key].renewable:
+                del self._usable[key]
+
+    async def _found(
+        self, plugin: Plugin, model: str, kind: ModelType | None, given: GivenCredentials | None
+    ) -> Usable:
+        own = await self._of_model(plugin, model)
+        schema = plugin.schema
+        form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
+        layers = [_Layers(source.id, source.layers) for source in await self._of_provider(plugin)]
+        if own:
+            layers = [_of_same_name(layers, source).under(source) for source in own]
+        if given is not None:
+            # What a bound model or a call gives stands over the first credential there is.
+            layers = [layers[0].under(source) for source in given.sources]
+        credentials: list[Credential] = []
+        refused: list[str] = []
+        first_error: ModelHubError | None = None
+        for each in layers:
+            try:
+                credentials.append(await self._filled(form, each, plugin, kind))
+            except ModelHubError as error:
+                first_error = first_error or error
+                refused.append(each.id)
+        if first_error is not None and not credentials:
+            raise first_error
+        values = [layer for each in layers for layer in each.all]
+        renewable = self._store is not None or any(map(_refers, values))
+        return Usable(tuple(credentials), tuple(refused), any(map(is_dynamic, values)), renewable)
+
+    async def _filled(
+        self, form: Sequence[FormField], layers: _Layers, plugin: Plugin, kind: ModelType | None
+    ) -> Credential:
+        lower = [await resolved(each, folder=self._folder) for each in layers.lower]
+        upper = [await resolved(each, folder=self._folder) for each in layers.upper]
+        environment = credentials_of_environment(plugin.id, form)
+        values = layered(form, {**environment, **layered(form, *lower)}, *upper)
+        # A value that is asked for anew at each call must not make another credential of it each time.
+        key = _identity(layers) if any(map(is_dynamic, layers.all)) else None
+        return filled(form, values, provider=plugin.id, id=layers.id, model_type=kind, key=key)
+
+    async def _of_provider(self, plugin: Plugin) -> Sequence[CredentialSource]:
+        """Return a provider's credentials as configured, with what is stored by the same names below them."""
+        stored = {each.name: _values(each) for each in await self._in_store(plugin.id) if each.model is None}
+        configured = self._settings.credentials.get(plugin.id) or ()
+        sources = [replace(source, below=stored.pop(source.id, {})) for source in configured]
+        sources += [CredentialSource(values, name) for name, values in stored.items()]
+        return sources or _DEFAULT
+
+    async def _of_model(self, plugin: Plugin, model: str) -> Sequence[CredentialSource]:
+        """Return the credentials that belong to one model."""
+        table = self._settings.models.get(f"{plugin.id}/{model}")
+        configured = table.credentials if table is not None else ()
+        names = {source.id for source in configured}
+        below = {each.name: _values(each) for each in await self._in_store(plugin.id) if model and each.model == model}
+        return [
+            *(replace(source, below=below.get(source.id, {})) for source in configured),
+            *(CredentialSource(values, name) for name, values in below.items() if name not in names),
+        ]
+
+    async def _in_store(self, provider: str) -> Sequence[StoredCredential]:
+        if self._store is None:
+            return ()
+        known = self._stored.get(provider)
+        if known is None:
+            known = self._stored[provider] = await self._store.list(provider)
+        return known
+
+    def __repr__(self) -> str:
+        return f"<Credentials: {len(self._usable)} filled in>"
+
+
+def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layers:
+    """Return the provider's credential that one of a model stands over: that of the same name, else the first."""
+    return next((each for each in layers if each.id == source.id), layers[0])
+
+
+def _values(stored: StoredCredential) -> Mapping[str, JSON]:
+    """Return the values of a stored credential, whose secrets are read with the references of the others."""
+    return cast("Mapping[str, JSON]", stored.values)
+
+
+def _refers(values: Mapping[str, object]) -> bool:
+    """Whether a value stands elsewhere, where it may be changed."""
+    return any(_refers(each) if isinstance(each, Mapping) else is_reference(each) for each in values.values())
+
+
+def _identity(layers: _Layers) -> object:
+    """Return what is the same for a credential however often its values change: where they come from."""
+    return (layers.id, *(tuple((name, hash(repr(value))) for name, value in each.items()) for each in layers.all))
