@@ -12,10 +12,11 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NoReturn, TypeAlias, cast
+from typing import NoReturn, cast
 
 from modelhub.rules.conditions import is_missing, scalar_text
 from modelhub.rules.names import looks_like_a_secret
+from modelhub.types.credential import CredentialValue
 from modelhub.types.forms import FormField, FormOption
 from modelhub.types.i18n import Labels
 from modelhub.types.json import JSON
@@ -30,13 +31,9 @@ __all__ = [
     "NOT_IN_A_HEADER",
     "NOT_IN_A_NAME",
     "URL",
-    "Given",
     "most_characters",
     "value_of",
 ]
-
-Given: TypeAlias = JSON | Secret
-"""What may be given for a field."""
 
 MOST_CHARACTERS = 1_048_576
 """Characters that any text may have, also where a form sets no limit: forms hold keys and files of keys, not data."""
@@ -94,7 +91,9 @@ class _Several(Exception):
         self.parts = parts
 
 
-def value_of(field: FormField, given: Given, options: Sequence[FormOption], problems: list[FieldProblem]) -> JSON:
+def value_of(
+    field: FormField, given: CredentialValue, options: Sequence[FormOption], problems: list[FieldProblem]
+) -> JSON:
     """Return the value of a field: what is given, else its default; ``None`` where there is none, or it is wrong.
 
     Args:
@@ -137,12 +136,12 @@ def _default(field: FormField, options: Sequence[FormOption]) -> JSON:
     return field.default
 
 
-def _read(field: FormField, given: Given, options: Sequence[FormOption]) -> JSON:
+def _read(field: FormField, given: CredentialValue, options: Sequence[FormOption]) -> JSON:
     reader = _READERS.get(field.type, _line)  # a type that is not known yet is read as a line of text
     return reader(field, given, options)
 
 
-def _line(field: FormField, given: Given, _: Sequence[FormOption]) -> str:
+def _line(field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> str:
     text = _text(given).strip()
     _check_length(field, text)
     if re.search(CONTROL, text):
@@ -150,7 +149,7 @@ def _line(field: FormField, given: Given, _: Sequence[FormOption]) -> str:
     return text
 
 
-def _lines(field: FormField, given: Given, _: Sequence[FormOption]) -> str:
+def _lines(field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> str:
     text = _text(given)
     _check_length(field, text)
     if re.search(CONTROL_IN_LINES, text):
@@ -158,7 +157,7 @@ def _lines(field: FormField, given: Given, _: Sequence[FormOption]) -> str:
     return text if text.strip() else ""
 
 
-def _url(field: FormField, given: Given, options: Sequence[FormOption]) -> str:
+def _url(field: FormField, given: CredentialValue, options: Sequence[FormOption]) -> str:
     if field.role == "endpoint":  # a base URL has a reader of its own, and may leave out what the rule fills in
         return _line(field, given, options)
     text = _text(given).strip()
@@ -173,7 +172,7 @@ def _check_length(field: FormField, text: str) -> None:
         raise _Wrong("too_long", limit=most_characters(field))
 
 
-def _text(given: Given) -> str:
+def _text(given: CredentialValue) -> str:
     """Return what is given as a text; numbers and switches too, as files and JSON hold them."""
     if isinstance(given, Secret):
         return given.reveal()
@@ -199,7 +198,7 @@ def _found(given: object) -> Labels:
     return _LIST if isinstance(given, Sequence) else _OTHER
 
 
-def _switch(_field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
+def _switch(_field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> JSON:
     if isinstance(given, bool):
         return given
     text = _scalar(given, "not_switch").lower()
@@ -210,7 +209,7 @@ def _switch(_field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
     return text in _YES
 
 
-def _scalar(given: Given, code: str) -> str:
+def _scalar(given: CredentialValue, code: str) -> str:
     """Return a text, number or switch as the text that options are compared by."""
     if isinstance(given, Secret):
         given = given.reveal()
@@ -219,7 +218,7 @@ def _scalar(given: Given, code: str) -> str:
     return scalar_text(given).strip()
 
 
-def _number(field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
+def _number(field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> JSON:
     number = _any_number(given.reveal() if isinstance(given, Secret) else given)
     if number is None:
         return None
@@ -230,7 +229,7 @@ def _number(field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
     return number
 
 
-def _any_number(given: JSON) -> float | None:
+def _any_number(given: CredentialValue) -> float | None:
     if isinstance(given, str):
         text = given.strip()
         if text.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
@@ -252,7 +251,7 @@ def _any_number(given: JSON) -> float | None:
     return int(given) if given.is_integer() else given
 
 
-def _choice(field: FormField, given: Given, options: Sequence[FormOption]) -> str:
+def _choice(field: FormField, given: CredentialValue, options: Sequence[FormOption]) -> str:
     return _chosen(field, _scalar(given, "not_text"), options)
 
 
@@ -268,7 +267,7 @@ def _chosen(field: FormField, text: str, options: Sequence[FormOption]) -> str:
     raise _Wrong("not_option", names=[option.value for option in options])
 
 
-def _choices(field: FormField, given: Given, options: Sequence[FormOption]) -> JSON:
+def _choices(field: FormField, given: CredentialValue, options: Sequence[FormOption]) -> JSON:
     if isinstance(given, str | Secret):
         given = _items_in(given.reveal() if isinstance(given, Secret) else given, options)
     if isinstance(given, bool | int | float):
@@ -314,7 +313,7 @@ def _parsed(text: str, code: str) -> JSON:
         raise _Wrong(code) from None
 
 
-def _json(field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
+def _json(field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> JSON:
     if isinstance(given, Secret):
         given = given.reveal()
     if isinstance(given, str):
@@ -325,7 +324,7 @@ def _json(field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
     return _copied(given, 0)
 
 
-def _copied(value: Given, depth: int) -> JSON:
+def _copied(value: CredentialValue, depth: int) -> JSON:
     """Return a JSON value that nobody else can change."""
     if isinstance(value, Secret):
         return value.reveal()
@@ -344,7 +343,7 @@ def _copied(value: Given, depth: int) -> JSON:
     raise _Wrong("not_json")
 
 
-def _pairs(field: FormField, given: Given, _: Sequence[FormOption]) -> JSON:
+def _pairs(field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> JSON:
     """Read name and value pairs: a mapping, JSON of one, or lines of ``name: value``."""
     if isinstance(given, Secret):
         given = given.reveal()
@@ -383,7 +382,7 @@ def _header_name(name: object) -> str:
     return name
 
 
-def _header(value: Given) -> str:
+def _header(value: CredentialValue) -> str:
     if value is None or isinstance(value, Mapping | list | tuple):
         raise _Wrong("not_pairs")
     text = _text(value).strip(" \t")
@@ -392,7 +391,7 @@ def _header(value: Given) -> str:
     return text
 
 
-_READERS: Mapping[str, Callable[[FormField, Given, Sequence[FormOption]], JSON]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[FormField, CredentialValue, Sequence[FormOption]], JSON]] = MappingProxyType(
     {
         "text-input": _line,
         "secret-input": _line,

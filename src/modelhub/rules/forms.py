@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid
 from modelhub.rules.endpoint import REASONS, Endpoint, EndpointRefused, endpoint_of
-from modelhub.rules.field_values import Given, value_of
+from modelhub.rules.field_values import value_of
 from modelhub.rules.names import looks_like_a_secret, nearest
 from modelhub.rules.shown import MODEL_TYPE, by_variable, decision_order, first_shown, offered
-from modelhub.types.credential import Credential
+from modelhub.types.credential import Credential, CredentialValue
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
 from modelhub.types.problems import FieldProblem
@@ -67,11 +67,12 @@ def model_form(schema: ProviderSchema) -> list[FormField]:
 
 def filled(
     form: Sequence[FormField],
-    values: Mapping[str, Given],
+    values: Mapping[str, CredentialValue],
     *,
     provider: str,
     id: str = "default",
     model_type: ModelType | None = None,
+    key: object | None = None,
 ) -> Credential:
     """Fill in a form.
 
@@ -85,6 +86,7 @@ def filled(
         provider: Whose form it is, for the message.
         id: The credential's name, for the message.
         model_type: The type of the model that the form is filled in for, for conditions on ``__model_type``.
+        key: What makes it the same credential whatever its values are; see `Credential`.
 
     Raises:
         CredentialsInvalid: ``fields`` and ``problems`` say what is wrong with which field, all at once.
@@ -96,11 +98,11 @@ def filled(
         message = f"the credential {id!r} of provider {provider!r} cannot be used: {what}"
         raise CredentialsInvalid(message, fields=complaints, problems=found.problems)
     secret = frozenset(field.variable for field in form if field.secret)
-    return Credential(found.values, id=id, secret_names=secret, endpoint=found.endpoint)
+    return Credential(found.values, id=id, secret_names=secret, endpoint=found.endpoint, key=key)
 
 
 def problems(
-    form: Sequence[FormField], values: Mapping[str, Given], *, model_type: ModelType | None = None
+    form: Sequence[FormField], values: Mapping[str, CredentialValue], *, model_type: ModelType | None = None
 ) -> list[FieldProblem]:
     """Return everything that is wrong with the values of a form, in the form's order; none where it can be used.
 
@@ -126,7 +128,9 @@ class _Decided:
     endpoint: str | None
 
 
-def _decided(form: Sequence[FormField], values: Mapping[str, Given], model_type: ModelType | None) -> _Decided:
+def _decided(
+    form: Sequence[FormField], values: Mapping[str, CredentialValue], model_type: ModelType | None
+) -> _Decided:
     fields = by_variable(form)
     decided: dict[str, JSON] = {} if model_type is None else {MODEL_TYPE: str(model_type)}
     complaints: dict[str, list[FieldProblem]] = {}
