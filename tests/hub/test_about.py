@@ -100,7 +100,7 @@ async def test_a_model_is_validated_with_the_credentials_given(acme: Any, vendor
 
     class Describing(acme):  # type: ignore[misc]
         async def describe_model(self, model: str, model_type: ModelType, context: ProviderContext) -> Any:
-            seen.append(context.credential.text("api_key"))
+            seen.append(context.credential.secret("api_key").reveal())
             return ModelSchema(model, model_type) if model == "small" else None
 
     async with WireServer(vendor) as server:
@@ -135,7 +135,7 @@ async def test_a_plugin_that_breaks_while_validating(acme: Any, vendor: Any) -> 
 
     class Broken(acme):  # type: ignore[misc]
         async def validate_provider_credentials(self, context: ProviderContext) -> None:
-            raise KeyError(context.credential.text("api_key"))
+            raise KeyError(context.credential.secret("api_key").reveal())
 
     async with WireServer(vendor) as server, ModelHub(providers=[Broken]) as hub:
         report = await hub.validate("acme", {"base_url": server.url, "api_key": "k-secret-1"})
@@ -174,7 +174,7 @@ async def test_an_operation_that_is_left_is_ended(acme: Any) -> None:
             try:
                 yield Progress("begun")
                 if arguments["model"] == "bad":
-                    raise KeyError(context.credential.text("api_key"))
+                    raise KeyError(context.credential.secret("api_key").reveal())
                 await anyio.sleep_forever()
             finally:
                 ended.append(arguments["model"])

@@ -38,6 +38,15 @@ def test_auth_headers_are_filled_in_from_the_credential() -> None:
     ]
 
 
+def test_headers_do_not_show_what_they_hold() -> None:
+    """They wait in memory between calls, and come into tracebacks."""
+    form = [KEY, HEADERS]
+    own = filled(form, {"api_key": "k-0123456789", "headers": {"X-Own": "k-9876543210"}}, provider="acme")
+    shown = repr(auth_headers({"Authorization": "Bearer {api_key}"}, form, own))
+    assert "X-Own" in shown
+    assert "k-" not in shown
+
+
 def test_a_value_in_braces_is_no_template() -> None:
     """Only the provider's template is one."""
     assert headers({"X-Key": "{api_key}"}, [KEY], api_key="{team}") == [("X-Key", "{team}")]

@@ -147,7 +147,7 @@ async def test_a_refused_key_is_tried_once() -> None:
     seen: list[tuple[str, str]] = []
 
     async def invoke(request: ChatRequest[Any], context: ProviderContext) -> Any:
-        seen.append((request.name, context.credential.text("api_key")))
+        seen.append((request.name, context.credential.secret("api_key").reveal()))
         raise AuthenticationFailed("refused")
 
     async with ModelHub(providers=[Custom(invoke)]) as hub:
@@ -161,7 +161,7 @@ async def test_a_key_is_given_to_its_provider_only() -> None:
     seen: list[str] = []
 
     async def invoke(_: object, context: ProviderContext) -> Any:
-        seen.append(context.credential.text("api_key"))
+        seen.append(context.credential.secret("api_key").reveal())
         raise Overloaded("busy")
 
     providers = [Custom(invoke, "a"), Custom(invoke, "b")]

@@ -45,7 +45,7 @@ class VaultLLM(LargeLanguageModel):
 
     async def invoke(self, request: ChatRequest[None], context: ProviderContext) -> ChatResult[None]:
         """Ask the server, or fail as the model's name says."""
-        key = context.credential.text("api_key") or context.credential.text("token")
+        key = context.credential.secret("api_key").reveal() or context.credential.secret("token").reveal()
         if request.name == "raise":
             try:
                 raise KeyError(key)
@@ -80,22 +80,22 @@ class Vault(ModelProvider):
 
     async def validate_provider_credentials(self, context: ProviderContext) -> None:
         """Refuse the key, and repeat it."""
-        key = context.credential.text("api_key")
+        key = context.credential.secret("api_key").reveal()
         raise CredentialsInvalid(f"the key {key} is wrong", fields={"api_key": f"{key} is wrong"})
 
     async def list_models(self, context: ProviderContext) -> list[ModelSchema]:
         """Fail, and repeat the key."""
-        raise RuntimeError(context.credential.text("api_key"))
+        raise RuntimeError(context.credential.secret("api_key").reveal())
 
     async def describe_model(self, model: str, context: ProviderContext) -> ModelSchema:
         """Describe any model but one."""
         if model == "undescribed":
-            raise RuntimeError(context.credential.text("api_key"))
+            raise RuntimeError(context.credential.secret("api_key").reveal())
         return ModelSchema(model)
 
     async def operate(self, name: str, context: ProviderContext) -> AsyncIterator[Any]:
         """Fail, and repeat the key."""
-        raise RuntimeError(context.credential.text("api_key"))
+        raise RuntimeError(context.credential.secret("api_key").reveal())
         yield
 
 

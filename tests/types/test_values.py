@@ -2,14 +2,13 @@
 
 import pickle
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import CredentialsInvalid, Overloaded
-from modelhub.types.credential import Credential
 from modelhub.types.events import Finish, FinishReason, TextDelta
 from modelhub.types.forms import CredentialSchema, FormField
 from modelhub.types.i18n import label_for
@@ -86,52 +85,6 @@ def test_a_label_without_english_is_better_than_none() -> None:
     assert label_for({"id_ID": "Halo"}, "fr_FR") == "Halo"
     assert label_for({"en": "Hello"}) == "Hello"
     assert label_for({}) is None
-
-
-class TestCredential:
-    """A credential is read like a mapping and never shows its secrets."""
-
-    values: ClassVar[dict[str, Any]] = {
-        "base_url": "http://a",
-        "api_key": "k-secret-1",
-        "headers": {"X": "k-secret-2"},
-        "empty": "",
-    }
-    credential = Credential(
-        values, id="b", secret_names=frozenset({"api_key", "headers", "empty"}), endpoint="http://a"
-    )
-
-    def test_it_is_a_mapping(self) -> None:
-        """Of the form's variables."""
-        assert dict(self.credential) == self.values
-        assert len(self.credential) == 4
-        assert self.credential.text("api_key") == "k-secret-1"
-        assert self.credential.text("empty", "none") == "none"
-        assert self.credential.text("missing", "none") == "none"
-
-    def test_no_text_of_it_has_a_secret(self) -> None:
-        """Neither repr nor str nor a format; what is no secret is shown."""
-        for text in (repr(self.credential), str(self.credential), f"{self.credential}"):
-            assert "k-secret" not in text
-            assert "http://a" in text
-            assert "'b'" in text
-
-    def test_its_secrets_are_known_for_redaction(self) -> None:
-        """Every secret text of it, those in a table of headers too; an empty one would redact everything."""
-        assert set(self.credential.secrets) == {"k-secret-1", "k-secret-2"}
-
-    def test_it_cannot_be_pickled(self) -> None:
-        """A secret does not get into a file or a queue by accident."""
-        with pytest.raises(TypeError, match="secrets"):
-            pickle.dumps(self.credential)
-
-    def test_equal_values_are_the_same_credential(self) -> None:
-        """Connections are shared by what is sent, not by which object sends it."""
-        again = Credential(self.values, id="b", endpoint="http://a")
-        other = Credential({**self.values, "api_key": "k-secret-3"}, id="b", endpoint="http://a")
-        assert again.key == self.credential.key
-        assert other.key != self.credential.key
-        assert hash(again.key) == hash(self.credential.key)
 
 
 def test_a_form_field_knows_whether_it_is_secret() -> None:

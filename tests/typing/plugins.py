@@ -91,7 +91,7 @@ class Plain:
     @hookimpl
     async def invoke(self, request: Request[Result], context: ProviderContext) -> Result:
         """Answer."""
-        assert_type(context.credential.text("api_key"), str)
+        assert_type(context.credential.secret("api_key").reveal(), str)
         return EmbedResult(vectors=[])
 
 

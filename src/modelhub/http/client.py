@@ -8,6 +8,7 @@ connection before anything else is closed.
 
 from __future__ import annotations
 
+import re
 import secrets as random_source
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from modelhub.errors import BadRequest, ConfigurationError, MalformedResponse, M
 from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.parameters import check_text
+from modelhub.types.secret import Secret
 from modelhub.wire.encoding import ContentDecoder
 from modelhub.wire.json import UnencodableValue, dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
@@ -32,6 +34,8 @@ _ERROR_BODY_CAP = 64 * 1024
 _SETTLE_SECONDS = 0.05
 _REASON_SECONDS = 2.0
 _USER_AGENT = "modelhub"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.6.2."""
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where the body ends: a second opinion would let a request be read as two."""
 
@@ -62,7 +66,7 @@ class HttpClient:
         backend: Callable[[], Awaitable[Backend]],
         endpoint: Endpoint,
         *,
-        headers: Sequence[tuple[str, str]],
+        headers: Sequence[tuple[str, str | Secret]],
         limits: ReadLimits,
         classify: Classifier,
     ) -> None:
@@ -185,6 +189,9 @@ class HttpClient:
         while self._open:
             await self._open.pop().aclose()
 
+    def __repr__(self) -> str:
+        return f"<HttpClient of {self._endpoint.url}: {len(self._open)} answers open>"
+
     @asynccontextmanager
     async def _exchange(self, call: HttpCall) -> AsyncGenerator[Exchange, None]:
         request = self._prepared(call)
@@ -211,10 +218,10 @@ class HttpClient:
 
     def _prepared(self, call: HttpCall) -> HttpRequest:
         body, content_type = _body(call)
-        given = [*self._headers, *call.headers.items()]
+        given = [(name, _sealed(value)) for name, value in (*self._headers, *call.headers.items())]
         _check_headers(given)
         # By their names in lower case: of two that are named alike, the later one is sent alone.
-        headers = {
+        headers: dict[str, tuple[str, str | Secret]] = {
             "host": ("Host", self._endpoint.authority),
             "user-agent": ("User-Agent", _USER_AGENT),
             "accept": ("Accept", "*/*"),
@@ -228,7 +235,7 @@ class HttpClient:
             headers["content-length"] = ("Content-Length", str(len(body)))
         target = self._endpoint.prefix + quote(_path(call), safe="/%:@!$&'()*+,;=~-._")
         if call.query:
-            target = f"{target}?{urlencode(call.query)}"
+            target = f"{target}?{_query(call.query)}"
         return HttpRequest(call.method, target, [*headers.values()], body)
 
     def _url(self, call: HttpCall) -> str:
@@ -245,6 +252,14 @@ class HttpClient:
 
 def _path(call: HttpCall) -> str:
     return call.path if call.path.startswith("/") else f"/{call.path}"
+
+
+def _sealed(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def _query(query: Mapping[str, str | Secret]) -> str:
+    return urlencode({name: _sealed(value).reveal() for name, value in query.items()})
 
 
 def _content_decoder(exchange: Exchange) -> ContentDecoder | None:
@@ -315,16 +330,17 @@ def _quoted(text: str) -> str:
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
+def _check_headers(headers: Sequence[tuple[str, Secret]]) -> None:
     for name, value in headers:
-        if not _is_printable(value):
-            # The value may be a key: it is not shown.
+        if _TOKEN.fullmatch(name) is None:
+            # Neither name nor value is shown: whoever puts a whole line into one of them has put the key there.
+            message = f"a header has a name of {len(name)} characters that cannot be one"
+            raise ConfigurationError(message, remedy="the name is what stands before the colon, such as X-Team")
+        if not _is_printable(value.reveal()):
             message = f"the value of header {name!r} has characters that a header cannot carry"
             raise ConfigurationError(
                 message, remedy="a key must be plain printable ASCII: paste it again without line breaks"
             )
-        if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-            raise ConfigurationError(f"{name!r} cannot be the name of a header")
         if name.lower() in _FRAMING:
             raise ConfigurationError(f"the header {name!r} cannot be given", remedy="it is made with the request")
 

@@ -26,6 +26,8 @@ from modelhub.errors import (
 from modelhub.http.network import Connection, Network
 from modelhub.http.seam import HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
+from modelhub.rules.frames import clear_locals
+from modelhub.types.secret import Secret
 
 __all__ = ["HttpxBackend", "tls_context"]
 
@@ -142,31 +144,41 @@ class HttpxBackend:
 
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
-        url = httpcore.URL(
-            scheme=self._scheme,
-            host=self._host,
-            port=self._endpoint.port,
-            target=request.target.encode("ascii"),
-        )
-        outgoing = httpcore.Request(
+        try:
+            return await self._opened(self._outgoing(request, limits), limits)
+        except BaseException as error:
+            clear_locals(error)  # of the library: it holds the headers and the bytes that were sent
+            if not isinstance(error, Exception):
+                raise
+            raise _translated(error, limits, self._endpoint) from error
+
+    def _outgoing(self, request: HttpRequest, limits: ReadLimits) -> httpcore.Request:
+        return httpcore.Request(
             request.method.encode("ascii"),
-            url,
-            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers],
+            httpcore.URL(
+                scheme=self._scheme,
+                host=self._host,
+                port=self._endpoint.port,
+                target=request.target.encode("ascii"),
+            ),
+            headers=[
+                (name.encode("ascii"), (value.reveal() if isinstance(value, Secret) else value).encode("latin-1"))
+                for name, value in request.headers
+            ],
             content=_Body(request.body),
             extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
         )
+
+    async def _opened(self, outgoing: httpcore.Request, limits: ReadLimits) -> HttpxExchange:
+        if self._proxied is not None:
+            return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
+        connection = await self._direct.acquire()
         try:
-            if self._proxied is not None:
-                return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
-            connection = await self._direct.acquire()
-            try:
-                response = await connection.handle_async_request(outgoing)
-            except BaseException:
-                self._direct.release(connection)
-                raise
-            return HttpxExchange(response, limits, self._direct, connection)
-        except Exception as error:
-            raise _translated(error, limits, self._endpoint) from error
+            response = await connection.handle_async_request(outgoing)
+        except BaseException:
+            self._direct.release(connection)
+            raise
+        return HttpxExchange(response, limits, self._direct, connection)
 
     @property
     def busy(self) -> bool:
@@ -238,7 +250,10 @@ class HttpxExchange:
         except StopAsyncIteration:
             self._finished = True
             raise
-        except Exception as error:
+        except BaseException as error:
+            clear_locals(error)
+            if not isinstance(error, Exception):
+                raise
             self._error = _translated(error, self._limits, None)
             raise self._error from error
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias, final
 
 from modelhub.errors import Phase, Timeout
 from modelhub.types.json import JSON
+from modelhub.types.secret import Secret
 
 __all__ = [
     "Backend",
@@ -52,41 +53,50 @@ class FilePart:
 class HttpCall:
     """A request as a plugin builds it: relative to the credential's endpoint, not yet authenticated.
 
+    Its ``repr`` shows where it goes and no more: the rest may hold prompts and keys.
+
     Attributes:
         path: Joined to the endpoint, whose own path is kept.
         json: The body; or ``content``; or ``form`` with ``files``.
         method: ``POST`` unless said otherwise.
-        headers, query: Beyond those that the credential brings.
+        headers: Beyond those that the credential brings. A `Secret` is revealed where it is sent.
+        query: Beyond those that stand in the endpoint. Servers and proxies log it: a key belongs into a header.
         framing: How a streamed answer is split: ``ndjson`` or ``sse``.
     """
 
     path: str
-    json: JSON = None
+    json: JSON = field(default=None, repr=False)
     method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    form: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Sequence[FilePart] = ()
     framing: Framing = "ndjson"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as a backend sends it: ``target`` is path and query, ready for the wire."""
+    """A request as a backend sends it.
+
+    Attributes:
+        target: Path and query, ready for the wire.
+        headers: Every header, the credential's too; a backend reveals them where it sends them.
+        body: The bytes behind them.
+    """
 
     method: str
-    target: str
-    headers: Sequence[tuple[str, str]] = field(repr=False)
+    target: str = field(repr=False)
+    headers: Sequence[tuple[str, str | Secret]] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole answer."""
+    """A whole answer. Servers repeat what they were sent: its ``repr`` shows the status alone."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 

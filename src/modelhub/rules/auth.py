@@ -7,27 +7,37 @@ from string import Formatter
 
 from modelhub.types.credential import Credential
 from modelhub.types.forms import FormField
+from modelhub.types.secret import Secret
 
 __all__ = ["auth_headers", "template_variables"]
 
 
-def auth_headers(auth: Mapping[str, str], form: Sequence[FormField], credential: Credential) -> list[tuple[str, str]]:
+def auth_headers(
+    auth: Mapping[str, str], form: Sequence[FormField], credential: Credential
+) -> list[tuple[str, Secret]]:
     """Return the headers that a credential brings: those of the provider's ``auth``, then the user's own.
 
-    A header whose template names only missing values is left out, and so is one that the user gives.
+    A header whose template names only missing values is left out, and so is one that the user gives. The values are
+    secrets, which the HTTP backend reveals where it sends them.
     """
-    own: list[tuple[str, str]] = []
+    own: list[tuple[str, Secret]] = []
     for field in form:
         given = credential.get(field.variable) if field.role == "headers" else None
         if isinstance(given, Mapping):
-            own.extend((name, str(value)) for name, value in given.items())
+            own.extend(
+                (name, value if isinstance(value, Secret) else Secret(str(value))) for name, value in given.items()
+            )
     replaced = {name.lower() for name, _ in own}
     headers = []
     for name, template in auth.items():
-        values = {key: credential.text(key) for key in template_variables(template)}
+        values = {key: credential.secret(key) for key in template_variables(template)}
         if name.lower() not in replaced and (not values or any(values.values())):
-            headers.append((name, template.format_map(values)))
+            headers.append((name, _filled(template, values)))
     return headers + own
+
+
+def _filled(template: str, values: Mapping[str, Secret]) -> Secret:
+    return Secret(template.format_map({name: value.reveal() for name, value in values.items()}))
 
 
 def template_variables(template: str) -> list[str]:

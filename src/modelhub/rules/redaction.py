@@ -1,87 +1,217 @@
-"""Takes secrets out of exceptions before anybody sees them: vendors, and the libraries of plugins, repeat keys."""
+"""Takes secrets out of exceptions before anybody sees them: vendors, and the libraries of plugins, repeat keys.
+
+Owns what is looked for (a secret as it is, encoded, wrapped over lines, cut short) and where (the texts of an
+exception and of all behind it, and the variables of their tracebacks).
+"""
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import html
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, final
+from urllib.parse import quote, quote_plus
 
-__all__ = ["clean"]
+from modelhub.rules.frames import chain, clear_locals
+from modelhub.types.secret import Secret
 
+__all__ = ["Redactor", "clean"]
+
+_MASK = "***"
 _SHORTEST = 4
 """Shorter secrets are no keys, and stand in ordinary words."""
 
+_TELLING = 8
+"""Characters of a secret that tell too much of it, where it was cut there."""
 
-def clean(error: BaseException, secrets: Iterable[str]) -> None:
+_LONG = 12
+"""Characters of a secret that tell too much of it anywhere, where they are half of it too."""
+
+_NOT_IN_VARS = ("strerror", "filename", "filename2", "object", "name", "obj", "value")
+"""What exceptions that are built in hold beside ``args`` and their ``vars``."""
+
+_GAP = re.compile(r"\s+|\\[nrt]")
+_ESCAPED = re.compile(r"%[0-9A-F]{2}")
+
+
+def clean(error: BaseException, secrets: Iterable[Secret | str]) -> None:
     """Replace secrets by ``***`` in the texts of an exception and of every exception behind it.
 
     One that shows a secret all the same, because its text is not made of what it was given, is cut off from the
-    exceptions that it led to.
+    exceptions that it led to. The variables of the functions that have ended are taken out of the tracebacks.
     """
-    words = sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
-    if not words:
+    redactor = Redactor(secrets)
+    if not redactor:
         return
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop()
-        seen.add(id(each))
-        _scrub(each, words)
-        waiting.extend(behind for behind in _behind(each) if id(behind) not in seen)
-    _cut(error, words, set())
+    for each in chain(error):
+        _scrub(each, redactor)
+    clear_locals(error)
+    _cut(error, redactor, set())
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
-    if error.__cause__ is not None:
-        yield error.__cause__
-    if error.__context__ is not None:
-        yield error.__context__
-    if isinstance(error, BaseExceptionGroup):
-        yield from error.exceptions
+@final
+class Redactor:
+    """Takes some secrets out of texts.
+
+    Args:
+        secrets: What to look for, in every form in which servers and libraries repeat a value.
+    """
+
+    __slots__ = ("_forms",)
+
+    def __init__(self, secrets: Iterable[Secret | str]) -> None:
+        texts = {secret.reveal() if isinstance(secret, Secret) else secret for secret in secrets}
+        forms = {form for text in texts if len(text) >= _SHORTEST for form in _forms(text)}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._forms)
+
+    def text(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for form in self._forms:
+            text = text.replace(form, _MASK)
+        text = _without_wrapped(text, self._forms)
+        for form in self._forms:
+            text = _without_beginning(text, form)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Return a value without the secrets in its texts; itself where it has none, or cannot be looked into."""
+        match value:
+            case str():
+                return self.text(value)
+            case bytes():
+                return self.text(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            case tuple() | list() | set() | frozenset() if type(value) in {tuple, list, set, frozenset}:
+                return type(value)(self.value(item) for item in value)
+            case Mapping() if type(value) is dict:
+                return {self.value(key): self.value(item) for key, item in value.items()}
+            case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                return self._fields(value)
+            case _:
+                return value
+
+    def _fields(self, value: Any) -> Any:
+        changed: dict[str, Any] = {}
+        for each in dataclasses.fields(value):
+            held = getattr(value, each.name)
+            redacted = self.value(held)
+            if each.init and redacted != held:
+                changed[each.name] = redacted
+        return dataclasses.replace(value, **changed) if changed else value
+
+    def __repr__(self) -> str:
+        return f"<Redactor of {len(self._forms)} texts>"
 
 
-def _scrub(error: BaseException, words: list[str]) -> None:
+def _forms(text: str) -> Iterator[str]:
+    """Yield a text as it is and as it is written in JSON, URLs, HTML, hex and base64."""
+    data = text.encode("utf-8", "surrogatepass")
+    yield text
+    for ascii_only in (True, False):
+        written = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield written
+        yield written.replace("/", "\\/")
+    for escaped in (quote(data, safe=""), quote(data), quote_plus(data)):
+        yield escaped
+        yield _ESCAPED.sub(lambda match: match[0].lower(), escaped)
+    yield html.escape(text)
+    yield from _all_escaped(data)
+    for before in range(3):
+        # What stands before the text decides how its bits fall; only the letters made of its own bits are looked for.
+        letters = base64.b64encode(bytes(before) + data).decode()
+        own = letters[-(-before * 4 // 3) : (before + len(data)) * 4 // 3]
+        if len(own) >= _TELLING:
+            yield own
+            yield own.replace("+", "-").replace("/", "_")
+
+
+def _all_escaped(data: bytes) -> Iterator[str]:
+    for digits in (data.hex(), data.hex().upper()):
+        yield digits
+        pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+        for mark in ("%", "\\x", "\\u00"):
+            yield mark + mark.join(pairs)
+        yield ":".join(pairs)
+        yield " ".join(pairs)
+
+
+def _without_wrapped(text: str, forms: Iterable[str]) -> str:
+    """Replace forms that white space, or the escape for it, was put into."""
+    squeezed = _GAP.sub("", text)
+    if squeezed == text:
+        return text
+    for form in forms:
+        if len(form) >= _TELLING and form in squeezed:
+            text = _without_spread(text, form)
+    return text
+
+
+def _without_spread(text: str, form: str) -> str:
+    gaps = {at for match in _GAP.finditer(text) for at in range(*match.span())}
+    kept = [at for at in range(len(text)) if at not in gaps]
+    squeezed = "".join(text[at] for at in kept)
+    end = len(squeezed)
+    while (start := squeezed.rfind(form, 0, end)) >= 0:
+        text = text[: kept[start]] + _MASK + text[kept[start + len(form) - 1] + 1 :]
+        end = start
+    return text
+
+
+def _without_beginning(text: str, form: str) -> str:
+    """Replace what is left of a form that was cut short: at the end of a text, or a long piece anywhere."""
+    at = text.find(form[:_TELLING]) if len(form) >= _TELLING else -1
+    while at >= 0:
+        length = _TELLING
+        while length < len(form) and text.startswith(form[length], at + length):
+            length += 1
+        cut = at + length >= len(text) or text[at + length] == "…"
+        if cut or length >= max(_LONG, len(form) // 2):
+            text = text[:at] + _MASK + text[at + length :]
+        at = text.find(form[:_TELLING], at + 1)
+    return text
+
+
+def _scrub(error: BaseException, redactor: Redactor) -> None:
     with suppress(Exception):  # what cannot be scrubbed is cut off afterwards where it shows a secret
-        error.args = _without(error.args, words)
+        _replace(error, "args", redactor)
         for name, value in list(vars(error).items()):
-            vars(error)[name] = _without(value, words)
+            with suppress(Exception):
+                vars(error)[name] = redactor.value(value)
+    for name in _NOT_IN_VARS:
+        with suppress(Exception):
+            _replace(error, name, redactor)
 
 
-def _without(value: Any, words: list[str]) -> Any:
-    match value:
-        case str():
-            for word in words:
-                value = value.replace(word, "***")
-            return value
-        case bytes():
-            for word in words:
-                value = value.replace(word.encode(errors="replace"), b"***")
-            return value
-        case tuple() if type(value) is tuple:
-            return tuple(_without(item, words) for item in value)
-        case list() if type(value) is list:
-            return [_without(item, words) for item in value]
-        case Mapping() if type(value) is dict:
-            return {_without(key, words): _without(item, words) for key, item in value.items()}
-        case _:
-            return value
+def _replace(error: BaseException, name: str, redactor: Redactor) -> None:
+    held = getattr(error, name)
+    redacted = redactor.value(held)
+    if redacted != held:
+        setattr(error, name, redacted)
 
 
-def _cut(error: BaseException, words: list[str], seen: set[int]) -> None:
+def _cut(error: BaseException, redactor: Redactor, seen: set[int]) -> None:
     """Cut what still shows a secret off from what it led to."""
     seen.add(id(error))
-    for behind in _behind(error):
-        if id(behind) in seen:
+    behind = [error.__cause__, error.__context__]
+    behind += error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for each in behind:
+        if each is None or id(each) in seen:
             continue
-        _cut(behind, words, seen)
-        if _shows(behind, words):
+        _cut(each, redactor, seen)
+        if _shows(each, redactor):
             error.__cause__ = error.__context__ = None
             error.__suppress_context__ = True
 
 
-def _shows(error: BaseException, words: list[str]) -> bool:
+def _shows(error: BaseException, redactor: Redactor) -> bool:
     try:
         shown = f"{error} {error!r}"
     except Exception:  # noqa: BLE001  it cannot be shown, and so cannot be known to be clean
         return True
-    return any(word in shown for word in words)
+    return redactor.text(shown) != shown

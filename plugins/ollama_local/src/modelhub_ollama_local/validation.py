@@ -99,7 +99,7 @@ def _blamed(context: ProviderContext) -> Iterator[None]:
         silent = isinstance(error, Timeout) and error.phase != "connect"
         raise _complaint("base_url", _SILENT if silent else _NOTHING_LISTENS, error) from error
     except AuthenticationFailed as error:
-        why = _KEY_REFUSED if context.credential.text("api_key") else _KEY_WANTED
+        why = _KEY_REFUSED if context.credential.get("api_key") else _KEY_WANTED
         raise _complaint("api_key", why, error) from error
     except PermissionDenied as error:
         raise _complaint("base_url", _HOST_REFUSED, error) from error

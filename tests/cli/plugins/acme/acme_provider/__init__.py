@@ -69,7 +69,7 @@ class AcmeLLM(LargeLanguageModel):
             case "parameters":
                 yield json.dumps({**request.parameters, **request.options}, sort_keys=True)
             case "leaky":
-                raise AuthenticationFailed(f"the key {context.credential.text('api_key')} is wrong")
+                raise AuthenticationFailed(f"the key {context.credential.secret('api_key').reveal()} is wrong")
             case "loads":
                 for completed in (0, 50, 100):
                     context.progress(Progress("loading loads", completed, 100))
@@ -100,7 +100,7 @@ class AcmeProvider(ModelProvider):
     async def validate_provider_credentials(self, context: ProviderContext) -> None:
         """Take every key but the wrong one."""
         context.progress(Progress("server reached"))
-        if context.credential.text("api_key") == "wrong-key":
+        if context.credential.secret("api_key").reveal() == "wrong-key":
             raise CredentialsInvalid("it is refused", fields={"api_key": "it is refused"}, remedy="get another one")
 
     async def operate(
