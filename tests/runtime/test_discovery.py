@@ -476,13 +476,12 @@ async def test_configuration_adds_providers_without_code(installation: Installin
         "kin": {"extends": "east"},
         "broken": {"extends": "kin"},
         "lost": {"extends": "kinn"},
-        "aimless": {"label": "x"},
         "hopeless": {"extends": "spoilt"},
         "o/d2": {"extends": "nowhere"},
         "unwanted": {"extends": "kin"},
         "telling": {"extends": "kin", "preset": {"api_key": "sk-s3cr3t"}},
     }
-    found = await infos(PluginSettings(rows=rows, deny=["unwanted"]), load=True)
+    found = await infos(PluginSettings(rows=rows, overlays={"aimless": {"label": "x"}}, deny=["unwanted"]), load=True)
     assert found["mine"].state is PluginState.READY
     assert found["mine"].schema is not None
     assert [field.default for field in found["mine"].schema.form] == ["http://mine.example", None]
@@ -492,7 +491,7 @@ async def test_configuration_adds_providers_without_code(installation: Installin
     assert found["broken"].state is PluginState.READY, "configuration stands in for a plugin that does not work"
     assert one_line(found["lost"]) == "it extends 'kinn', which is not installed"
     assert str(found["lost"].remedy).startswith("did you mean 'kin'")
-    assert one_line(found["aimless"]) == "[providers.aimless] does not say what it extends"
+    assert one_line(found["aimless"]) == "[providers.aimless] changes a provider that is not installed"
     assert one_line(found["hopeless"]) == "it extends 'spoilt', which does not work"
     assert one_line(found["o/d2"]).startswith("'o/d2' cannot be the id of a provider")
     assert found["unwanted"].state is PluginState.DISABLED

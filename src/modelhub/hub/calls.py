@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 import anyio.lowlevel
 
 from modelhub.configuration.settings import Settings, credential_sources, read_settings
+from modelhub.configuration.store import configured_store
 from modelhub.errors import (
     BadRequest,
     ConfigurationError,
@@ -43,6 +44,7 @@ from modelhub.types.results import Result
 from modelhub.types.schema import ModelSchema, ModelType
 
 if TYPE_CHECKING:
+    from modelhub.credentials import CredentialStore
     from modelhub.provider.context import ProviderContext
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.registration import BoundProvider
@@ -66,6 +68,7 @@ class Calls:
         cache_dir: Where plugins keep what they fetched; the user's cache folder by default.
         progress: Told how far long things have come.
         policy: What becomes of parameters that a model does not take; over the settings.
+        store: Where credentials are kept, in place of the one that the settings name.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Calls:
         cache_dir: Path | None,
         progress: Callable[[Progress], None] | None,
         policy: str | None,
+        store: CredentialStore | None = None,
     ) -> None:
         if policy not in {None, "strict", "warn"}:
             raise ConfigurationError(f"policy is {policy!r}: it must be strict or warn")
@@ -84,6 +88,7 @@ class Calls:
         self._cache_dir = cache_dir or user_cache_dir()
         self._progress = progress
         self._policy = policy
+        self._store = store
         self._registry: PluginRegistry | None = None
         self._server: Server | None = None
         self._loop: object = None
@@ -104,13 +109,17 @@ class Calls:
             self._entering = False
 
     async def _enter(self) -> None:
-        settings: Settings = await run_in_thread(lambda: read_settings(self._config), name="settings")
+        settings, store = await run_in_thread(self._read, name="settings")
         if self._registry is None:
             registry = partial(PluginRegistry, settings.plugins, self._providers)
             self._registry = await run_in_thread(registry, name="providers given in code")
-        runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress)
+        runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress, store=store)
         self._server = Server(runtime, Catalogue(self._registry, settings.models))
         self._loop = anyio.lowlevel.current_token()
+
+    def _read(self) -> tuple[Settings, CredentialStore | None]:
+        settings = read_settings(self._config)
+        return settings, self._store or configured_store(settings)
 
     async def leave(self) -> None:
         """Close everything that belongs to the loop."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
+    from modelhub.credentials import CredentialStore
     from modelhub.hub.bound import BoundModel
     from modelhub.hub.calls import Calls
     from modelhub.hub.options import CallOptions, ChatOptions, Credentials, JSONFormat, Target
@@ -57,6 +58,7 @@ class ModelHub:
         progress: Told how far long things have come, such as loading a model.
         policy: ``strict``: a parameter that a model does not take is an error; ``warn``: it is left out, with a
             warning.
+        store: Where credentials are kept, in place of the encrypted file that the settings name or the user has.
 
     Example:
         >>> async def main():
@@ -75,6 +77,7 @@ class ModelHub:
         cache_dir: Path | None = None,
         progress: Callable[[Progress], None] | None = None,
         policy: Policy | None = None,
+        store: CredentialStore | None = None,
     ) -> None:
         self._arguments: dict[str, Any] = {
             "config": config,
@@ -82,6 +85,7 @@ class ModelHub:
             "cache_dir": cache_dir,
             "progress": progress,
             "policy": policy,
+            "store": store,
         }
         self._made: Calls | None = None
 

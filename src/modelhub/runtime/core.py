@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -28,6 +28,7 @@ from modelhub.runtime.plugins import PluginRegistry
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.credential import Credential
 from modelhub.types.records import Progress
+from modelhub.types.secret import Secret
 
 if TYPE_CHECKING:
     from modelhub.credentials.store import CredentialStore
@@ -47,7 +48,7 @@ class _Line:
 
     credential: Credential
     endpoint: Endpoint
-    headers: list[tuple[str, str]] = field(repr=False)
+    headers: Sequence[tuple[str, Secret]]
     backend: Callable[[], Awaitable[Backend]]
 
 

@@ -54,7 +54,10 @@ def overlaid_manifest(manifest: Manifest, id: str, row: Mapping[str, Any]) -> Ma
 
 
 def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSettings) -> None:
-    """Add the rows of the configuration. One whose id belongs to a plugin that works is left out, with a notice."""
+    """Add the rows of the configuration. One whose id belongs to a plugin that works is left out, with a notice.
+
+    What the configuration changes of a provider that is not there becomes a provider that cannot be used, and says so.
+    """
     for id, row in settings.rows.items():
         taken = plugins.get(id)
         if taken is not None and taken.failure is None:
@@ -67,6 +70,19 @@ def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSe
         plugins[id] = plugin = Plugin(id)
         if plugin.failure is None:
             plugin.fail(_without_family(row, plugins))
+    for id in settings.overlays:
+        if id not in plugins:
+            plugins[id] = _without_provider(id, plugins)
+
+
+def _without_provider(id: str, plugins: Mapping[str, Plugin]) -> Plugin:
+    plugin = Plugin(id)
+    if plugin.failure is None:
+        usable = [name for name, other in plugins.items() if other.failure is None]
+        hint = did_you_mean(id, usable, what="providers")
+        remedy = f'install it, or say extends = "…" to make it a provider of your own; {hint}'
+        plugin.fail(LoadFailure(f"[providers.{id}] changes a provider that is not installed", remedy))
+    return plugin
 
 
 def _without_family(row: Mapping[str, Any], plugins: Mapping[str, Plugin]) -> LoadFailure:
