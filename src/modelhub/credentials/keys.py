@@ -32,7 +32,7 @@ _LEAST_PASSPHRASE = 12
 _MOST_BYTES = 64 * 1024
 _COST = 2**17
 _MAKE_ONE = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-_HEX = re.compile(r"([0-9A-Fa-f]{2}){32,}")
+_HEX = re.compile(r"([0-9A-Fa-f]{2})+")
 
 
 def new_key() -> Secret:

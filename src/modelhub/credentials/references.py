@@ -182,11 +182,14 @@ def _file(given: str, folder: Path | None) -> str:
 def _content(path: Path) -> bytes:
     # Not blocking, so that a pipe that nobody writes to is seen for what it is.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ReferenceUnreadable(f"{path} is no regular file")
-        content = file.read(_MOST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(_MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MOST_BYTES:
         raise ReferenceUnreadable(f"the file {path} has more than {_MOST_BYTES // 1024} KiB")
     if os.name == "posix" and facts.st_mode & _OTHERS and not str(path).startswith(_MOUNTED):
