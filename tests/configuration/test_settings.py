@@ -26,7 +26,7 @@ load_seconds = 5
 [plugins.prefer]
 acme = "modelhub-acme"
 [policy]
-parameters = "warn"
+parameters = "clamp"
 [timeouts]
 connect = 1
 idle = 2.5
@@ -82,7 +82,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert settings.plugins.prefer == {"acme": "modelhub-acme"}
     assert settings.plugins.rows == {"mine": {"extends": "acme"}}
     assert settings.plugins.load_seconds == 5
-    assert settings.policy == "warn"
+    assert settings.policy == "clamp"
     assert (settings.timeouts.connect, settings.timeouts.idle, settings.timeouts.total) == (1, 2.5, None)
     assert settings.credentials == {
         "acme": [CredentialSource({"api_key": SECRET})],

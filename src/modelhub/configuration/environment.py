@@ -12,7 +12,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from modelhub.configuration.problems import ConfigProblem
-from modelhub.configuration.shaping import limit_complaint, read_value, types_of
+from modelhub.configuration.shaping import limit_complaints, read_value, types_of
 from modelhub.configuration.tables import PluginTable, PolicyTable, PricesTable, StoreTable, TimeoutTable
 from modelhub.rules.names import nearest
 from modelhub.types.forms import FormField
@@ -76,7 +76,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
         given = [word.strip() for word in text.split(",") if word.strip()] if _listed(field) else text
         # A text is all that the environment has: numbers, and true and false, are read out of it.
         value, complaints = read_value(types_of(_TABLES[table])[key], given, (), strict=False)
-        said = [each.message for each in complaints] or list(limit_complaint(field, value))
+        said = [each.message for each in complaints] or list(limit_complaints(field, value))
         remedy = f"set it to what [{table}] {key} may be, or unset it"
         problems += [ConfigProblem(_WHERE, None, name, message, remedy) for message in said]
         found.setdefault(table, {})[key] = value

@@ -164,10 +164,10 @@ def _line(statement: _Statement, keys: Keys, work: _Work) -> int:
     if len(lines) == 1 or not below:
         return statement.line
     for count in range(1, len(lines)):
-        if work.done:
-            return statement.line
         begun = "\n".join(lines[:count])
         document = next((found for end in _CLOSERS if (found := work.parsed(f"{begun}\n{end}")) is not None), None)
-        if document is not None and _along(document, below) == len(below):
+        if document is None or work.done:
+            return statement.line  # it is deeper than is looked into, and the statement is what is sure
+        if _along(document, below) == len(below):
             return statement.line + count - 1
     return statement.line + len(lines) - 1

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from modelhub.configuration.credentials import configured_credentials
 from modelhub.configuration.problems import Complaint, Keys
-from modelhub.configuration.shaping import complaints_of, key_complaints, what_is
+from modelhub.configuration.shaping import complaints_of, key_complaints, place_in, what_is
 from modelhub.configuration.tables import ModelOverlay
 from modelhub.errors import PluginError
-from modelhub.manifest.shapes import schema_from
+from modelhub.manifest.shapes import schema_from, unknown_keys
 from modelhub.types.schema import ModelSchema, ProviderSchema
 
 __all__ = ["MODEL_KEYS", "PROVIDER_KEYS", "model_overlay", "provider_complaints"]
@@ -20,6 +21,8 @@ _OWN_MODEL_KEYS = ("credentials", "remove")
 _OWN_PROVIDER_KEYS = ("extends", "preset")
 _NOT_FOR_SETTINGS = ("provider", "contract", "family", "providers")
 """Keys of a manifest that say what its code is, which no setting can change."""
+
+_WORDS = re.compile(r"[\w-]+")
 
 MODEL_KEYS: Sequence[str] = [
     *(each.name for each in fields(ModelSchema) if each.name != "model"),
@@ -89,12 +92,16 @@ def _schema_complaints(
     """Yield what is wrong with the fields of a schema, each looked at alone so that no complaint hides another."""
     for key, written in given.items():
         value = _without_removals(written)
+        failure: PluginError | None = None
         try:
             _, notices = schema_from(cls, {**required, key: value}, key)
         except PluginError as error:
-            failure = error
-        else:
-            yield from (Complaint((*keys, key), notice.removeprefix(f"{key}: ")) for notice in notices)
+            failure, notices = error, tuple(unknown_keys(cls, {key: value}, key))
+        for notice in notices:
+            words = _WORDS.findall(notice.partition(": unknown")[0])
+            steps = tuple(int(word) if word.isdecimal() else word for word in words)
+            yield Complaint((*keys, *place_in(steps, {key: value})), notice.removeprefix(f"{key}: "))
+        if failure is None:
             continue
         details = getattr(failure.__cause__, "errors", None)
         if details is None:

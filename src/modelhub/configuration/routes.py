@@ -12,8 +12,16 @@ from modelhub.configuration.tables import DeploymentTable, RouteTable
 from modelhub.rules.names import did_you_mean
 from modelhub.types.parameters import ChatParameters
 
-__all__ = ["deployment_named", "deployment_table", "expanded", "name_complaints", "route_complaints", "route_table"]
+__all__ = [
+    "deployment_named",
+    "deployment_table",
+    "expanded",
+    "name_complaints",
+    "route_complaints",
+    "route_table",
+]
 
+_NAMING = ("target", "provider", "model")
 _TARGET = 'write target = "provider/model"'
 
 
@@ -30,31 +38,35 @@ def deployment_named(text: str) -> DeploymentTable:
     return DeploymentTable(target, provider, model, credential)
 
 
-def deployment_table(given: object, keys: Keys) -> tuple[DeploymentTable | None, list[Complaint]]:
+def deployment_table(given: object, keys: Keys) -> tuple[DeploymentTable, list[Complaint]]:
     """Read one deployment; what it calls is in ``target``, ``provider`` and ``model`` alike."""
     table, complaints = shaped(DeploymentTable, given, keys)
-    if table is None:
-        return None, complaints
     complaints += _parameter_complaints(table.parameters, (*keys, "parameters"))
     if table.weight == math.inf:
         complaints.append(Complaint((*keys, "weight"), "it is inf", "1 is the usual share"))
-    if bool(table.target) == bool(table.provider):
-        what = "it names no model" if not table.target else "it has a target and a provider"
-        complaints.append(Complaint(keys, what, _TARGET))
-        return None, complaints
-    if table.target and table.model:
-        complaints.append(Complaint((*keys, "model"), "it has a target and a model", _TARGET))
-    whole = table.target or (f"{table.provider}/{table.model}" if table.model else table.provider)
-    named = deployment_named(whole)
-    if not named.provider or named.credential == "" or "/" in table.provider:
-        place = (*keys, "target" if table.target else "provider")
-        complaints.append(Complaint(place, "it is no provider/model", _TARGET))
-    if named.credential is not None and table.credential is not None:
-        complaints.append(Complaint((*keys, "credential"), "the target names a credential too", "name it once"))
-    if complaints:
-        return None, complaints
+    if any(each.keys in {keys, *((*keys, name) for name in _NAMING)} for each in complaints):
+        return table, complaints
+    complaints += _naming_complaints(table, keys)
+    named = deployment_named(table.target or f"{table.provider}/{table.model}".rstrip("/"))
     credential = table.credential if named.credential is None else named.credential
-    return replace(table, target=named.target, provider=named.provider, model=named.model, credential=credential), []
+    table = replace(table, target=named.target, provider=named.provider, model=named.model, credential=credential)
+    return table, complaints
+
+
+def _naming_complaints(table: DeploymentTable, keys: Keys) -> Iterator[Complaint]:
+    """Yield what is wrong with how a deployment names its model."""
+    if not table.target and not table.provider:
+        yield Complaint(keys, "it names no model", _TARGET)
+        return
+    for name in ("provider", "model") if table.target else ():
+        if getattr(table, name):
+            yield Complaint((*keys, name), f"it has a target and a {name}", _TARGET)
+    given = "target" if table.target else "provider"
+    named = deployment_named(table.target or table.provider)
+    if not named.provider or named.credential == "" or "/" in table.provider or table.target.endswith("/"):
+        yield Complaint((*keys, given), "it is no provider/model", _TARGET)
+    if named.credential and table.credential is not None:
+        yield Complaint((*keys, "credential"), "the target names a credential too", "name it once")
 
 
 def _parameter_complaints(given: Mapping[str, object], keys: Keys) -> Iterator[Complaint]:
@@ -66,23 +78,29 @@ def _parameter_complaints(given: Mapping[str, object], keys: Keys) -> Iterator[C
             yield from read_value(types[name], value, (*keys, name), strict=True)[1]
 
 
-def route_table(given: object, keys: Keys) -> tuple[RouteTable | None, list[Complaint]]:
+def route_table(given: object, keys: Keys) -> tuple[RouteTable, list[Complaint]]:
     """Read one route; its deployments are in ``groups``, however they were given."""
     table, complaints = shaped(RouteTable, given, keys)
-    if table is None:
-        return None, complaints
-    if bool(table.groups) == bool(table.targets):
+    if not complaints and bool(table.groups) == bool(table.targets):
         what = "it names no deployment" if not table.groups else "it has groups and targets"
-        return None, [Complaint(keys, what, 'write targets = ["provider/model", …], or groups of them')]
-    under = "groups" if table.groups else "targets"
+        complaints.append(Complaint(keys, what, 'write targets = ["provider/model", …], or groups of them'))
     groups = [list(group) for group in table.groups] or [[target] for target in table.targets]
     for number, group in enumerate(groups):
-        place = (*keys, under, number)
+        place = (*keys, "groups" if table.groups else "targets", number)
         if not group:
             complaints.append(Complaint(place, "the group is empty", "name a deployment in it, or leave it out"))
         if len(set(group)) < len(group):
             complaints.append(Complaint(place, "a name is there twice", "give the deployment a weight instead"))
-    return (None if complaints else RouteTable(groups)), complaints
+    return RouteTable(groups, table.targets), complaints
+
+
+def entries(routes: Mapping[str, RouteTable]) -> Iterator[tuple[Keys, str]]:
+    """Yield what routes lead to, one by one, each with where it stands."""
+    for name, route in routes.items():
+        for number, group in enumerate(route.groups):
+            for position, entry in enumerate(group):
+                place = ("targets", number) if route.targets else ("groups", number, position)
+                yield ("routes", name, *place), entry
 
 
 def name_complaints(deployments: Sequence[str], routes: Sequence[str], providers: Sequence[str]) -> Iterator[Complaint]:
@@ -104,22 +122,15 @@ def name_complaints(deployments: Sequence[str], routes: Sequence[str], providers
             yield Complaint(("routes", name), "a deployment has that name", "name one of them otherwise")
 
 
-def route_complaints(
-    routes: Mapping[str, RouteTable], names: Sequence[str], places: Mapping[str, str]
-) -> Iterator[Complaint]:
+def route_complaints(routes: Mapping[str, RouteTable], deployments: Sequence[str]) -> Iterator[Complaint]:
     """Yield what is wrong with where routes lead: names that nobody has, and circles.
 
     Args:
-        routes: Those that are well formed.
-        names: All names of deployments and routes, with those that are not.
-        places: By route, whether its groups were given as ``groups`` or as ``targets``.
+        routes: The routes by name.
+        deployments: The names of deployments.
     """
-    for name, route in routes.items():
-        for number, group in enumerate(route.groups):
-            for position, entry in enumerate(group):
-                below = (number, position) if places[name] == "groups" else (number,)
-                keys = ("routes", name, places[name], *below)
-                yield from _entry_complaints(entry, names, keys)
+    for keys, entry in entries(routes):
+        yield from _entry_complaints(entry, [*deployments, *routes], keys)
     for circle in _circles(routes):
         way = " → ".join(shown_key(each) for each in (*circle, circle[0]))
         yield Complaint(("routes", circle[0]), f"it leads back to itself: {way}", "take one of them out")

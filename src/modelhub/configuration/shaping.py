@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
-__all__ = ["complaints_of", "key_complaints", "limit_complaint", "read_value", "shaped", "types_of", "what_is"]
+__all__ = [
+    "complaints_of",
+    "key_complaints",
+    "limit_complaints",
+    "place_in",
+    "read_value",
+    "shaped",
+    "types_of",
+    "what_is",
+]
 
 T = TypeVar("T")
 
@@ -58,8 +68,8 @@ def what_is(value: object) -> str:
     return _TOML_NAMES.get(type(value)) or f"a {type(value).__name__}"
 
 
-def shaped(cls: type[T], given: object, keys: Keys) -> tuple[T | None, list[Complaint]]:
-    """Read a table as its class.
+def shaped(cls: type[T], given: object, keys: Keys) -> tuple[T, list[Complaint]]:
+    """Read a table as its class, all of whose fields have defaults.
 
     Args:
         cls: A dataclass whose fields are the table's keys.
@@ -67,22 +77,23 @@ def shaped(cls: type[T], given: object, keys: Keys) -> tuple[T | None, list[Comp
         keys: Where it stands.
 
     Returns:
-        The value, or ``None`` where there is a complaint; and the complaints.
+        The value, with the defaults in place of what is wrong; and the complaints.
     """
     if not isinstance(given, Mapping):
-        return None, [Complaint(keys, f"it must be a table, not {what_is(given)}")]
+        return cls(), [Complaint(keys, f"it must be a table, not {what_is(given)}")]
     types = types_of(cls)  # type: ignore[arg-type]  # classes are hashable
     complaints = list(key_complaints(given, list(types), keys))
     values: dict[str, object] = {}
-    for name, type in types.items():
-        if name in given:
-            values[name], found = read_value(type, given[name], (*keys, name), strict=True)
-            complaints += found
-    if complaints:
-        return None, complaints
-    value = cls(**values)
-    complaints += _limit_complaints(value, keys)
-    return (None if complaints else value), complaints
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # it is a dataclass
+        if field.name not in given:
+            continue
+        place = (*keys, field.name)
+        value, found = read_value(types[field.name], given[field.name], place, strict=True)
+        found += [Complaint(place, said) for said in limit_complaints(field, value)]
+        complaints += found
+        if not found:
+            values[field.name] = value
+    return cls(**values), complaints
 
 
 def key_complaints(given: Mapping[Any, object], names: list[str], keys: Keys) -> Iterator[Complaint]:
@@ -117,22 +128,21 @@ def complaints_of(errors: list[ErrorDetails], given: object, keys: Keys) -> list
     """Return what the library complains of in our words; several about one place are one."""
     found: dict[Keys, list[str]] = {}
     for error in errors:
-        place = _place(error["loc"], given)
+        place = place_in(error["loc"], given)
         said = _said(error)
         if said not in found.setdefault(place, []):
             found[place].append(said)
     return [Complaint((*keys, *place), " or ".join(said)) for place, said in found.items()]
 
 
-def _place(loc: tuple[str | int, ...], given: object) -> Keys:
+def place_in(loc: tuple[str | int, ...], given: object) -> Keys:
     """Return the part of a place that leads through what was given: the library adds names of its own types."""
     place: list[str | int] = []
     for step in loc:
-        try:
-            given = given[step]  # type: ignore[index]  # where it has no such item, the step is none of its own
-        except (LookupError, TypeError):
-            continue
-        place.append(step)
+        if isinstance(given, Mapping | list | tuple):
+            with suppress(LookupError, TypeError):  # where it has no such item, the step is none of its own
+                given = given[step]  # type: ignore[index]
+                place.append(step)
     return tuple(place)
 
 
@@ -146,13 +156,7 @@ def _said(error: ErrorDetails) -> str:
     return f"it must be {wanted}" if wanted else error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _limit_complaints(value: Any, keys: Keys) -> Iterator[Complaint]:
-    for each in dataclasses.fields(value):
-        for message in limit_complaint(each, getattr(value, each.name)):
-            yield Complaint((*keys, each.name), message, "give a number above 0")
-
-
-def limit_complaint(field: dataclasses.Field[Any], value: object) -> Iterator[str]:
+def limit_complaints(field: dataclasses.Field[Any], value: object) -> Iterator[str]:
     """Yield what is wrong with a number that the limits of its field leave out; NaN is within none."""
     above = field.metadata.get("exclusiveMinimum")
     if above is not None and isinstance(value, int | float) and not value > above:

@@ -162,7 +162,7 @@ class RouteTable:
     Attributes:
         groups: Each a list of deployments, routes, or ``provider/model`` with or without ``#credential``. A group
             shares its calls; the next one is asked where it fails.
-        targets: In place of ``groups``: each is a group of its own.
+        targets: In place of ``groups``: each is a group of its own, and stands in ``groups`` too once it was read.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

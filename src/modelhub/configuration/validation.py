@@ -12,6 +12,7 @@ from modelhub.configuration.problems import Complaint, Keys, shown_key
 from modelhub.configuration.routes import (
     deployment_named,
     deployment_table,
+    entries,
     name_complaints,
     route_complaints,
     route_table,
@@ -66,10 +67,7 @@ class _Reader:
 
     def table(self, name: str, cls: type[T]) -> T:
         """Read a table whose keys are those of a class; the default where it is wrong or not there."""
-        given = self._document.get(name)
-        value, complaints = shaped(cls, given, (name,)) if given is not None else (None, [])
-        self.complaints += complaints
-        return cls() if value is None else value
+        return self.kept(shaped(cls, self._document.get(name, {}), (name,)))
 
     def named(self, name: str) -> Iterator[tuple[str, object]]:
         """Yield the tables under a table whose keys are names."""
@@ -113,7 +111,7 @@ def validated(document: Mapping[str, object]) -> tuple[Tables, list[Complaint]]:
         routes=_routes(reader),
     )
     reader.complaints += _store_complaints(tables.store)
-    reader.complaints += _serving_complaints(tables, document)
+    reader.complaints += _serving_complaints(tables)
     return tables, reader.complaints
 
 
@@ -143,13 +141,11 @@ def _models(reader: _Reader) -> dict[str, ModelOverlay]:
 
 def _deployments(reader: _Reader) -> dict[str, DeploymentTable]:
     named = reader.named("deployments")
-    read = {name: reader.kept(deployment_table(given, ("deployments", name))) for name, given in named}
-    return {name: table for name, table in read.items() if table is not None}
+    return {name: reader.kept(deployment_table(given, ("deployments", name))) for name, given in named}
 
 
 def _routes(reader: _Reader) -> dict[str, RouteTable]:
-    read = {name: reader.kept(route_table(given, ("routes", name))) for name, given in reader.named("routes")}
-    return {name: table for name, table in read.items() if table is not None}
+    return {name: reader.kept(route_table(given, ("routes", name))) for name, given in reader.named("routes")}
 
 
 def _store_complaints(store: StoreTable) -> Iterator[Complaint]:
@@ -160,37 +156,18 @@ def _store_complaints(store: StoreTable) -> Iterator[Complaint]:
         yield Complaint(("store", "path"), "it is no path", "name a file, or leave it out")
 
 
-def _serving_complaints(tables: Tables, document: Mapping[str, object]) -> Iterator[Complaint]:
+def _serving_complaints(tables: Tables) -> Iterator[Complaint]:
     """Yield what is wrong with deployments and routes beside each other and beside the credentials."""
-    given = {name: _names_in(document.get(name)) for name in ("deployments", "routes")}
     providers = [*tables.credentials, *tables.providers, *(model.provider for model in tables.models.values())]
-    yield from name_complaints(given["deployments"], given["routes"], providers)
-    written = document.get("routes")
-    under = {
-        name: "groups" if isinstance(written, Mapping) and written[name].get("groups") else "targets"
-        for name in tables.routes
-    }
-    yield from route_complaints(tables.routes, [*given["deployments"], *given["routes"]], under)
-    if not tables.store.enabled:
-        yield from _credential_complaints(tables, under)
-
-
-def _names_in(given: object) -> list[str]:
-    return [name for name in given if isinstance(name, str)] if isinstance(given, Mapping) else []
-
-
-def _credential_complaints(tables: Tables, under: Mapping[str, str]) -> Iterator[Complaint]:
-    """Yield the credentials that nobody has; only where there is no store that may have them."""
+    yield from name_complaints(list(tables.deployments), list(tables.routes), providers)
+    yield from route_complaints(tables.routes, list(tables.deployments))
+    if tables.store.enabled:
+        return  # it may have credentials that nothing here says
     for name, table in tables.deployments.items():
         yield from _credential_complaint(tables, table, ("deployments", name, "credential"))
-    for name, route in tables.routes.items():
-        for number, group in enumerate(route.groups):
-            for position, entry in enumerate(group):
-                below = (number, position) if under[name] == "groups" else (number,)
-                if "/" in entry:
-                    yield from _credential_complaint(
-                        tables, deployment_named(entry), ("routes", name, under[name], *below)
-                    )
+    for keys, entry in entries(tables.routes):
+        if "/" in entry:
+            yield from _credential_complaint(tables, deployment_named(entry), keys)
 
 
 def _credential_complaint(tables: Tables, table: DeploymentTable, keys: Keys) -> Iterator[Complaint]:
