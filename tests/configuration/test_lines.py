@@ -224,7 +224,7 @@ class Writer:
                 self.table((*keys, name, number), [*names, name], row, depth - 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_line_that_is_found_is_the_line_that_was_written(chance: random.Random) -> None:
     """For everything in any document: tables, lists of tables, keys, items, parts of inline tables."""

@@ -17,7 +17,7 @@ from modelhub.configuration.problems import Keys
 
 __all__ = ["lines_of"]
 
-_MOST_WORK = 8 << 20
+_MOST_WORK = 4 << 20
 """Characters that are given to the library at most, all attempts together."""
 
 _ENDS = ("]", "}", '"""', "'''")

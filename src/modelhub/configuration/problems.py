@@ -16,6 +16,9 @@ Keys: TypeAlias = tuple[str | int, ...]
 """Where something stands: the keys that lead to it, and the numbers of list items."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_MOST_LISTED = 50
+"""Problems that the message lists; ``problems`` has all of them."""
+
 _LONGEST = 80
 """Characters of a key that are shown: what is longer is no name."""
 
@@ -74,8 +77,9 @@ class SettingsInvalid(ConfigurationError):
         if len(problems) == 1:
             super().__init__(str(problems[0]), remedy=problems[0].remedy)
             return
-        lines = [f"{each} ({each.remedy})" if each.remedy else str(each) for each in problems]
-        super().__init__("\n  ".join([f"the settings have {len(lines)} problems:", *lines]))
+        lines = [f"{each} ({each.remedy})" if each.remedy else str(each) for each in problems[:_MOST_LISTED]]
+        more = [f"… and {len(problems) - len(lines)} more"] if len(problems) > len(lines) else []
+        super().__init__("\n  ".join([f"the settings have {len(problems)} problems:", *lines, *more]))
 
 
 def shown_key(key: object) -> str:

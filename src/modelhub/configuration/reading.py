@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -20,6 +21,9 @@ FILE_NAME = "modelhub.toml"
 
 LARGEST = 1 << 20
 """Bytes that a settings file may have."""
+
+_MOST_LINES = 200
+"""Complaints whose lines are looked up: somebody who made more of them made one mistake many times."""
 
 _WITHOUT_FILE = "the configuration"
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
@@ -46,12 +50,13 @@ class Document:
 
     def problems(self, complaints: list[Complaint]) -> list[ConfigProblem]:
         """Return complaints with the lines they are about, in the order of the file."""
-        lines = lines_of(self.text, [each.keys for each in complaints]) if self.source is not None else {}
+        wanted = [each.keys for each in complaints[:_MOST_LINES]] if self.source is not None else []
+        lines = lines_of(self.text, wanted) if wanted else {}
         found = [
             ConfigProblem(self.name, lines.get(each.keys), path_text(each.keys), each.message, each.remedy)
             for each in complaints
         ]
-        return sorted(found, key=lambda problem: problem.line or 0)
+        return sorted(found, key=lambda problem: problem.line or math.inf)
 
     def place(self, keys: Keys) -> str:
         """Return the file and the line of what the keys lead to."""

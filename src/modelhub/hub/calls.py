@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio.lowlevel
 
-from modelhub.configuration.settings import Settings, credential_sources, read_settings
+from modelhub.configuration.settings import Settings, check_config, credential_sources, read_settings
 from modelhub.configuration.store import configured_store
 from modelhub.errors import (
     BadRequest,
@@ -83,6 +83,7 @@ class Calls:
     ) -> None:
         if policy not in {None, "strict", "warn"}:
             raise ConfigurationError(f"policy is {policy!r}: it must be strict or warn")
+        check_config(config)
         self._config = config
         self._providers = tuple(providers)
         self._cache_dir = cache_dir or user_cache_dir()
