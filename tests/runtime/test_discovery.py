@@ -91,7 +91,7 @@ async def test_a_plugin_that_works_becomes_ready(installation: Installing) -> No
     assert await registry.bound(plugin) is bound
     assert list(await registry.models(plugin)) == [(ModelType.LLM, "m")]
     assert repr(plugin) == "<plugin readier: ready>"
-    assert plugin.notices == ("models/llm/m.yaml: unknown key 'odd'; did you mean 'model'?",)
+    assert plugin.notices == ("models/llm/m.yaml:2: unknown key 'odd'; did you mean 'model'?",)
 
 
 COUNTING = """
@@ -427,7 +427,7 @@ async def test_a_family_serves_each_row_under_an_id_of_its_own(installation: Ins
     )
     assert one_line(found["o/d"]).startswith("'o/d' cannot be the id of a provider")
     assert one_line(found["spoilt"]) == "row spoilt: preset must map fields to values"
-    assert one_line(found["wrong"]).startswith("row wrong: supported_model_types: ")
+    assert one_line(found["wrong"]).startswith("row wrong: supported_model_types")
 
 
 async def test_listing_twice_at_once_tells_nothing_twice(installation: Installing) -> None:

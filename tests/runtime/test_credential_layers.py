@@ -1,0 +1,182 @@
+"""Where a credential's values come from, and which count: environment, store, settings, model, bound model, call."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelType, TextPart
+from modelhub.credentials import MemoryStore, StoredCredential
+from modelhub.errors import AuthenticationFailed, CredentialsInvalid
+from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
+from modelhub.types.forms import Condition, CredentialSchema, EndpointRule, FormField, ModelCredentialSchema
+from modelhub.types.requests import ChatRequest
+from modelhub.types.schema import ProviderSchema
+from modelhub.types.secret import Secret
+
+pytestmark = pytest.mark.anyio
+
+FORM = (
+    FormField("base_url", role="endpoint", default="http://home.example", endpoint=EndpointRule("http", 80)),
+    FormField("api_key", "secret-input", required=False),
+    FormField("region", role="option", required=False),
+)
+MODEL_FORM = (
+    FormField("deployment", role="option"),
+    FormField("voice", role="option", show_on=[Condition("__model_type", "tts")]),
+)
+
+
+class ShowLLM(LargeLanguageModel):
+    """Shows the values that it is given, to those who may see them."""
+
+    async def invoke(self, request: ChatRequest[None], context: ProviderContext) -> ChatResult[None]:
+        """Answer with the credential's values as JSON; refuse a key that is out of date."""
+        values = {
+            name: value.reveal() if isinstance(value, Secret) else value for name, value in context.credential.items()
+        }
+        if values.get("api_key") == "expired":
+            raise AuthenticationFailed("the key is out of date")
+        return ChatResult(
+            message=AssistantMessage((TextPart(json.dumps(values)),)),
+            finish_reason=FinishReason.STOP,
+            output=None,
+            usage=None,
+        )
+
+
+class Show(ModelProvider):
+    """A provider with a form of its own and one for each model."""
+
+    llm = ShowLLM
+
+    def provider_schema(self) -> ProviderSchema:
+        """Describe it."""
+        return ProviderSchema(
+            "show",
+            supported_model_types=(ModelType.LLM,),
+            configurate_methods=("customizable-model",),
+            provider_credential_schema=CredentialSchema(FORM),
+            model_credential_schema=ModelCredentialSchema(credential_form_schemas=MODEL_FORM),
+        )
+
+
+async def shown(
+    config: Mapping[str, object], *stored: StoredCredential, model: str = "show/m", **options: Any
+) -> dict[str, Any]:
+    """Return the values that a call was made with."""
+    async with ModelHub(config, providers=[Show], store=MemoryStore(stored)) as hub:
+        values: dict[str, Any] = json.loads((await hub.chat(model, "Hi", **options)).text)
+    return values
+
+
+async def test_each_layer_stands_over_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Form default, environment, store, settings, call: field by field."""
+    monkeypatch.setenv("MODELHUB_SHOW_REGION", "of the environment")
+    monkeypatch.setenv("MODELHUB_SHOW_API_KEY", "key of the environment")
+    assert await shown({}) == {
+        "base_url": "http://home.example",
+        "api_key": "key of the environment",
+        "region": "of the environment",
+    }
+    stored = StoredCredential("show", values={"api_key": Secret("key of the store"), "region": "of the store"})
+    assert (await shown({}, stored))["api_key"] == "key of the store"
+    settings = {"credentials": {"show": {"region": "of the settings"}}}
+    found = await shown(settings, stored)
+    assert (found["region"], found["api_key"]) == ("of the settings", "key of the store")
+    assert (await shown(settings, stored, credentials={"region": "of the call"}))["region"] == "of the call"
+
+
+async def test_a_stored_key_does_not_follow_the_settings_to_another_server() -> None:
+    """It was stored for one origin; the settings that name another must bring their own."""
+    stored = StoredCredential("show", values={"api_key": Secret("key of the store"), "region": "x"})
+    found = await shown({"credentials": {"show": {"base_url": "http://elsewhere.example"}}}, stored)
+    assert found == {"base_url": "http://elsewhere.example", "region": "x"}
+    same = await shown({"credentials": {"show": {"base_url": "http://home.example/path"}}}, stored)
+    assert same["api_key"] == "key of the store"
+
+
+async def test_stored_credentials_are_tried_after_those_of_the_settings() -> None:
+    """Those of one name are one."""
+    stored = [
+        StoredCredential("show", "b", {"api_key": Secret("b of the store")}),
+        StoredCredential("show", "c", {"api_key": Secret("c of the store")}),
+        StoredCredential("other", "d", {"api_key": Secret("d")}),
+    ]
+    config = {
+        "credentials": {"show": [{"id": "a", "values": {"api_key": "a"}}, {"id": "b", "values": {"region": "x"}}]}
+    }
+    for name, key in {"a": "a", "b": "b of the store", "c": "c of the store"}.items():
+        assert (await shown(config, *stored, model=f"show/m#{name}"))["api_key"] == key
+
+
+async def test_a_model_has_values_of_its_own_over_its_providers() -> None:
+    """The provider's key is inherited; what only the model's form wants is wanted for such a model alone."""
+    config = {
+        "credentials": {"show": {"api_key": "k1"}},
+        "models": {"show/mine": {"credentials": {"deployment": "d1"}}},
+    }
+    assert (await shown(config, model="show/mine")) == {
+        "base_url": "http://home.example",
+        "api_key": "k1",
+        "deployment": "d1",
+    }
+    assert "deployment" not in await shown(config, model="show/m")
+    stored = StoredCredential("show", values={"deployment": "d2"}, model="kept")
+    assert (await shown(config, stored, model="show/kept"))["deployment"] == "d2"
+
+
+async def test_a_model_form_knows_the_type_of_the_model() -> None:
+    """A field that is for speech alone is not wanted of a chat model, which `__model_type` tells."""
+    config = {"models": {"show/mine": {"credentials": {"region": "x"}}}}
+    with pytest.raises(CredentialsInvalid) as caught:
+        await shown(config, model="show/mine")
+    assert list(caught.value.fields) == ["deployment"]
+
+
+async def test_values_may_stand_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the environment, in a file beside the settings, behind a function."""
+    monkeypatch.setenv("SOME_KEY", "from the environment")
+    (tmp_path / "region").write_text("from a file\n")
+    settings = tmp_path / "modelhub.toml"
+    settings.write_text('[credentials.show]\napi_key = "env:SOME_KEY"\nregion = "file:region"\n')
+    async with ModelHub(settings, providers=[Show], store=MemoryStore()) as hub:
+        values = json.loads((await hub.chat("show/m", "Hi")).text)
+    assert (values["api_key"], values["region"]) == ("from the environment", "from a file")
+
+
+async def test_a_function_is_asked_at_every_call() -> None:
+    """So a token that lasts minutes is always a fresh one; the connections stay the same credential's."""
+    asked: list[int] = []
+
+    async def token() -> Secret:
+        asked.append(len(asked))
+        return Secret(f"token {len(asked)}")
+
+    config = {"credentials": {"show": {"api_key": token}}}
+    async with ModelHub(config, providers=[Show], store=MemoryStore()) as hub:
+        keys = [json.loads((await hub.chat("show/m", "Hi")).text)["api_key"] for _ in range(3)]
+    assert keys == ["token 1", "token 2", "token 3"]
+
+
+async def test_a_key_that_was_refused_is_read_anew(tmp_path: Path) -> None:
+    """A file that was written over meanwhile is believed from the next call on, without a restart."""
+    (tmp_path / "key").write_text("expired")
+    config = {"credentials": {"show": {"api_key": f"file:{tmp_path / 'key'}"}}}
+    async with ModelHub(config, providers=[Show], store=MemoryStore()) as hub:
+        with pytest.raises(AuthenticationFailed):
+            await hub.chat("show/m", "Hi")
+        (tmp_path / "key").write_text("fresh")
+        assert json.loads((await hub.chat("show/m", "Hi")).text)["api_key"] == "fresh"
+
+
+async def test_a_reference_that_leads_nowhere_costs_one_credential() -> None:
+    """The others are tried; if it was the only one, the error names the field and no value."""
+    broken = {"id": "broken", "values": {"api_key": "env:MODELHUB_NOT_SET_ANYWHERE"}}
+    config = {"credentials": {"show": [broken, {"id": "good", "values": {"api_key": "k"}}]}}
+    assert (await shown(config))["api_key"] == "k"
+    with pytest.raises(CredentialsInvalid) as caught:
+        await shown({"credentials": {"show": [broken]}})
+    assert list(caught.value.fields) == ["api_key"]

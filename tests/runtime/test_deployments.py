@@ -1,0 +1,122 @@
+"""What a name stands for: a model, one of its credentials, a named deployment, or a route through several."""
+
+from typing import Any
+
+import pytest
+
+from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelType, TextPart
+from modelhub.errors import ConfigurationError, ModelHubError, Overloaded, UnknownProvider
+from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
+from modelhub.types.forms import CredentialSchema, FormField
+from modelhub.types.parameters import ParameterRule
+from modelhub.types.requests import ChatRequest
+from modelhub.types.schema import ProviderSchema, TypeDefaults
+
+pytestmark = pytest.mark.anyio
+
+
+class TellLLM(LargeLanguageModel):
+    """Tells what it was called as, or fails if its model says so."""
+
+    async def invoke(self, request: ChatRequest[None], context: ProviderContext) -> ChatResult[None]:
+        """Answer with model, region and parameters."""
+        if request.name.startswith("busy"):
+            raise Overloaded("busy")
+        sent = {**request.parameters, **request.options}
+        text = f"{request.name} in {context.credential.text('region')} with {sorted(sent.items())}"
+        return ChatResult(
+            message=AssistantMessage((TextPart(text),)), finish_reason=FinishReason.STOP, output=None, usage=None
+        )
+
+
+class Tell(ModelProvider):
+    """A provider with several credentials."""
+
+    llm = TellLLM
+
+    def provider_schema(self) -> ProviderSchema:
+        """Describe it."""
+        rules = (ParameterRule("temperature"), ParameterRule("num_ctx", type="int"))
+        return ProviderSchema(
+            "tell",
+            supported_model_types=(ModelType.LLM,),
+            configurate_methods=("customizable-model",),
+            provider_credential_schema=CredentialSchema((FormField("region", role="option", default="home"),)),
+            defaults={"llm": TypeDefaults(parameter_rules=rules)},
+        )
+
+
+CREDENTIALS: dict[str, Any] = {
+    "tell": [{"id": "east", "values": {"region": "e"}}, {"id": "west", "values": {"region": "w"}}]
+}
+
+
+async def told(config: dict[str, Any], target: str | list[str], **options: Any) -> tuple[str, list[str]]:
+    """Return the answer, and what was tried on the way to it."""
+    async with ModelHub({"credentials": CREDENTIALS, **config}, providers=[Tell]) as hub:
+        reply = await hub.chat(target, "Hi", **options)
+    return reply.text, [attempt.deployment for attempt in reply.attempts]
+
+
+async def test_a_credential_is_named_after_the_model() -> None:
+    """Without a name they are tried in order; a name that is no credential's belongs to the model."""
+    assert await told({}, "tell/m") == ("m in e with []", ["tell/m#east"])
+    assert await told({}, "tell/m#west") == ("m in w with []", ["tell/m#west"])
+    assert (await told({}, "tell/m#nord"))[0] == "m#nord in e with []"
+
+
+async def test_a_deployment_has_a_name_and_what_it_is_called_with() -> None:
+    """Model, credential, parameters of its own; those of the call stand over them."""
+    config = {
+        "deployments": {
+            "fast": {
+                "provider": "tell",
+                "model": "m",
+                "credential": "west",
+                "parameters": {"temperature": 0.5},
+                "vendor": {"tell": {"num_ctx": 8}, "other": {"x": 1}},
+            }
+        }
+    }
+    assert (await told(config, "fast"))[0] == "m in w with [('num_ctx', 8), ('temperature', 0.5)]"
+    text, _ = await told(config, "fast", temperature=0.1, vendor={"tell": {"num_ctx": 9}})
+    assert text == "m in w with [('num_ctx', 9), ('temperature', 0.1)]"
+
+
+async def test_a_deployment_must_not_name_a_credential_that_is_not_there() -> None:
+    """The error names those that are."""
+    config = {"deployments": {"fast": {"target": "tell/m", "credential": "wes"}}}
+    with pytest.raises(ConfigurationError, match="no credential 'wes'") as caught:
+        await told(config, "fast")
+    assert "'west'" in str(caught.value.remedy)
+
+
+async def test_a_route_is_tried_group_by_group() -> None:
+    """Deployments, models and other routes by name; the attempts tell the way."""
+    config = {
+        "deployments": {"first": {"target": "tell/busy", "credential": "east"}},
+        "routes": {
+            "inner": {"targets": ["tell/busy-too#west", "tell/good#west"]},
+            "outer": {"groups": [["first"], ["inner"]]},
+        },
+    }
+    text, attempts = await told(config, "outer")
+    assert text == "good in w with []"
+    assert attempts == ["tell/busy#east", "tell/busy-too#west", "tell/good#west"]
+
+
+async def test_routes_stand_in_a_list_like_models() -> None:
+    """And what cannot be used beside what can is passed over, and told."""
+    config = {"routes": {"r": {"targets": ["nobody/m", "tell/busy#east"]}}}
+    text, attempts = await told(config, ["r", "tell/good#east"])
+    assert text == "good in e with []"
+    assert attempts == ["nobody/m", "tell/busy#east", "tell/good#east"]
+
+
+@pytest.mark.parametrize(
+    ("target", "error"), [("nobody/m", UnknownProvider), ("fas", UnknownProvider), ([], ModelHubError)]
+)
+async def test_a_name_that_stands_for_nothing_is_told(target: str | list[str], error: type[ModelHubError]) -> None:
+    """As what it most probably was meant to be."""
+    with pytest.raises(error):
+        await told({"deployments": {"fast": {"target": "tell/m"}}}, target)
