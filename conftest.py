@@ -2,7 +2,8 @@
 
 Owns the choice of event loops and the guards that no test can leave out: no connection leaves this machine,
 nothing blocks an asyncio loop, no socket and no asyncio task outlives its test. tests/test_guards.py proves
-each of them. Owns no test double: those are in modelhub.testing, for plugin authors too.
+each of them. That no secret is written anywhere is tests/canary.py's. Owns no test double: those are in
+modelhub.testing, for plugin authors too.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 from hypothesis import settings
+
+pytest_plugins = ["tests.canary"]
 
 # A loaded machine is no bug: how long one example takes says nothing.
 settings.register_profile("modelhub", deadline=None)
