@@ -26,7 +26,7 @@ def refused(sealed: str, *keys: KeyEncryptionKey, bound_to: tuple[str, ...] = PL
         Envelope(keys or (KEY,)).open(sealed, bound_to=bound_to)
     assert caught.value.remedy
     assert CANARY not in str(caught.value)
-    assert sealed not in str(caught.value) or not sealed
+    assert len(sealed) < 20 or sealed not in str(caught.value)
     assert caught.value.__context__ is None
     return caught.value
 
