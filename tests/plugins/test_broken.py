@@ -18,7 +18,7 @@ MENDS = "the plugin's author must mend it"
 FUTURE = "it was written for contract 99; this modelhub serves 1 at most"
 
 LISTED: dict[str, tuple[PluginState, str, str]] = {
-    "broken_yaml": (FAILED, r"provider\.yaml is no YAML in line \d+: .*", MENDS),
+    "broken_yaml": (FAILED, r"provider\.yaml:\d+: it is no YAML: .*", MENDS),
     "broken_manifest": (FAILED, r"provider\.yaml is missing in .*broken_manifest", "into the wheel"),
     "broken_id": (
         FAILED,
@@ -111,9 +111,9 @@ LOADED: dict[str, tuple[PluginState, str, str]] = {
 
 WITH_NOTICES: Mapping[str, tuple[str, ...]] = {
     "broken_keys": (
-        "provider.yaml: unknown key 'suported_model_types'; did you mean 'supported_model_types'?",
+        "provider.yaml:5: unknown key 'suported_model_types'; did you mean 'supported_model_types'?",
         (
-            "provider.yaml: provider_credential_schema: credential_form_schemas[0]: unknown key 'requird'; "
+            "provider.yaml:7: provider_credential_schema.credential_form_schemas[0]: unknown key 'requird'; "
             "did you mean 'required'?"
         ),
     ),

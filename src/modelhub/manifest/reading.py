@@ -1,29 +1,37 @@
 """Reads ``provider.yaml`` and model YAML from where a distribution was installed, without importing its code.
 
 Only the top-level package is looked up (``importlib.util.find_spec`` imports nothing then), which finds wheels and
-editable installs alike. Unknown keys are reported as notices, so that a misspelt one is seen.
+editable installs alike. What Dify accepts is read; what is not understood costs as little as can be and is told in
+notices that name file and line.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelhub.errors import PluginError
 from modelhub.hookspecs import CONTRACT
+from modelhub.manifest.completion import (
+    completed_defaults,
+    completed_rules,
+    template_problems,
+    with_implied_features,
+)
 from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
+from modelhub.manifest.document import Document, DocumentError, read_document
+from modelhub.manifest.folders import MANIFEST, Oddity, PackageFiles, manifest_file
 from modelhub.manifest.merging import merged
-from modelhub.manifest.shapes import schema_from
+from modelhub.manifest.problems import Problem, dotted
+from modelhub.manifest.shapes import mapping_of, read_shape
+from modelhub.manifest.spellings import model_type_named
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
 __all__ = ["Manifest", "manifest_folder", "read_manifest", "read_models"]
-
-MANIFEST = "provider.yaml"
-_FOLDERS: Mapping[ModelType, Sequence[str]] = {kind: (kind.value, kind.value.replace("-", "_")) for kind in ModelType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +41,16 @@ class Manifest:
     Attributes:
         schema: What it says.
         folder: Where it lies, for the model YAML beside it.
-        source: The mapping that it was read from, for family rows.
-        notices: Keys that were not understood.
+        source: The mapping that it was read from, for family rows, without what could not be read.
+        notices: What was not understood.
+        name: The file it was read from, as a path from the folder.
     """
 
     schema: ProviderSchema
     folder: Path | None
     source: Mapping[str, Any]
     notices: tuple[str, ...] = ()
+    name: str = MANIFEST
 
 
 def manifest_folder(module: str) -> Path:
@@ -69,80 +79,138 @@ def manifest_folder(module: str) -> Path:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a folder. Blocks: call it in a thread.
+    """Read the manifest of a folder, in either layout. Blocks: call it in a thread.
 
     Raises:
-        PluginError: It is missing, is no YAML, or does not say what a manifest must.
+        PluginError: It is missing, is no YAML, is no mapping or does not say which provider it is of.
         IncompatibleContract: It is for another contract, and so is not read any further.
     """
-    source = _yaml(folder / MANIFEST, MANIFEST)
-    check_contract(source.get("contract", CONTRACT))
-    schema, notices = schema_from(ProviderSchema, source, MANIFEST)
-    return Manifest(schema, folder, source, notices)
+    name, notices = manifest_file(folder)
+    document = read_document(folder / name, name)
+    check_contract(_contract(mapping_of(document).get("contract")))
+    shape = read_shape(ProviderSchema, document)
+    schema = shape.value
+    problems = [*shape.problems]
+    for kind, defaults in schema.defaults.items():
+        problems += template_problems(defaults.parameter_rules, "defaults", kind, "parameter_rules")
+    schema = replace(schema, defaults=completed_defaults(schema.defaults))
+    return Manifest(schema, folder, shape.source, (*notices, *_notices(document, problems)), name)
 
 
-def _yaml(path: Path, name: str) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415  wanted in threads only, when a manifest is
+def _contract(declared: object) -> object:
+    """Return the contract that a manifest declares; one of Dify's declares none."""
+    match declared:
+        case None:
+            return CONTRACT
+        case str() if declared.isdecimal():
+            return int(declared)
+        case bool():
+            return str(declared).lower()  # ``true`` is 1 to Python, and a mistake
+    return declared
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        document = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506  it is the safe loader
-    except FileNotFoundError:
-        remedy = "it belongs into the plugin's top-level package, and into the wheel"
-        raise PluginError(f"{name} is missing in {path.parent}", remedy=remedy) from None
-    except OSError as error:
-        raise PluginError(
-            f"{name} cannot be read: {error.strerror}", remedy="mend its permissions, or reinstall it"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
-        raise PluginError(f"{name} is no YAML{where}: {problem}", remedy=AUTHOR_MENDS) from error
-    if not isinstance(document, dict):
-        raise PluginError(f"{name} must be a mapping, not {type(document).__name__}", remedy=AUTHOR_MENDS)
-    return document
+
+def _notices(document: Document, problems: Iterable[Problem]) -> Iterator[str]:
+    """Yield what is odd in a document, each thing with file and line."""
+    for remark in document.remarks:
+        yield f"{document.name}:{remark.line}: {remark.message}"
+    for problem in problems:
+        yield problem.text(document)
 
 
 def read_models(manifest: Manifest) -> tuple[dict[tuple[ModelType, str], ModelSchema], tuple[str, ...]]:
     """Read the predefined models of a manifest. Blocks: call it in a thread.
 
     Returns:
-        The models by type and name, and a line for each file that could not be read.
+        The models by type and name: by type, then in the order that the provider gives them, then by name; and a line
+        for each thing that was not understood. A file that cannot be read costs its model and no other.
     """
-    models: dict[tuple[ModelType, str], ModelSchema] = {}
-    notices: list[str] = []
     if manifest.folder is None:
-        return models, ()
-    for kind, folders in _FOLDERS.items():
-        for path in _model_files(manifest.schema, manifest.folder, folders, notices):
-            name = path.relative_to(manifest.folder).as_posix()
-            try:
-                schema, found = schema_from(ModelSchema, _yaml(path, name), name)
-            except PluginError as error:
-                notices.append(error.message)
+        return {}, ()
+    models = _Models(manifest, manifest.folder)
+    for kind in ModelType:
+        models.read(kind)
+    return models.in_order(), tuple(models.notices)
+
+
+class _Models:
+    """The models of a provider while they are read."""
+
+    def __init__(self, manifest: Manifest, folder: Path) -> None:
+        self.notices: list[str] = []
+        self._manifest = manifest
+        self._folder = folder
+        self._files = PackageFiles(folder, manifest.name, manifest.source)
+        self._read: dict[Path, str] = {}
+        self._found: dict[tuple[ModelType, str], ModelSchema] = {}
+        self._from: dict[tuple[ModelType, str], str] = {}
+
+    def read(self, kind: ModelType) -> None:
+        """Read the files that are declared for a type."""
+        files, oddities = self._files.models(kind)
+        self._tell(oddities)
+        for path in files:
+            if path not in self._read:
+                self._read[path] = name = path.relative_to(self._folder).as_posix()
+                try:
+                    self._add(kind, read_document(path, name))
+                except (PluginError, FileNotFoundError) as error:
+                    self.notices.append(error.message if isinstance(error, PluginError) else f"{name} leads nowhere")
+
+    def _add(self, kind: ModelType, document: Document) -> None:
+        """Add the model of a document.
+
+        Raises:
+            DocumentError: It is none.
+        """
+        named = mapping_of(document).get("model_type")
+        own = kind if named is None else model_type_named(named)
+        place = document.place(["model_type"])
+        if own is None:
+            self.notices.append(f"{place}: the model is left out: models of type {named!r} are not served")
+            return
+        if own is not kind:
+            self.notices.append(f"{place}: a model of type {own.value!r} stands among those of {kind.value!r}")
+        shape = read_shape(ModelSchema, document)
+        schema = shape.value
+        problems = (*shape.problems, *template_problems(schema.parameter_rules, "parameter_rules"))
+        self.notices += _notices(document, problems)
+        schema = replace(schema, model_type=own, parameter_rules=completed_rules(schema.parameter_rules))
+        key = own, schema.model
+        if key in self._found:
+            message = f"{document.place(['model'])}: model {schema.model!r} is left out: it is in {self._from[key]} too"
+            self.notices.append(message)
+            return
+        self._found[key] = with_implied_features(merged(schema, self._manifest.schema))
+        self._from[key] = document.name
+
+    def _tell(self, oddities: Iterable[Oddity]) -> None:
+        """Add what is odd in the manifest, which is read once more for the lines."""
+        document: Document | None = None
+        for oddity in oddities:
+            if oddity.path is None:
+                self.notices.append(oddity.message)
                 continue
-            notices.extend(found)
-            models[kind, schema.model] = merged(replace(schema, model_type=kind), manifest.schema)
-    return models, tuple(notices)
+            if document is None:
+                document = self._manifest_document()
+            place = self._manifest.name if document is None else document.place(oddity.path)
+            self.notices.append(f"{place}: {dotted(oddity.path)}: {oddity.message}")
 
-
-def _model_files(schema: ProviderSchema, folder: Path, names: Sequence[str], notices: list[str]) -> list[Path]:
-    """Return the model YAML of one type: what the manifest's globs find, else what lies in the type's folder."""
-    patterns = [f"models/{name}/**/*.yaml" for name in names]
-    for name in names:
-        declared = schema.models.get(name)
-        given = declared.get("predefined") if isinstance(declared, Mapping) else None
-        if given and isinstance(given, Sequence):
-            patterns = [given] if isinstance(given, str) else [str(each) for each in given]
-            break
-    found: set[Path] = set()
-    for pattern in patterns:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            notices.append(f"{MANIFEST}: models: {pattern!r} leads out of the package and is left out")
-            continue
+    def _manifest_document(self) -> Document | None:
         try:
-            found.update(folder.glob(pattern))
-        except (ValueError, NotImplementedError) as error:
-            notices.append(f"{MANIFEST}: models: {pattern!r} is no pattern: {error}")
-    return sorted(path for path in found if not path.name.startswith("_"))
+            return read_document(self._folder / self._manifest.name, self._manifest.name)
+        except (DocumentError, FileNotFoundError):  # it was there a moment ago
+            return None
+
+    def in_order(self) -> dict[tuple[ModelType, str], ModelSchema]:
+        """Return the models in the order of listings."""
+        ranks: dict[tuple[ModelType, str], int] = {}
+        for kind in ModelType:
+            if any(of_kind is kind for of_kind, _ in self._found):
+                names, oddities = self._files.order(kind)
+                self._tell(oddities)
+                for name in names:
+                    ranks.setdefault((kind, name), len(ranks))
+        last = len(ranks)
+        kinds = {kind: number for number, kind in enumerate(ModelType)}
+        ordered = sorted(self._found, key=lambda key: (kinds[key[0]], ranks.get(key, last), key[1]))
+        return {key: self._found[key] for key in ordered}

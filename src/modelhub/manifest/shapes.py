@@ -1,83 +1,131 @@
-"""From a mapping that came from outside to one of the schema classes, and what in it was not understood."""
+"""From a mapping that came from outside to one of the schema classes, and what in it was not understood.
+
+Two ways: what plugins ship is read as far as it can be (`read_shape`), what the application says itself must be right
+(`schema_from`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
-from functools import cache
-from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import AUTHOR_MENDS
-from modelhub.rules.names import nearest
+from modelhub.manifest.document import Document, DocumentError
+from modelhub.manifest.problems import Problem, WrongValue
+from modelhub.manifest.readers import Reading, read_class
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-__all__ = ["schema_from", "unknown_keys"]
+__all__ = ["Shape", "mapping_of", "read_shape", "schema_from", "unknown_keys"]
 
 T = TypeVar("T")
 
+_HARMLESS = {"unknown-key", "odd-value"}
 
-@cache
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
-    from pydantic import TypeAdapter  # noqa: PLC0415  wanted only where something from outside is read
 
-    return TypeAdapter(cls)
+@dataclass(frozen=True, slots=True)
+class Shape(Generic[T]):
+    """A document, read as one of the schema classes.
+
+    Attributes:
+        value: What it says.
+        source: The mapping that it says it in, without what was left out.
+        problems: What was not understood.
+    """
+
+    value: T
+    source: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+
+
+def read_shape(cls: type[T], document: Document) -> Shape[T]:
+    """Read a document as far as it can be read.
+
+    What is wrong costs the smallest thing that can be left out.
+
+    Raises:
+        DocumentError: It is no mapping, or says nothing that can be one of the class. The message is one line.
+    """
+    source = mapping_of(document)
+    reading = Reading(document)
+    try:
+        value = read_class(cls, source, reading)
+    except WrongValue as error:
+        raise _refused(document, [Problem(error.path, error.code, error.message)]) from error
+    return Shape(value, _without(source, reading.problems), tuple(reading.problems))
+
+
+def mapping_of(document: Document) -> dict[str, Any]:
+    """Return the mapping that a document is.
+
+    Raises:
+        DocumentError: It is none.
+    """
+    if isinstance(document.value, dict):
+        return document.value
+    kind = "empty" if document.value is None else f"a {type(document.value).__name__}"
+    raise DocumentError(f"{document.place()}: must be a mapping, and it is {kind}", remedy=AUTHOR_MENDS)
+
+
+def _refused(document: Document, problems: list[Problem]) -> DocumentError:
+    error = DocumentError("; ".join(problem.text(document) for problem in problems), remedy=AUTHOR_MENDS)
+    error.line = document.line(problems[0].path)
+    return error
+
+
+def _without(source: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
+    """Return a mapping without what problems cost."""
+    costs = {problem.cost for problem in problems if problem.cost}
+    if not costs:
+        return source
+    kept: Any = copy.deepcopy(source)
+    for path in sorted(costs, key=_backwards, reverse=True):
+        # What was read in another form than it was written in, or stands in two places, may not be there any more.
+        with suppress(LookupError, TypeError):
+            within = kept
+            for step in path[:-1]:
+                within = within[step]
+            del within[path[-1]]
+    return kept  # type: ignore[no-any-return]  # a copy of the mapping
+
+
+def _backwards(path: tuple[str | int, ...]) -> tuple[tuple[bool, int, str], ...]:
+    """Return what sorts paths in the order of lists, so that removal begins at their ends."""
+    return tuple((isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path)
 
 
 def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, tuple[str, ...]]:
     """Read a mapping as one of the schema classes.
 
+    Args:
+        cls: The class.
+        source: The mapping.
+        name: What messages call it.
+
     Returns:
         The value, and a line for each key that was not understood.
 
     Raises:
-        PluginError: It cannot be one; the message names the first wrong place.
+        PluginError: It cannot be one; the message names every wrong place, in one line.
     """
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    notices = tuple(unknown_keys(cls, source, name))
+    reading = Reading(None)
+    value: T | None = None
     try:
-        adapter: TypeAdapter[T] = _adapter(cls)  # type: ignore[arg-type]  # classes are hashable
-        return adapter.validate_python(dict(source)), notices
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "it"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PluginError(f"{name}: {place}: {first['msg']}{more}", remedy=AUTHOR_MENDS) from error
+        value = read_class(cls, source, reading)
+    except WrongValue as error:
+        reading.problems.append(Problem(error.path, error.code, error.message))
+    wrong = [problem for problem in reading.problems if problem.code not in _HARMLESS]
+    if value is None or wrong:
+        said = "; ".join(Problem(each.path, each.code, each.message).text(name) for each in wrong)
+        raise PluginError(said, remedy=AUTHOR_MENDS)
+    return value, tuple(problem.text(name) for problem in reading.problems)
 
 
 def unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Iterator[str]:
     """Yield a line for each key of a mapping, at any depth, that the schema class does not have."""
-    hints = _hints(cls)
-    for key, value in source.items():
-        if key in hints:
-            for nested, item, where in _nested(hints[key], value):
-                yield from unknown_keys(nested, item, f"{name}: {key}{where}")
-        else:
-            near = nearest(str(key), hints, most=1)
-            yield f"{name}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-@cache
-def _hints(cls: type) -> Mapping[str, Any]:
-    return get_type_hints(cls)
-
-
-def _nested(hint: Any, value: object) -> Iterator[tuple[type, Mapping[str, Any], str]]:
-    """Yield each mapping in a value that stands for a schema class, and where in it."""
-    arguments = get_args(hint)
-    if isinstance(value, Mapping):
-        if is_dataclass(hint) and isinstance(hint, type):
-            yield hint, value, ""
-        elif get_origin(hint) is Mapping:
-            for key, item in value.items():
-                yield from ((cls, each, f".{key}{where}") for cls, each, where in _nested(arguments[1], item))
-    elif get_origin(hint) is Sequence and isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from ((cls, each, f"[{number}]{where}") for cls, each, where in _nested(arguments[0], item))
-    if get_origin(hint) in {Union, UnionType}:
-        for argument in arguments:
-            yield from _nested(argument, value)
+    reading = Reading(None)
+    with suppress(WrongValue):  # what is wrong is for who reads it
+        read_class(cls, source, reading)
+    yield from (problem.text(name) for problem in reading.problems if problem.code == "unknown-key")

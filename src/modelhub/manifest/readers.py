@@ -1,0 +1,402 @@
+"""Reads loosely written values as what a schema class says they are, by its annotations.
+
+A quoted number is a number, an unquoted version is a text, a single value is a list of one. What cannot be what it must
+be costs the smallest thing that can be left out (an optional key, an item of a list) and becomes a `Problem`; only what
+an object cannot do without costs the object. What Dify spells in ways of its own is in `modelhub.manifest.spellings`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from functools import cache, partial
+from types import UnionType
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from modelhub.manifest.document import Document
+from modelhub.manifest.problems import Problem, WrongValue
+from modelhub.manifest.spellings import AFTER, BEFORE, INSTEAD, UNDIVIDED
+from modelhub.rules.names import nearest
+
+__all__ = ["Reading", "read_class"]
+
+T = TypeVar("T")
+
+Reader: TypeAlias = Callable[["Reading", Any], Any]
+
+_LARGEST_EXPONENT = 30
+"""Of a price; beyond it the sums of a bill overflow."""
+
+_EXACT = 2**53
+"""Whole numbers below this are the same as floats."""
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+class Reading:
+    """One value being read: where in it the reading stands, and what was wrong so far.
+
+    Args:
+        document: The document it comes from, for its texts; ``None`` for a mapping of the application's.
+    """
+
+    def __init__(self, document: Document | None) -> None:
+        self.path: list[str | int] = []
+        self.problems: list[Problem] = []
+        self.undivided = 0
+        self._document = document
+
+    def written(self, value: Any) -> str:
+        """Return the scalar at the path as it was written."""
+        text = self._document.text(self.path) if self._document is not None else None
+        if text is not None:
+            return text
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def wrong(self, message: str) -> WrongValue:
+        """Return the error that the value at the path cannot be what it must be."""
+        return WrongValue(tuple(self.path), message)
+
+    def note(self, code: Literal["unknown-key", "odd-value"], message: str, *inside: str) -> None:
+        """Add a problem that costs nothing."""
+        self.problems.append(Problem((*self.path, *inside), code, message))
+
+    @contextmanager
+    def at(self, step: str | int) -> Iterator[None]:
+        """Stand one step further in."""
+        self.path.append(step)
+        try:
+            yield
+        finally:
+            self.path.pop()
+
+    def cost(self, error: WrongValue) -> None:
+        """Leave out what stands at the path, for what is wrong in it.
+
+        Raises:
+            WrongValue: The path is inside of something that is whole or nothing.
+        """
+        if self.undivided:
+            raise error
+        self.problems.append(Problem(error.path, error.code, error.message, cost=tuple(self.path)))
+
+
+def _wanted(reading: Reading, what: str, value: Any) -> WrongValue:
+    return reading.wrong(f"must be {what}, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:39]}…"  # noqa: PLR2004  enough to find it by
+
+
+def _text(reading: Reading, value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | int | float | Decimal | dt.date):
+        return reading.written(value)
+    raise _wanted(reading, "a text", value)
+
+
+def _boolean(reading: Reading, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str | int) and str(value).strip().lower() in _BOOLEANS:
+        return _BOOLEANS[str(value).strip().lower()]
+    raise _wanted(reading, "true or false", value)
+
+
+def _decimal(reading: Reading, value: Any) -> Decimal:
+    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+        try:
+            number = Decimal(value if isinstance(value, str | Decimal) else reading.written(value))
+        except (InvalidOperation, ValueError):  # the other: a text of too many digits
+            number = Decimal("NaN")
+        if number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT:
+            return number
+    raise _wanted(reading, "a number", value)
+
+
+def _number(reading: Reading, value: Any) -> float:
+    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return int(number) if number.is_integer() and abs(number) < _EXACT else number
+    raise _wanted(reading, "a number", value)
+
+
+def _whole(reading: Reading, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        number = _number(reading, value)
+    except WrongValue:
+        number = math.nan
+    if isinstance(number, int):
+        return number
+    raise _wanted(reading, "a whole number", value)
+
+
+def _date(reading: Reading, value: Any) -> dt.date:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    if isinstance(value, str):
+        try:
+            return dt.datetime.fromisoformat(value.strip()).date()
+        except ValueError:
+            pass
+    raise _wanted(reading, "a date such as 2026-12-31", value)
+
+
+def _json(reading: Reading, value: Any) -> Any:
+    match value:
+        case None | bool() | str() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case Mapping():
+            return {str(key): _inside(reading, str(key), item) for key, item in value.items()}
+        case list() | tuple():
+            return [_inside(reading, number, item) for number, item in enumerate(value)]
+        case dt.date() | Decimal():
+            return str(value)
+    raise reading.wrong(f"{_shown(value)} is no value that JSON can hold")
+
+
+def _inside(reading: Reading, step: str | int, value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    with reading.at(step):
+        return _json(reading, value)
+
+
+def _sequence(item: Reader, reading: Reading, value: Any) -> list[Any]:
+    if isinstance(value, str | int | float):
+        reading.note("odd-value", "a list is wanted; this is read as a list of one")
+        value = [value]
+    if not isinstance(value, list | tuple):
+        raise _wanted(reading, "a list", value)
+    found = []
+    for number, each in enumerate(value):
+        if each is None and item is not _json:
+            continue
+        with reading.at(number):
+            try:
+                found.append(item(reading, each))
+            except WrongValue as error:
+                reading.cost(error)
+    return found
+
+
+def _mapping(item: Reader, reading: Reading, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wanted(reading, "a mapping", value)
+    found = {}
+    for key, each in value.items():
+        if each is None and item is not _json:
+            continue
+        with reading.at(str(key)):
+            try:
+                found[str(key)] = item(reading, each)
+            except WrongValue as error:
+                reading.cost(error)
+    return found
+
+
+def _choice(choices: tuple[Any, ...], reading: Reading, value: Any) -> Any:
+    given = _text(reading, value) if not isinstance(value, list | tuple | Mapping) and value is not None else value
+    if isinstance(given, str) and given in choices:
+        return choices[choices.index(given)]
+    wrong = _wanted(reading, f"one of {', '.join(str(choice) for choice in choices)}", value)
+    near = nearest(given, [str(choice) for choice in choices], most=1) if isinstance(given, str) else []
+    raise reading.wrong(f"{wrong.message} (did you mean {near[0]!r}?)") if near else wrong
+
+
+def _union(readers: Mapping[str, list[Reader]], reading: Reading, value: Any) -> Any:
+    kind = "mapping" if isinstance(value, Mapping) else "list" if isinstance(value, list | tuple) else "scalar"
+    candidates = readers.get(kind) or [each for readers_of in readers.values() for each in readers_of]
+    for candidate in candidates[:-1]:
+        before = len(reading.problems)
+        try:
+            return candidate(reading, value)
+        except WrongValue:
+            del reading.problems[before:]
+    return candidates[-1](reading, value)
+
+
+def _other(hint: Any, reading: Reading, value: Any) -> Any:
+    """Read what no reader here knows."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  wanted only where a class has such a field
+
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise reading.wrong(error.errors(include_url=False)[0]["msg"]) from error
+
+
+_SCALARS: Mapping[Any, Reader] = {
+    str: _text,
+    bool: _boolean,
+    int: _whole,
+    float: _number,
+    Decimal: _decimal,
+    dt.date: _date,
+    object: _json,
+    Any: _json,
+}
+
+
+@cache
+def _reader(hint: Any) -> Reader:
+    """Return what reads values of an annotation."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    arguments = get_args(hint)
+    origin = get_origin(hint)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return partial(_object, hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return partial(_choice, tuple(hint))
+    if origin is Literal:
+        return partial(_choice, arguments)
+    if origin is Sequence:
+        return partial(_sequence, _reader(arguments[0]))
+    if origin is Mapping:
+        return partial(_mapping, _reader(arguments[1]))
+    if origin in {Union, UnionType}:
+        readers: dict[str, list[Reader]] = {}
+        for argument in arguments:
+            if argument is not type(None):
+                readers.setdefault(_kind(argument), []).append(_reader(argument))
+        return partial(_union, readers)
+    return partial(_other, hint)
+
+
+def _kind(hint: Any) -> str:
+    if is_dataclass(hint) or get_origin(hint) is Mapping:
+        return "mapping"
+    return "list" if get_origin(hint) is Sequence else "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A key of a schema class.
+
+    Attributes:
+        name: The field's name, which ends in ``_`` where the key is a word of Python's.
+        before: What brings the value into the form that is read.
+        instead: What stands in for a value that cannot be read; `MISSING` where nothing does.
+    """
+
+    name: str
+    required: bool
+    read: Reader
+    before: Callable[[Any], Any] | None
+    instead: Any
+
+
+@cache
+def _keys(cls: type) -> Mapping[str, _Key]:
+    hints = get_type_hints(cls)
+    found = {}
+    for each in fields(cls):
+        key = each.name.rstrip("_")
+        required = each.default is MISSING and each.default_factory is MISSING
+        place = (cls, key)
+        found[key] = _Key(
+            each.name, required, _reader(hints[each.name]), BEFORE.get(place), INSTEAD.get(place, MISSING)
+        )
+    return found
+
+
+def read_class(cls: type[T], value: Any, reading: Reading) -> T:
+    """Read a value as an object of a schema class.
+
+    Raises:
+        WrongValue: It cannot be one. What else is wrong is among the reading's problems.
+    """
+    read: T = _object(cls, reading, value)
+    return read
+
+
+def _object(cls: type, reading: Reading, value: Any) -> Any:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise _wanted(reading, "a mapping", value)
+    whole = issubclass(cls, UNDIVIDED)
+    reading.undivided += whole
+    try:
+        given = _values(cls, reading, value)
+    finally:
+        reading.undivided -= whole
+    return cls(**given)
+
+
+def _values(cls: type, reading: Reading, value: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the values of an object's fields.
+
+    Raises:
+        WrongValue: One without which there is no object is missing or wrong.
+    """
+    keys = _keys(cls)
+    given: dict[str, Any] = {}
+    lost: WrongValue | None = None
+    for written, item in value.items():
+        key = keys.get(written) or keys.get(str(written).rstrip("_"))
+        if key is None:
+            _unknown(reading, str(written), keys)
+        elif item is not None:
+            try:
+                _one(key, str(written), item, reading, given)
+            except WrongValue as error:
+                if lost is not None:
+                    reading.problems.append(Problem(lost.path, lost.code, lost.message))
+                lost = error
+    for name, key in keys.items():
+        if key.required and key.name not in given and lost is None:
+            lost = WrongValue((*reading.path, name), f"{name!r} is missing", "missing")
+    if lost is not None:
+        raise lost
+    after = AFTER.get(cls)
+    if after is not None:
+        after(reading, given)
+    return given
+
+
+def _one(key: _Key, written: str, item: Any, reading: Reading, given: dict[str, Any]) -> None:
+    with reading.at(written):
+        try:
+            given[key.name] = key.read(reading, item if key.before is None else key.before(item))
+        except WrongValue as error:
+            if key.required:
+                raise
+            reading.cost(error)
+            if key.instead is not MISSING:
+                given[key.name] = key.instead
+
+
+def _unknown(reading: Reading, written: str, keys: Mapping[str, _Key]) -> None:
+    near = nearest(written, keys, most=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    reading.note("unknown-key", f"unknown key {written!r}{hint}", written)

@@ -1,0 +1,226 @@
+"""What Dify's YAML spells in ways of its own, and which of a manifest's values hang on other ones.
+
+Owns the exceptions: names from older versions, helps that are nested, numbers that are texts because of what stands
+beside them. How values are read in general is in `modelhub.manifest.readers`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from modelhub.rules.templates import TEMPLATES
+from modelhub.types.forms import Condition, FormField
+from modelhub.types.parameters import ParameterRule
+from modelhub.types.pricing import Prices, Pricing
+from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
+
+if TYPE_CHECKING:
+    from modelhub.manifest.readers import Reading
+
+__all__ = ["AFTER", "BEFORE", "INSTEAD", "UNDIVIDED", "model_type_named"]
+
+_LEGACY_TYPES: Mapping[str, ModelType] = MappingProxyType(
+    {
+        "text-generation": ModelType.LLM,
+        "embeddings": ModelType.TEXT_EMBEDDING,
+        "reranking": ModelType.RERANK,
+        **{kind.value.replace("-", "_"): kind for kind in ModelType},
+        **{kind.value: kind for kind in ModelType},
+    }
+)
+
+UNDIVIDED = Prices
+"""With one price of several wrong, a sum would be wrong: such an object is read as a whole or not at all."""
+
+INSTEAD: Mapping[tuple[type, str], Any] = MappingProxyType(
+    {
+        # A field that nobody understands may be for a secret, and then it must not be shown.
+        (FormField, "type"): "secret-input",
+        (FormField, "role"): "secret",
+    }
+)
+"""What stands in for a value that cannot be read, where the default would do harm."""
+
+_COUNTS = frozenset(
+    {"context_size", "max_chunks", "file_upload_limit", "max_characters_per_chunk", "word_limit", "max_workers"}
+)
+_WORDS = frozenset({"mode", "audio_type", "default_voice", "supported_file_extensions"})
+_TEXT_FIELDS = frozenset({"text-input", "secret-input", "select", "radio", "url", "textarea", "file"})
+_MOST_DECIMALS = 20
+
+
+def model_type_named(name: object) -> ModelType | None:
+    """Return the type that a name of today or of earlier days stands for."""
+    return _LEGACY_TYPES.get(name.strip().lower()) if isinstance(name, str) else None
+
+
+def _model_type(value: Any) -> Any:
+    return model_type_named(value) or value
+
+
+def _model_types(value: Any) -> Any:
+    return [_model_type(each) for each in value] if isinstance(value, list | tuple) else _model_type(value)
+
+
+def _help(value: Any) -> Any:
+    """Return the labels of a help text; some plugins write ``{title: {…}, text: {…}}``."""
+    if isinstance(value, Mapping):
+        for key in ("text", "title"):
+            if isinstance(value.get(key), Mapping):
+                return value[key]
+    return value
+
+
+def _positions(value: Any) -> Any:
+    """Return the lists of names; a path of a file with such a list is for who reads the files."""
+    if isinstance(value, Mapping):
+        return {kind: names for kind, names in value.items() if not isinstance(names, str)}
+    return None if isinstance(value, str) else value
+
+
+BEFORE: Mapping[tuple[type, str], Callable[[Any], Any]] = MappingProxyType(
+    {
+        (ProviderSchema, "supported_model_types"): _model_types,
+        (ProviderSchema, "position"): _positions,
+        (ModelSchema, "model_type"): _model_type,
+        (FormField, "help"): _help,
+        (ParameterRule, "help"): _help,
+    }
+)
+"""What brings a key's value into the form that its annotation says."""
+
+
+def _after_field(reading: Reading, given: dict[str, Any]) -> None:
+    """Read a field's default as what the field holds."""
+    if "default" in given:
+        kind = given.get("type", "text-input")
+        what = {"switch": "boolean", "number": "float"}.get(kind, "text" if kind in _TEXT_FIELDS else None)
+        _default(reading, given, what)
+
+
+def _after_rule(reading: Reading, given: dict[str, Any]) -> None:
+    """Read a rule's default as what the parameter is."""
+    template = TEMPLATES.get(given.get("use_template") or "")
+    kind = given.get("type") or (template.type if template else None)
+    if "default" in given:
+        _default(reading, given, "text" if kind == "string" else kind)
+    if not 0 <= given.get("precision", 0) <= _MOST_DECIMALS:
+        with reading.at("precision"):
+            reading.cost(reading.wrong(f"must be 0 to {_MOST_DECIMALS}, not {given.pop('precision')}"))
+
+
+def _default(reading: Reading, given: dict[str, Any], kind: str | None) -> None:
+    with reading.at("default"):
+        try:
+            given["default"] = _as(reading, given["default"], kind)
+        except ValueError as error:
+            reading.cost(reading.wrong(str(error)))
+            del given["default"]
+
+
+def _as(reading: Reading, value: Any, kind: str | None) -> Any:
+    """Return a scalar as what it stands for.
+
+    Raises:
+        ValueError: It cannot be that.
+    """
+    if isinstance(value, list | Mapping):
+        if kind in {"boolean", "int", "float"}:
+            raise ValueError(f"must be a single value of type {kind}")
+        return value
+    match kind:
+        case "text":
+            return value if isinstance(value, str) else reading.written(value)
+        case "boolean" if not isinstance(value, bool):
+            if str(value).strip().lower() not in {"true", "false"}:
+                raise ValueError(f"must be true or false, not {value!r}")
+            return str(value).strip().lower() == "true"
+        case "int" | "float":
+            return _numeric(value, whole=kind == "int")
+    return value
+
+
+def _numeric(value: Any, *, whole: bool) -> float:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or (whole and not number.is_integer()):
+        raise ValueError(f"must be a {'whole ' if whole else ''}number, not {str(value)[:40]!r}")
+    return int(number) if whole or (number.is_integer() and isinstance(value, str)) else number
+
+
+def _after_condition(reading: Reading, given: dict[str, Any]) -> None:
+    """Keep numbers as they are written: what they are compared with is a text."""
+    value = given.get("value")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with reading.at("value"):
+            given["value"] = value if reading.written(value) == str(value) else reading.written(value)
+
+
+def _after_model(reading: Reading, given: dict[str, Any]) -> None:
+    """Read the properties whose meaning is known as what they are."""
+    properties = given.get("model_properties")
+    if not properties:
+        return
+    read = dict(properties)
+    with reading.at("model_properties"):
+        for name, value in properties.items():
+            with reading.at(name):
+                if value is None:
+                    del read[name]
+                elif name in _COUNTS:
+                    _count(reading, name, value, read)
+                elif name in _WORDS and isinstance(value, bool | int | float):
+                    read[name] = reading.written(value)
+    given["model_properties"] = read
+
+
+def _count(reading: Reading, name: str, value: Any, read: dict[str, Any]) -> None:
+    try:
+        read[name] = _numeric(value if isinstance(value, str | int | float) else "?", whole=True)
+    except ValueError:
+        read[name] = -1
+    if read[name] < 0:
+        shown = repr(value) if len(repr(value)) <= 40 else "that"  # noqa: PLR2004  enough to find it by
+        del read[name]
+        reading.cost(reading.wrong(f"must be a whole number of 0 or more, not {shown}"))
+
+
+def _after_pricing(reading: Reading, given: dict[str, Any]) -> None:
+    """Refuse a unit by which no vendor bills: all costs would be 0, or a million times too high."""
+    unit = given.get("unit", Decimal(1))
+    if not 0 < unit <= 1:
+        with reading.at("unit"):
+            raise reading.wrong(f"must be a factor above 0 and up to 1, such as 0.000001 per million, not {unit}")
+
+
+def _after_prices(reading: Reading, given: dict[str, Any]) -> None:
+    for name, price in given.items():
+        if isinstance(price, Decimal) and price < 0:
+            with reading.at(name):
+                raise reading.wrong(f"must be 0 or more, not {price}")
+
+
+def _after_all_prices(reading: Reading, given: dict[str, Any]) -> None:
+    _after_prices(reading, given)
+    _after_pricing(reading, given)
+
+
+AFTER: Mapping[type, Callable[[Reading, dict[str, Any]], None]] = MappingProxyType(
+    {
+        FormField: _after_field,
+        ParameterRule: _after_rule,
+        Condition: _after_condition,
+        ModelSchema: _after_model,
+        **dict.fromkeys(Prices.__subclasses__(), _after_prices),
+        Pricing: _after_all_prices,
+    }
+)
+"""What reads the values of an object that hang on each other, once each is read by itself."""
