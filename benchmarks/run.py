@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from catalogue import catalogue
 from slices import SECTIONS, Effort, measured
 from startup import discovery, imports
 
 RESULTS = Path(__file__).with_name("results")
-GROUPS = ("calls", "streams", "import", "discovery")
+GROUPS = ("calls", "streams", "import", "discovery", "catalogue")
 THOROUGH = Effort()
 QUICK = Effort(turns=1, calls=10, calls_each=1, burst=200, paced=20, paced_turns=1, processes=1)
 PACKAGES = ("modelhub-core", "modelhub-ollama-local", "httpx", "httpcore", "ollama", "aiohttp", "orjson")
@@ -87,6 +88,13 @@ def run(groups: Sequence[str], effort: Effort) -> Iterator[Comparison]:
         slices = discovery(effort.processes)
         for name, title in (("scan", "100 plugins found"), ("find", "  … and one looked up")):
             yield from compared(name, title, "ms", slices=slices, ours=title, targets={"entry_points()": 1.5})
+    if "catalogue" in groups:
+        slices = catalogue(effort.processes)
+        for name, title, beside in (
+            ("lookup", "one of 2,000 models looked up", "its YAML parsed"),
+            ("list", "all 2,000 models read", "all YAML parsed"),
+        ):
+            yield from compared(name, title, "ms", slices=slices, ours=title, targets={beside: 3.5})
 
 
 def shown(comparisons: Iterable[Comparison]) -> list[Comparison]:
