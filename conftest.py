@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 import ipaddress
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,6 +34,18 @@ PATIENCE = 1.0  # seconds for a server thread to close the connections that a te
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run a test marked `anyio` once on each event loop."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobodys_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what the person who runs the tests has set up, the store of credentials above all, out of them."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("MODELHUB_")]:
+            environment.delenv(name)
+        folder = str(tmp_path_factory.mktemp("config"))
+        for name in ("XDG_CONFIG_HOME", "APPDATA"):
+            environment.setenv(name, folder)
+        yield
 
 
 def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
