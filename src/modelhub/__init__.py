@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from modelhub.errors import ModelHubError, StreamInterrupted
     from modelhub.hub.bound import BoundModel
     from modelhub.hub.facade import ModelHub
+    from modelhub.rules.pricing import sum_costs
     from modelhub.runtime.stream import Stream
+    from modelhub.types.cost import Cost, Costs
     from modelhub.types.events import (
         AudioDelta,
         AudioEvent,
@@ -62,13 +64,15 @@ if TYPE_CHECKING:
     )
     from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
     from modelhub.types.tools import Tool, ToolFunction, tool
-    from modelhub.types.usage import Cost, Timing, TokenCount, Usage
+    from modelhub.types.usage import Timing, TokenCount, Usage
 
 _PLACES = {
     "modelhub.errors": ("ModelHubError", "StreamInterrupted"),
     "modelhub.hub.bound": ("BoundModel",),
     "modelhub.hub.facade": ("ModelHub",),
+    "modelhub.rules.pricing": ("sum_costs",),
     "modelhub.runtime.stream": ("Stream",),
+    "modelhub.types.cost": ("Cost", "Costs"),
     "modelhub.types.events": (
         "AudioDelta",
         "AudioEvent",
@@ -118,7 +122,7 @@ _PLACES = {
     ),
     "modelhub.types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
     "modelhub.types.tools": ("Tool", "ToolFunction", "tool"),
-    "modelhub.types.usage": ("Cost", "Timing", "TokenCount", "Usage"),
+    "modelhub.types.usage": ("Timing", "TokenCount", "Usage"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
@@ -133,6 +137,7 @@ __all__ = [
     "ChatResult",
     "Citation",
     "Cost",
+    "Costs",
     "EmbedRequest",
     "EmbedResult",
     "Event",
@@ -180,6 +185,7 @@ __all__ = [
     "UserMessage",
     "ValidationReport",
     "Warning",
+    "sum_costs",
     "tool",
 ]
 

@@ -9,11 +9,12 @@ from modelhub.cli.documents import document_of
 from modelhub.cli.failures import show_bug
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.usage import tokens_per_second, usage_line
+from modelhub.types.cost import Cost
 from modelhub.types.events import MediaDelta
 from modelhub.types.forms import FormField
 from modelhub.types.results import EmbedResult
 from modelhub.types.schema import ModelType
-from modelhub.types.usage import Cost, Timing, Usage
+from modelhub.types.usage import Timing, Usage
 
 
 def answered(**facts: Any) -> EmbedResult:
@@ -22,12 +23,12 @@ def answered(**facts: Any) -> EmbedResult:
 
 
 def test_everything_known_is_told() -> None:
-    """Tokens with what they were, money to the last digit, times."""
+    """Tokens with what they were, money, times."""
     usage = Usage(1, 20, cached_tokens=5, reasoning_tokens=3, estimated=True)
-    cost = Cost(Decimal("0.00010"), Decimal("0.0200"), "USD")
+    cost = Cost({"input": Decimal("0.00010"), "output": Decimal("0.0200")}, "USD")
     timing = Timing(output=2.0, first_content=0.5, total=2.5)
     assert usage_line(answered(usage=usage, cost=cost, timing=timing)) == (
-        "acme/any · 1 token in · 5 of them cached · 20 tokens out · 3 of them reasoning · estimated · 0.0201 USD · "
+        "acme/any · 1 token in · 5 of them cached · 20 tokens out · 3 of them reasoning · estimated · $0.0201 · "
         "first token after 0.50 s · 10.0 tokens/s · 2.50 s in all"
     )
 

@@ -58,7 +58,7 @@ def test_batches_are_joined_in_order() -> None:
     ]
     joined = joined_vectors(batches)
     assert joined.vectors == [[1.0], [2.0], [3.0]]
-    assert joined.usage == Usage(7, 0)
+    assert joined.usage == Usage(7, 0, requests=2)
     assert joined.warnings == (warning,)
     assert joined.raw is None
 

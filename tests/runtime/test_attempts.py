@@ -403,7 +403,7 @@ async def test_texts_are_embedded_in_batches_and_in_order(
     async with ModelHub(providers=[provider]) as hub:
         result = await hub.embed("vectors/m", [str(number) for number in range(23)])
     assert result.vectors == [[float(number)] for number in range(23)]
-    assert result.usage == Usage(23, 0)
+    assert result.usage == Usage(23, 0, requests=-(-23 // size))
     sizes = [len(batch) for batch in vectors.batches if batch != "described"]
     assert max(sizes) == size
     assert sum(sizes) == 23

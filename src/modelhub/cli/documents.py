@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import cast
 
 from modelhub.cli.texts import label
+from modelhub.types.cost import Cost
 from modelhub.types.json import JSON
 
 __all__ = ["document_of"]
@@ -52,4 +53,6 @@ def _object(value: object) -> JSON:
             document[each.name] = label(cast("Mapping[str, str]", item))
         elif each.name not in _LEFT_OUT:
             document[each.name] = document_of(item)
+    if isinstance(value, Cost):
+        document["total"] = document_of(value.total)
     return document

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
@@ -20,7 +20,8 @@ from modelhub.types.schema import ModelSchema, ModelType
 
 __all__ = ["info", "models", "providers"]
 
-_MILLION = Decimal(1_000_000)
+_SUMMED_UP = 2
+"""Prices that one line can say."""
 
 
 async def providers(
@@ -92,14 +93,10 @@ def _model_row(schema: ModelSchema) -> tuple[str, ...]:
 
 
 def _price(pricing: Pricing | None) -> str:
-    """Return prices per million tokens, input and output."""
-    if pricing is None:
-        return ""
-    if not pricing.input and not pricing.output:
-        return _("free")
-    scaled = (price * pricing.unit * _MILLION for price in (pricing.input, pricing.output) if price is not None)
-    amounts = " / ".join(f"{amount.normalize():f}" for amount in scaled)
-    return _("{amounts} {currency} per million tokens").format(amounts=amounts, currency=pricing.currency)
+    """Return the prices that hold now."""
+    from modelhub.cli.money import price_text  # noqa: PLC0415  languages' ways of writing money, wanted only here
+
+    return price_text(pricing, dt.datetime.now(dt.UTC))
 
 
 async def info(
@@ -128,10 +125,24 @@ async def info(
     for title, value in facts:
         if value:
             command.terminal.say(f"{title:<{width}}  {value}")
+    _show_prices(command, schema.pricing)
     if schema.parameter_rules:
         command.terminal.say()
         titles = (_("Parameter"), _("Type"), _("Values"), _("Default"), _("Meaning"))
         command.terminal.table(titles, [_rule_row(rule) for rule in schema.parameter_rules])
+
+
+def _show_prices(command: Command, pricing: Pricing | None) -> None:
+    """Show every price, where there are more than those of the prompt and the answer."""
+    if pricing is None:
+        return
+    from modelhub.cli.money import price_rows  # noqa: PLC0415  likewise
+
+    rows = price_rows(pricing, dt.datetime.now(dt.UTC))
+    if len(rows) > _SUMMED_UP:
+        command.terminal.say()
+        command.terminal.table((_("Paid for"), _("Price"), _("When")), rows)
+        command.terminal.hint(_("prices by: {source}").format(source=pricing.source))
 
 
 def _rule_row(rule: ParameterRule) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ def usage_line(result: Result) -> str:
     """Return what was used, what it cost and how fast it came; what is unknown is left out."""
     parts = [result.model, *_tokens(result.usage)]
     if result.cost is not None:
-        parts.append(f"{result.cost.total.normalize():f} {result.cost.currency}")
+        from modelhub.cli.money import cost_text  # noqa: PLC0415  languages' ways of writing money, wanted only here
+
+        parts.append(cost_text(result.cost))
     if result.timing is not None:
         parts += _times(result.timing, result.usage)
     return " · ".join(part for part in parts if part)

@@ -36,6 +36,7 @@ from modelhub.runtime.core import Runtime, redacted
 from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.deployments import Deployment, split_target
 from modelhub.runtime.plugins import Plugin, PluginRegistry
+from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.stream import Stream
 from modelhub.types.plugins import ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
@@ -115,7 +116,8 @@ class Calls:
             registry = partial(PluginRegistry, settings.plugins, self._providers)
             self._registry = await run_in_thread(registry, name="providers given in code")
         runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress, store=store)
-        self._server = Server(runtime, Catalogue(self._registry, settings.models))
+        prices = await run_in_thread(partial(PriceBook, settings.prices.source), name="price list")
+        self._server = Server(runtime, Catalogue(self._registry, settings.models), prices)
         self._loop = anyio.lowlevel.current_token()
 
     def _read(self) -> tuple[Settings, CredentialStore | None]:
@@ -208,13 +210,16 @@ class Calls:
         """Return a provider's models."""
         kind = _type_named(kind)
         deployment = await self._named(provider, "", credentials)
-        return await self.server.catalogue.list(deployment, self._using, kind, refresh=refresh)
+        models = await self.server.catalogue.list(deployment, self._using, kind, refresh=refresh)
+        return await self.server.prices.priced(models, deployment.plugin.schema)
 
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
         kind = _type_named(kind)
         deployments, _ = await self.server.runtime.deployments.find(binding.targets[:1], kind, binding.credentials)
-        return await self._described(deployments[0], kind)
+        schema = await self._described(deployments[0], kind)
+        (priced,) = await self.server.prices.priced([schema], deployments[0].plugin.schema)
+        return priced
 
     async def _described(self, deployment: Deployment, kind: ModelType | None) -> ModelSchema:
         kinds = [kind] if kind is not None else deployment.plugin.schema.supported_model_types

@@ -31,11 +31,11 @@ from modelhub.rules.capabilities import fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.failover import left_to_try
 from modelhub.rules.parameters import Policy, resolve_parameters
-from modelhub.rules.pricing import cost_of
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime, redacted
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.output import output_of
+from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.registration import BoundProvider
 from modelhub.types.records import Attempt, Progress, Warning
 from modelhub.types.requests import (
@@ -123,11 +123,13 @@ class Server:
     Args:
         runtime: What contexts are made with.
         catalogue: What models are described by.
+        prices: What models cost; without it, what plugins say.
     """
 
-    def __init__(self, runtime: Runtime, catalogue: Catalogue) -> None:
+    def __init__(self, runtime: Runtime, catalogue: Catalogue, prices: PriceBook | None = None) -> None:
         self.runtime = runtime
         self.catalogue = catalogue
+        self.prices: PriceBook = prices or PriceBook("manifest")
 
     async def invoke(self, call: Call[R]) -> R:
         """Answer a call, all at once.
@@ -209,6 +211,7 @@ class Server:
             except BaseException:
                 await released(context)
                 raise
+        self.prices.begin(schema, deployment.plugin.schema)
         options = request.vendor.get(deployment.provider_id, {})
         if deployment.options:
             options = {**deployment.options, **options}
@@ -236,7 +239,7 @@ class Server:
         start = self.runtime.clock()
         prepared = await self.prepare(call, deployment, streaming=False)
         result: Result = await self._invoked(prepared, prepared.request)
-        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
+        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
     async def _ranked(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         asked = cast("RerankRequest", call.request)
@@ -246,7 +249,7 @@ class Server:
         prepared = await self.prepare(call, deployment, streaming=False)
         request = cast("RerankRequest", prepared.request)
         result = checked_ranking(await self._invoked(prepared, request), request)
-        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
+        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
     async def _embedded(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
@@ -262,7 +265,7 @@ class Server:
             result = checked_vectors(await self._invoked(prepared, request), request)
         else:
             result = joined_vectors(await self._batches(prepared, batches))
-        return self.finished(prepared, result, attempts, self.runtime.clock() - start)
+        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
     async def _batches(self, prepared: Prepared, batches: Sequence[EmbedRequest]) -> list[EmbedResult]:
         """Embed several batches, some at a time, in order. The first failure ends them all."""
@@ -324,7 +327,7 @@ class Server:
             return _result(await bound.invoke(request, context), request)
         raise context.limits.expired("read", sent=True)
 
-    def finished(
+    async def finished(
         self,
         prepared: Prepared,
         result: R,
@@ -339,10 +342,12 @@ class Server:
             OutputInvalid: The answer does not have the shape that was asked for.
         """
         timing = result.timing or Timing()
+        provider = prepared.deployment.plugin.schema
+        cost = await self.prices.cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
         common: dict[str, Any] = {
             "model": prepared.deployment.name,
             "id": result.id or prepared.call.id,
-            "cost": cost_of(result.usage, prepared.schema.pricing),
+            "cost": cost,
             "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
             "warnings": prepared.warnings + result.warnings,
             "attempts": (*attempts, Attempt(prepared.deployment.id, None, seconds)),

@@ -288,7 +288,7 @@ class Stream(Generic[E_co, R_co]):
         self._end = True
         assert self._server is not None  # noqa: S101  likewise
         try:
-            self._result = self._server.finished(
+            self._result = await self._server.finished(
                 self._source.prepared,
                 self._fold.result(),
                 self._tried,
@@ -299,7 +299,8 @@ class Stream(Generic[E_co, R_co]):
             # The events were all delivered: only whoever asks for the result hears of it.
             deployment = self._source.prepared.deployment
             self._unusable = attributed(foreign(error, deployment), deployment, self._tried)
-        await self._source.ended()
+        finally:
+            await self._source.ended()
 
     @property
     def result(self) -> R_co:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from modelhub.types.cost import Cost
 from modelhub.types.events import Citation, FinishReason, TokenLogprob
 from modelhub.types.json import JSON
 from modelhub.types.messages import AssistantMessage, ToolCall
 from modelhub.types.records import Attempt, Warning
-from modelhub.types.usage import Cost, Timing, Usage
+from modelhub.types.usage import Timing, Usage
 
 __all__ = [
     "ChatResult",
@@ -35,7 +36,7 @@ class Result:
         model: ``"provider/model"`` that answered.
         id: The vendor's id of the answer, or the call's own.
         usage: What was used, or ``None`` where the vendor does not say.
-        cost: What it cost, or ``None`` where a price or a count is unknown.
+        cost: What it cost, or ``None`` where nothing of it is known.
         timing: How long it took.
         warnings: What the caller should know.
         attempts: What was tried, the successful attempt last.
