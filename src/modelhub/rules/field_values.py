@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NoReturn, cast
 
@@ -24,6 +25,7 @@ from modelhub.types.problems import FieldProblem
 from modelhub.types.secret import Secret
 
 __all__ = [
+    "CHOICES",
     "CONTROL",
     "CONTROL_IN_LINES",
     "DEEPEST",
@@ -31,9 +33,13 @@ __all__ = [
     "NOT_IN_A_HEADER",
     "NOT_IN_A_NAME",
     "URL",
+    "default_of",
     "most_characters",
     "value_of",
 ]
+
+CHOICES = frozenset({"select", "radio", "multi-select"})
+"""The types whose values are among a field's options, where it has any."""
 
 MOST_CHARACTERS = 1_048_576
 """Characters that any text may have, also where a form sets no limit: forms hold keys and files of keys, not data."""
@@ -121,6 +127,13 @@ def value_of(
     return None
 
 
+def default_of(field: FormField) -> tuple[JSON, Sequence[FieldProblem]]:
+    """Return the value that a field has where none is given, with all its options, and what is wrong with that."""
+    problems: list[FieldProblem] = []
+    value = value_of(replace(field, required=False), None, field.options, problems)
+    return value, problems
+
+
 def most_characters(field: FormField) -> int:
     """Return how many characters the text of a field may have."""
     return min(field.max_length, MOST_CHARACTERS) if field.max_length > 0 else MOST_CHARACTERS
@@ -128,7 +141,7 @@ def most_characters(field: FormField) -> int:
 
 def _default(field: FormField, options: Sequence[FormOption]) -> JSON:
     """Return a field's default; a choice that is not offered now is none."""
-    if field.type in {"select", "radio", "multi-select"} and field.options and not is_missing(field.default):
+    if field.type in CHOICES and field.options and not is_missing(field.default):
         try:
             _read(field, field.default, options)
         except (_Wrong, _Several):

@@ -132,7 +132,7 @@ def _decided(
     form: Sequence[FormField], values: Mapping[str, CredentialValue], model_type: ModelType | None
 ) -> _Decided:
     fields = by_variable(form)
-    decided: dict[str, JSON] = {} if model_type is None else {MODEL_TYPE: str(model_type)}
+    decided: dict[str, JSON] = {} if model_type is None or MODEL_TYPE in fields else {MODEL_TYPE: str(model_type)}
     complaints: dict[str, list[FieldProblem]] = {}
     endpoints: dict[str, str] = {}
     for variable in decision_order(form):

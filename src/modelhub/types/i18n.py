@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 __all__ = ["Label", "Labels", "label_for", "label_found"]
@@ -17,6 +18,9 @@ Labels: TypeAlias = Mapping[str, str]
 
 _RENAMED = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv"}
 """Languages by the codes that they had until 1989, which some systems still give."""
+
+_USUAL_SCRIPTS = MappingProxyType({"az": "latn", "pa": "guru", "sr": "cyrl", "uz": "latn", "zh": "hans"})
+"""Languages that are written in two scripts, with the one that goes without saying."""
 
 _TRADITIONAL = frozenset({"tw", "hk", "mo"})
 """The regions that write Chinese in the traditional script; the others write the simplified one."""
@@ -87,7 +91,7 @@ def _matches(wanted: _Tag, tags: Mapping[str, _Tag]) -> Iterator[str]:
         return
     script = _script(wanted)
     same = {name: tag for name, tag in tags.items() if tag and tag[0] == wanted[0]}
-    alike = {name: tag for name, tag in same.items() if _script(tag) == script}
+    alike = {name: tag for name, tag in same.items() if script == _script(tag) or "" in {script, _script(tag)}}
     for shorter in _shortened(wanted):
         yield from (name for name, tag in alike.items() if tag == shorter)
         yield from (name for name, tag in alike.items() if _without_script(tag) == _without_script(shorter))
@@ -118,12 +122,12 @@ def _tag(name: str) -> _Tag:
 
 
 def _script(tag: _Tag) -> str:
-    """Return the script that a tag names, or that its region writes Chinese in."""
+    """Return the script that a tag names, or that goes without saying; empty for a language that has one script."""
     if len(tag) > 1 and len(tag[1]) == _SCRIPT and tag[1].isalpha():
         return tag[1]
-    if tag[0] != "zh":
-        return ""
-    return "hant" if _TRADITIONAL.intersection(tag[1:]) else "hans"
+    if tag[0] == "zh" and _TRADITIONAL.intersection(tag[1:]):
+        return "hant"
+    return _USUAL_SCRIPTS.get(tag[0], "")
 
 
 def _without_script(tag: _Tag) -> _Tag:
