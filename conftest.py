@@ -42,9 +42,8 @@ def nobodys_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith("MODELHUB_")]:
             environment.delenv(name)
-        folder = str(tmp_path_factory.mktemp("config"))
-        for name in ("XDG_CONFIG_HOME", "APPDATA"):
-            environment.setenv(name, folder)
+        name = "APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME"
+        environment.setenv(name, str(tmp_path_factory.mktemp("config")))
         yield
 
 
