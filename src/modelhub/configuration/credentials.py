@@ -51,8 +51,9 @@ def credential_sources(given: object, provider: str) -> list[CredentialSource]:
         ConfigurationError: It is neither; the message does not repeat the values.
     """
     sources, complaints = configured_credentials(given, provider)
-    for complaint in complaints:
-        raise ConfigurationError(complaint.message, remedy=complaint.remedy)
+    if complaints:
+        given = None  # so that no frame which holds it is shown with the error
+        raise ConfigurationError(complaints[0].message, remedy=complaints[0].remedy)
     return sources
 
 

@@ -20,6 +20,9 @@ __all__ = ["lines_of"]
 _MOST_WORK = 4 << 20
 """Characters that are given to the library at most, all attempts together."""
 
+_DEEPEST_KEYS = 64
+"""How many keys deep anything is looked for: what is deeper has the line of what is above it."""
+
 _ENDS = ("]", "}", '"""', "'''")
 """What the last line of a statement of several lines has: only there is an attempt worth its while."""
 
@@ -85,13 +88,21 @@ def lines_of(text: str, wanted: Sequence[Keys]) -> dict[Keys, int]:
         left out.
     """
     work = _Work()
-    best: dict[Keys, tuple[int, _Statement]] = {}
+    first: dict[Keys, _Statement] = {}
     for statement in _statements(text, work):
-        for keys in wanted:
-            depth = _depth(statement, keys)
-            if depth > (best[keys][0] if keys in best else 0):
-                best[keys] = depth, statement
-    return {keys: _line(statement, keys[:depth], work) for keys, (depth, statement) in best.items()}
+        for keys in _paths(statement):
+            first.setdefault(keys, statement)
+    inner: dict[int, Mapping[Keys, int]] = {}
+    found: dict[Keys, int] = {}
+    for keys in wanted:
+        near = next((keys[:depth] for depth in range(len(keys), 0, -1) if keys[:depth] in first), None)
+        if near is None:
+            continue
+        statement = first[near]
+        if statement.line not in inner:
+            inner[statement.line] = _inner_lines(statement, work)
+        found[keys] = inner[statement.line].get(near, statement.line)
+    return found
 
 
 def _statements(text: str, work: _Work) -> Iterator[_Statement]:
@@ -134,40 +145,33 @@ def _opened(head: Mapping[str, object], in_list: bool, lists: dict[Keys, int]) -
     return keys
 
 
-def _depth(statement: _Statement, keys: Keys) -> int:
-    """Return how many of the keys a statement leads along."""
-    shared = 0
-    for own, each in zip(statement.base, keys, strict=False):
-        if own != each:
-            return shared
-        shared += 1
-    if shared < len(statement.base):
-        return shared
-    return shared + _along(statement.document, keys[shared:])
+def _paths(statement: _Statement) -> Iterator[Keys]:
+    """Yield what a statement speaks of: the tables it stands in, and all that it says."""
+    for depth in range(1, min(len(statement.base), _DEEPEST_KEYS) + 1):
+        yield statement.base[:depth]
+    yield from _below(statement.document, statement.base)
 
 
-def _along(value: object, keys: Keys) -> int:
-    for number, key in enumerate(keys):
-        if not isinstance(value, Mapping | list):
-            return number
-        try:
-            value = value[key]  # type: ignore[index]  # a key that it cannot have is caught
-        except (LookupError, TypeError):
-            return number
-    return len(keys)
+def _below(value: object, keys: Keys) -> Iterator[Keys]:
+    if len(keys) > _DEEPEST_KEYS:
+        return
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*keys, key)
+        yield from _below(item, (*keys, key))
 
 
-def _line(statement: _Statement, keys: Keys, work: _Work) -> int:
-    """Return the line of a statement in which what the keys lead to begins."""
+def _inner_lines(statement: _Statement, work: _Work) -> Mapping[Keys, int]:
+    """Return the lines of all that a statement of several lines says; what is left out is in its first."""
     lines = statement.text.split("\n")
-    below = keys[len(statement.base) :]
-    if len(lines) == 1 or not below:
-        return statement.line
+    found: dict[Keys, int] = {}
     for count in range(1, len(lines)):
         begun = "\n".join(lines[:count])
-        document = next((found for end in _CLOSERS if (found := work.parsed(f"{begun}\n{end}")) is not None), None)
+        document = next((ended for end in _CLOSERS if (ended := work.parsed(f"{begun}\n{end}")) is not None), None)
         if document is None or work.done:
-            return statement.line  # it is deeper than is looked into, and the statement is what is sure
-        if _along(document, below) == len(below):
-            return statement.line + count - 1
-    return statement.line + len(lines) - 1
+            return {}  # it is deeper than is looked into, and its first line is what is sure
+        for keys in _below(document, statement.base):
+            found.setdefault(keys, statement.line + count - 1)
+    for keys in _below(statement.document, statement.base):
+        found.setdefault(keys, statement.line + len(lines) - 1)
+    return found

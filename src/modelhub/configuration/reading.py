@@ -6,7 +6,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from modelhub.configuration.problems import Complaint, ConfigProblem, Keys, Sett
 from modelhub.configuration.shaping import what_is
 from modelhub.errors import ConfigurationError
 
-__all__ = ["FILE_NAME", "LARGEST", "Document", "check_config", "document_of"]
+__all__ = ["DEEPEST", "FILE_NAME", "LARGEST", "Document", "check_config", "document_of"]
 
 FILE_NAME = "modelhub.toml"
 
 LARGEST = 1 << 20
 """Bytes that a settings file may have."""
 
-_MOST_LINES = 200
-"""Complaints whose lines are looked up: somebody who made more of them made one mistake many times."""
+DEEPEST = 32
+"""Tables and lists that may stand in each other."""
 
 _WITHOUT_FILE = "the configuration"
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
@@ -48,10 +48,13 @@ class Document:
         """The file's name, or what a dict is called."""
         return _WITHOUT_FILE if self.source is None else str(self.source)
 
+    def lines(self, wanted: Sequence[Keys]) -> Mapping[Keys, int]:
+        """Return the lines of what the keys lead to; empty for a dict."""
+        return lines_of(self.text, wanted) if wanted and self.source is not None else {}
+
     def problems(self, complaints: list[Complaint]) -> list[ConfigProblem]:
         """Return complaints with the lines they are about, in the order of the file."""
-        wanted = [each.keys for each in complaints[:_MOST_LINES]] if self.source is not None else []
-        lines = lines_of(self.text, wanted) if wanted else {}
+        lines = self.lines([each.keys for each in complaints])
         found = [
             ConfigProblem(self.name, lines.get(each.keys), path_text(each.keys), each.message, each.remedy)
             for each in complaints
@@ -85,12 +88,31 @@ def document_of(config: Mapping[str, object] | Path | str | None, environ: Mappi
     """
     check_config(config)
     if isinstance(config, Mapping):
-        return Document(config)
-    path = _file(config, environ)
-    if path is None:
-        return Document({})
-    text = _text(path)
-    return Document(_parsed(path, text), path, text)
+        document = Document(config)
+    else:
+        path = _file(config, environ)
+        text = _text(path) if path is not None else ""
+        document = Document(_parsed(path, text) if path is not None else {}, path, text)
+    if _deeper(document.value, DEEPEST):
+        remedy = "no setting is as deep"
+        raise SettingsInvalid(document.problems([Complaint((), f"it is more than {DEEPEST} tables deep", remedy)]))
+    return document
+
+
+def _deeper(value: object, most: int) -> bool:
+    """Tell whether tables and lists go deeper; a dict may even hold itself."""
+    level = [value]
+    for _ in range(most):
+        level = list({id(each): each for above in level for each in _items(above)}.values())
+        if not level:
+            return False
+    return True
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _file(config: Path | str | None, environ: Mapping[str, str]) -> Path | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelhub.configuration.credentials import CredentialSource, credential_sources
 from modelhub.configuration.environment import credentials_of_environment, environment, overrides
-from modelhub.configuration.problems import ConfigProblem, SettingsInvalid
+from modelhub.configuration.problems import ConfigProblem, Keys, SettingsInvalid
 from modelhub.configuration.reading import Document, check_config, document_of
 from modelhub.configuration.routes import expanded
 from modelhub.configuration.tables import (
@@ -28,6 +28,7 @@ from modelhub.configuration.tables import (
     TimeoutTable,
 )
 from modelhub.configuration.validation import Tables, validated
+from modelhub.errors import ConfigurationError
 from modelhub.rules.parameters import Policy
 
 __all__ = [
@@ -82,7 +83,7 @@ class Settings:
     prices: PricesTable = field(default_factory=PricesTable)
     store: StoreTable = field(default_factory=StoreTable)
     document: Document = field(default_factory=lambda: Document({}), repr=False, compare=False)
-    overridden: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    overridden: Mapping[Keys, str] = field(default_factory=dict)
 
     def place(self, *keys: str | int) -> str:
         """Return where something is said, as ``modelhub.toml:12``: for errors that are found later than here.
@@ -117,7 +118,16 @@ def read_settings(
         ConfigurationError: The file cannot be read.
         SettingsInvalid: It says something that has no meaning; all of it is said, each with its place.
     """
-    variables = environment() if environ is None else environ
+    try:
+        return _read(config, environment() if environ is None else environ)
+    except ConfigurationError as error:
+        failure = error.with_traceback(None)
+    # Raised anew out here, so that no frame which holds what was read (and so secrets) is shown with it.
+    config = environ = None
+    raise failure
+
+
+def _read(config: Mapping[str, object] | Path | str | None, variables: Mapping[str, str]) -> Settings:
     document = document_of(config, variables)
     tables, complaints = validated(document.value)
     over, problems = overrides(variables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -157,7 +158,10 @@ def _said(error: ErrorDetails) -> str:
 
 
 def limit_complaints(field: dataclasses.Field[Any], value: object) -> Iterator[str]:
-    """Yield what is wrong with a number that the limits of its field leave out; NaN is within none."""
+    """Yield what is wrong with a value that the limits of its field leave out; NaN is within none."""
     above = field.metadata.get("exclusiveMinimum")
     if above is not None and isinstance(value, int | float) and not value > above:
         yield f"it must be above {above}"
+    pattern = field.metadata.get("pattern")
+    if pattern is not None and isinstance(value, str) and not re.search(pattern, value):
+        yield f"it must be {field.metadata['wanted']}"

@@ -28,6 +28,11 @@ __all__ = [
 ]
 
 _ABOVE_ZERO: Mapping[str, Any] = {"exclusiveMinimum": 0}
+_PATH: Mapping[str, Any] = {"pattern": r"^[^\x00]*\S[^\x00]*$", "wanted": "the path of a file"}
+_REFERENCE: Mapping[str, Any] = {
+    "pattern": r"^(env|file|keyring):.",
+    "wanted": "env:NAME, file:PATH or keyring:SERVICE/USERNAME: the key itself does not belong into settings",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +129,8 @@ class StoreTable:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    path: str | None = None
-    key: str | None = None
+    path: str | None = field(default=None, metadata=_PATH)
+    key: str | None = field(default=None, metadata=_REFERENCE)
     enabled: bool = True
 
 

@@ -39,8 +39,6 @@ _TABLES = [each.name for each in fields(SettingsFile)]
 _SCHEMA_KEY = "$schema"
 """What editors find a JSON Schema by."""
 
-_REFERENCES = ("env:", "file:", "keyring:")
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -110,7 +108,6 @@ def validated(document: Mapping[str, object]) -> tuple[Tables, list[Complaint]]:
         deployments=_deployments(reader),
         routes=_routes(reader),
     )
-    reader.complaints += _store_complaints(tables.store)
     reader.complaints += _serving_complaints(tables)
     return tables, reader.complaints
 
@@ -146,14 +143,6 @@ def _deployments(reader: _Reader) -> dict[str, DeploymentTable]:
 
 def _routes(reader: _Reader) -> dict[str, RouteTable]:
     return {name: reader.kept(route_table(given, ("routes", name))) for name, given in reader.named("routes")}
-
-
-def _store_complaints(store: StoreTable) -> Iterator[Complaint]:
-    if store.key is not None and not store.key.startswith(_REFERENCES):
-        remedy = "write env:NAME, file:PATH or keyring:SERVICE/USERNAME, and keep the key there"
-        yield Complaint(("store", "key"), "the key itself does not belong here", remedy)
-    if store.path is not None and (not store.path.strip() or "\0" in store.path):
-        yield Complaint(("store", "path"), "it is no path", "name a file, or leave it out")
 
 
 def _serving_complaints(tables: Tables) -> Iterator[Complaint]:
