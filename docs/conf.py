@@ -27,4 +27,5 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 
 html_theme = "furo"
 html_title = "modelhub"
+html_extra_path = ["schemas"]  # the JSON Schemas, for editors
 exclude_patterns = ["_build"]

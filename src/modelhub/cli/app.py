@@ -31,10 +31,11 @@ COMMANDS = {
     "embed": ("embed", N_("Turn texts into vectors.")),
     "pull": ("operate", N_("Have a provider fetch a model.")),
     "operate": ("operate", N_("Run another of a provider's operations, or list them.")),
+    "lint": ("lint", N_("Check a plugin's files: each defect with its line and what to do.")),
     "doctor": ("doctor", N_("Tell what is installed, and what is broken.")),
 }
 """The commands, each with its module and its help line."""
-_WITHOUT_CREDENTIALS = {"providers", "doctor"}
+_WITHOUT_CREDENTIALS = {"providers", "lint", "doctor"}
 """Commands that speak to no provider."""
 
 

@@ -64,6 +64,12 @@ class Terminal:
         sys.stdout.write(self.styled(mark, sys.stdout, fg=colour))
         self.say(f" {text}")
 
+    def finding(self, place: str, kind: str, text: str, *, colour: str) -> None:
+        """Write a line about a place in a file: the place, what kind of finding it is, in colour, and what it says."""
+        self.write(f"{place}: ")
+        sys.stdout.write(self.styled(kind, sys.stdout, fg=colour))
+        self.say(f" {text}")
+
     def note(self, text: str, **style: str | bool) -> None:
         """Write a line about an answer to stderr; nothing where JSON was asked for.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import TYPES, Package, kind_by_folder, kind_of, yaml_files
+from modelhub.manifest.lint.layout import TYPES, YAML, Package, kind_by_folder, kind_of, yaml_files
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.opening import opened
@@ -88,7 +88,7 @@ def _paths(package: Package, root: Node, kind: str, found: Catalogue) -> list[Pa
     for item in patterns:
         problem = _outside(item.text)
         matches = [] if problem else _glob(package.folder, item.text)
-        outside = [path for path in matches if not path.resolve().is_relative_to(package.folder.resolve())]
+        outside = [path for path in matches if not _holds(package, path)]
         if problem or outside:
             message = f"models: {item.text!r} leads out of the package"
             found.defects.append(item.defect("glob-outside", message, "keep model files inside of it"))
@@ -97,8 +97,19 @@ def _paths(package: Package, root: Node, kind: str, found: Catalogue) -> list[Pa
             found.defects.append(item.defect("glob-empty", message, "mend the pattern, or remove it"))
         paths.update(path for path in matches if path not in outside)
     if not patterns:
-        paths.update(path for name in _folders(kind) for path in _glob(package.folder, f"models/{name}/**/*.yaml"))
-    return sorted(path for path in paths if not path.name.startswith("_"))
+        paths.update(path for name in _folders(kind) for path in _glob(package.folder, f"models/{name}/**/*"))
+    return sorted(path for path in paths if _is_model(path) and _holds(package, path))
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix in YAML and path.name[0] not in "._"
+
+
+def _holds(package: Package, path: Path) -> bool:
+    """Return whether a file, all links followed, lies in the package, or where installers keep the package's files."""
+    real = path.resolve()
+    roots = {package.folder.resolve(), *(manifest.resolve().parent for manifest in package.manifests)}
+    return any(real.is_relative_to(root) for root in roots)
 
 
 def _outside(pattern: str) -> bool:

@@ -17,6 +17,7 @@ from modelhub.types.schema import ModelType
 __all__ = [
     "MANIFEST",
     "TYPES",
+    "YAML",
     "Entry",
     "Package",
     "Project",
@@ -30,7 +31,9 @@ __all__ = [
 
 MANIFEST = "provider.yaml"
 _GROUP = "modelhub.providers"
-_SUFFIXES = {".yaml", ".yml"}
+YAML = frozenset({".yaml", ".yml"})
+"""Endings of YAML files."""
+
 _PASSED_OVER = {"node_modules", "__pycache__", "build", "dist", "site-packages", "tests", "venv"}
 
 
@@ -194,7 +197,9 @@ def _package_folder(project: Project, package: str) -> Path | None:
 def _package(folder: Path, *, entry: Entry | None = None, project: Project | None = None) -> Package | None:
     if (folder / MANIFEST).exists():
         return Package(folder, (folder / MANIFEST,), entry=entry, project=project)
-    manifests = sorted(path for path in (folder / "provider").glob("*") if path.suffix in _SUFFIXES)
+    manifests = sorted(
+        path for path in (folder / "provider").glob("*") if path.suffix in YAML and path.name[0] not in "._"
+    )
     if manifests:
         return Package(folder, manifests, dify=True, entry=entry, project=project)
     return None
@@ -225,7 +230,7 @@ def _search(folder: Path, name: str, depth: int = 4) -> Iterator[Path]:
 
 def yaml_files(folder: Path) -> list[Path]:
     """Return the YAML files below a folder, in order; links to folders are not followed."""
-    return sorted(path for path in _below(folder, 8) if path.suffix in _SUFFIXES and not path.is_dir())
+    return sorted(path for path in _below(folder, 8) if path.suffix in YAML and not path.is_dir())
 
 
 def _below(folder: Path, depth: int) -> Iterable[Path]:

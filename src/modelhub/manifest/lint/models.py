@@ -99,8 +99,7 @@ def _property(key: str, node: Node, kind: str) -> Iterator[Defect]:
         kinds = ", ".join(sorted(_PROPERTIES[key]))
         yield node.defect("unknown-property", message, f"remove it; it is for {kinds}")
     if key in {"context_size", "trained_context_size"} and node.value is not None:
-        number = node.number
-        if number is None or not number.is_finite() or number != int(number) or number <= 0:
+        if node.whole is None or node.whole <= 0:
             shown = repr(node.text) if node.text else "this"
             yield node.defect("context-size", f"{key}: {shown} is no number of tokens", "write a whole number above 0")
     elif key == "mode" and node.text not in {"chat", "completion"} and node.value is not None:

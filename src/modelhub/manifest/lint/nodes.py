@@ -77,6 +77,12 @@ class Node:
         return number_of(self.text) if text_of(self.value) is not None and not isinstance(self.value, bool) else None
 
     @property
+    def whole(self) -> int | None:
+        """The whole number, quoted or not; ``None`` where it is none."""
+        number = self.number
+        return int(number) if number is not None and number.is_finite() and number == int(number) else None
+
+    @property
     def flag(self) -> bool | None:
         """The truth value, quoted or not; ``None`` where it is none."""
         if isinstance(self.value, bool):

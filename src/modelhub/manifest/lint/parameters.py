@@ -19,7 +19,7 @@ _SHARED = {"reasoning", "response_format"}
 """Templates that several rules of a model may name: a switch and a level, a shape and its schema."""
 
 _FITS: Mapping[str, tuple[str, Callable[[Node], bool]]] = {
-    "int": ("a whole number", lambda node: _finite(node) is not None and _finite(node) == int(_finite(node) or 0)),
+    "int": ("a whole number", lambda node: node.whole is not None),
     "float": ("a number", lambda node: _finite(node) is not None),
     "boolean": ("true or false", lambda node: node.flag is not None),
     "string": ("a text", lambda node: text_of(node.value) is not None),

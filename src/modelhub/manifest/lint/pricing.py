@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING
-from decimal import Decimal
 from functools import cache
+from typing import TypeVar
 
 from modelhub.manifest.lint.codes import Defect
 from modelhub.manifest.lint.nodes import Node
 from modelhub.manifest.lint.shape import keys_of, misshapen, unknown_key
-from modelhub.types.pricing import Pricing
+from modelhub.rules.price_checks import PRICE_NAMES, check_pricing
+from modelhub.types.pricing import PricePeriod, Prices, PriceTier, Pricing
 from modelhub.types.schema import ModelType
 
 __all__ = ["prices"]
 
+P = TypeVar("P", bound=Prices)
+
+_PATH = re.compile(r"[a-z_]+(?:\[[0-9]+\])?(?:\.[a-z_]+(?:\[[0-9]+\])?)*")
+_STEP = re.compile(r"([a-z_]+)|\[([0-9]+)\]")
+_FACTOR = "a factor: 0.000001 for prices per million tokens, 0.001 per thousand"
 _UNITS: Mapping[str, str] = {"M": "0.000001", "K": "0.001"}
 _CURRENCIES: Mapping[str, str] = {"RMB": "CNY", "YUAN": "CNY", "$": "USD", "€": "EUR", "US$": "USD", "RP": "IDR"}
 """What people write in place of the code."""
@@ -32,7 +38,6 @@ _OURS: Mapping[str, str] = {
     "cache_creation": "cache_write",
     "thinking": "reasoning",
     "audio": "audio_input",
-    "image": "image_input",
     "per_request": "request",
 }
 """Keys of other price lists, with the ones that modelhub reads."""
@@ -47,81 +52,116 @@ def prices(node: Node, kind: str) -> Iterator[Defect]:
     """
     if node.value is None:
         return
+    misread = list(_misread(Pricing, node))
+    yield from misread
     if not isinstance(node.value, Mapping):
-        yield from misshapen(Pricing, node)
         return
-    keys = keys_of(Pricing)
-    for key, item in node.entries():
-        if key in keys:
-            yield from _value(key, item, keys[key])
-        elif key in _OURS and _OURS[key] in keys:
-            remedy = f"write {_OURS[key]!r}, and see its table in the contract"
-            yield item.defect("price-key", f"pricing: nobody reads the key {key!r}", remedy)
-        else:
-            yield unknown_key(key, item, keys)
-    if not node.has("input") and Pricing.__dataclass_fields__["input"].default is MISSING:
-        yield node.defect("missing-key", "pricing: 'input' is missing", "add 'input'")
-    if kind == ModelType.LLM.value and node.has("input") and not node.has("output") and not node.has("periods"):
-        message = "pricing: an answer's tokens have no price, so that the cost of every call is unknown"
+    yield from _currency(node.get("currency"))
+    for complaint in check_pricing(_built(Pricing, node)):
+        path, _, problem = complaint.partition(": ")
+        if path != "currency" and (_PATH.fullmatch(path) or not misread):
+            yield _complaint(node, path if _PATH.fullmatch(path) else "", problem or complaint)
+    if kind == ModelType.LLM.value and node.has("input") and not node.has("output"):
+        message = "pricing: the answer's tokens have no price, so that the cost of every call is unknown"
         yield node.defect("output-price-missing", message, "add 'output'; \"0\" where they are free")
 
 
-def _value(key: str, node: Node, hint: object) -> Iterator[Defect]:
-    if node.value is None:
+def _complaint(pricing: Node, path: str, problem: str) -> Defect:
+    """Make the defect of a complaint, at the place that its words begin with."""
+    place = pricing
+    for word, number in _STEP.findall(path):
+        place = place.get(word) if word else Node(place.file, (*place.path, int(number)), None)
+    where = f"pricing: {path}: " if path else "pricing: "
+    if path.startswith("unit"):
+        zero = "cost nothing" in problem and not place.text.strip().startswith("-")
+        return place.defect("unit-zero" if zero else "unit", f"{where}{problem}", f"write {_FACTOR}")
+    return place.defect("price", f"{where}{problem}", "mend it, or remove it: a price that is wrong is unknown")
+
+
+def _misread(cls: type, node: Node) -> Iterator[Defect]:
+    """Yield keys that nobody reads, and values that are no numbers where numbers are wanted."""
+    if not isinstance(node.value, Mapping):
+        yield from misshapen(cls, node)
         return
-    if key == "currency":
-        yield from _currency(node)
-    elif key == "unit" or key.endswith("_unit"):
-        yield from _unit(node)
-    elif isinstance(node.value, str | int | float):
-        yield from _price(key, node, hint)
-    else:
-        yield from misshapen(hint, node)
-        yield from _nested(node)
-
-
-def _nested(node: Node) -> Iterator[Defect]:
-    """Yield the wrong numbers inside of tiers and periods; their shape is checked already."""
+    keys = {key: hint for key, hint in keys_of(cls).items() if key != "source"}
     for key, item in node.entries():
-        if key == "currency" and item.value is not None:
-            yield from _currency(item)
-        elif key == "unit" and item.value is not None:
+        if key not in keys:
+            yield _foreign(key, item, keys)
+        elif item.value is not None:
+            yield from _value(key, item, keys[key])
+    missing = [key for key in ("above",) if key in keys and not node.has(key)]
+    for key in missing:
+        yield node.defect("missing-key", f"pricing: {key!r} is missing", f"add {key!r}")
+
+
+def _foreign(key: str, node: Node, keys: Mapping[str, object]) -> Defect:
+    if key in _OURS:
+        remedy = f"write {_OURS[key]!r}, and see its table in the contract"
+        return node.defect("price-key", f"pricing: nobody reads the key {key!r}", remedy)
+    return unknown_key(key, node, keys)
+
+
+def _value(key: str, node: Node, hint: object) -> Iterator[Defect]:
+    if key == "units" and isinstance(node.value, Mapping):
+        for _, item in node.entries():
             yield from _unit(item)
-        elif item.number is not None and not isinstance(item.value, bool):
-            yield from _price(key, item, Decimal)
-        else:
-            yield from _nested(item)
-    for item in node.items():
-        yield from _nested(item)
-
-
-def _price(key: str, node: Node, hint: object) -> Iterator[Defect]:
-    if Decimal not in (hint, *getattr(hint, "__args__", ())):
-        yield from misshapen(hint, node)
-        return
-    number = node.number
-    if number is None or not number.is_finite():
-        message = f"pricing: {key} {node.text!r} is no amount, so that the price is unknown"
+    elif key == "unit":
+        yield from _unit(node)
+    elif key in {"tiers", "periods"} and isinstance(node.value, list):
+        for item in node.items():
+            yield from _misread(PriceTier if key == "tiers" else PricePeriod, item)
+    elif key in PRICE_NAMES and node.number is None:
+        shown = repr(node.text) if node.text else "this"
+        message = f"pricing: {key}: {shown} is no amount, so that the price is unknown"
         yield node.defect("price", message, 'write a number, such as "0.15"')
-    elif number < 0:
-        yield node.defect("price", f"pricing: {key} {node.text} is less than nothing", 'write a number from "0" on')
+    elif key not in PRICE_NAMES:
+        yield from misshapen(hint, node)
 
 
 def _unit(node: Node) -> Iterator[Defect]:
-    number = node.number
-    factor = "a factor: 0.000001 for prices per million tokens, 0.001 per thousand"
-    if number is None or not number.is_finite() or number < 0:
+    if node.number is None and node.value is not None:
         short = re.fullmatch(r"\s*(?:1|per)?\s*([MK])\s*", node.text, re.IGNORECASE)
-        remedy = f"write {_UNITS[short[1].upper()]!r}" if short else f"write {factor}"
-        yield node.defect("unit", f"pricing: unit {node.text!r} is no factor, so that the price is unknown", remedy)
-    elif number == 0:
-        yield node.defect("unit-zero", f"pricing: with the unit {node.text} every call costs 0", f"write {factor}")
-    elif number > 1:
-        message = f"pricing: with the unit {node.text} a token costs {node.text} times its price"
-        yield node.defect("unit", message, f"write {1 / number:f}" if number == 10**6 else f"write {factor}")
+        remedy = f"write {_UNITS[short[1].upper()]!r}" if short else f"write {_FACTOR}"
+        message = f"pricing: unit {node.text!r} is no factor, so that the price is unknown"
+        yield node.defect("unit", message, remedy)
+
+
+def _built(cls: type[P], node: Node) -> P:
+    """Make prices of what can be read; what cannot is left out, and told of elsewhere."""
+    values: dict[str, object] = {"above": 0} if cls is PriceTier else {}
+    for key, item in node.entries():
+        value = _read(key, item)
+        if key in cls.__dataclass_fields__ and value is not None:
+            values[key] = value
+    return cls(**values)  # type: ignore[arg-type]  # `_read` gives each key what it holds
+
+
+def _read(key: str, node: Node) -> object:
+    match key:
+        case "tiers" | "periods":
+            return [_built(PriceTier if key == "tiers" else PricePeriod, item) for item in node.mappings()]
+        case "units":
+            return {name: item.number for name, item in node.entries() if item.number is not None}
+        case "above":
+            return node.whole
+        case "effective_from" | "until":
+            return _date(node.text)
+        case "hours" | "tiering":
+            return node.text or None
+        case _:
+            return node.number if key == "unit" or key in PRICE_NAMES else None
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _currency(node: Node) -> Iterator[Defect]:
+    if node.value is None:
+        return
     if node.text not in _codes() if _codes() else not re.fullmatch("[A-Z]{3}", node.text):
         meant = _CURRENCIES.get(node.text.upper()) or (node.text.upper() if node.text.upper() in _codes() else "")
         remedy = f"write {meant}" if meant else "write three letters, such as USD, EUR or IDR"

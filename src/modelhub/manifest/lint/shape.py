@@ -84,10 +84,17 @@ def _object(cls: type, node: Node, apart: frozenset[str]) -> Iterator[Defect]:
         if key not in hints and key not in apart:
             yield unknown_key(key, item, hints)
         elif key not in apart and item.value is not None:
-            yield from misshapen(hints[key], item, apart=apart)
+            yield from misshapen(hints[key], _plain(item, hints[key]), apart=apart)
     for key in sorted(_required(cls) - apart):
         if not node.has(key):
             yield node.defect("missing-key", f"{_what(node)}{key!r} is missing", f"add {key!r}")
+
+
+def _plain(node: Node, hint: Any) -> Node:
+    """Return where the labels of a help are; some of Dify's plugins write ``{title: {…}, text: {…}}``."""
+    if node.key == "help" and _LABELS in get_args(hint):
+        return next((node.get(key) for key in ("text", "title") if isinstance(node.get(key).value, Mapping)), node)
+    return node
 
 
 def unknown_key(key: str, node: Node, hints: Iterable[str]) -> Defect:
@@ -131,7 +138,7 @@ def _fits(hint: Any, node: Node) -> bool:
         case _ if hint is bool:
             return node.flag is not None
         case _ if hint is int:
-            return node.number is not None and node.number.is_finite() and node.number == int(node.number)
+            return node.whole is not None
         case _ if hint in {float, Decimal}:
             return node.number is not None
         case _ if hint is dt.date:
@@ -205,7 +212,8 @@ def labelled(hint: Any, node: Node) -> Iterator[Node]:
         yield from labelled(hint, node)
     elif isinstance(hint, type) and is_dataclass(hint):
         for key, item in node.entries():
-            yield from labelled(keys_of(hint).get(key), item)
+            inner = keys_of(hint).get(key)
+            yield from labelled(inner, _plain(item, inner))
     elif origin is Sequence:
         for item in node.items():
             yield from labelled(arguments[0], item)
