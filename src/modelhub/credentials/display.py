@@ -98,7 +98,7 @@ def edited(
 
     Raises:
         CredentialsInvalid: A secret would be kept though the endpoint moves to another origin, or there was none
-            before, or the sentinel stands in a field that is no secret; ``fields`` says which, all at once.
+            before, or the sentinel stands where there is no secret; ``fields`` says which, all at once.
     """
     plain = _plain(form)
     moved = [field.variable for field in form if field.role == "endpoint" and _moves(field, old, new)]
@@ -112,9 +112,11 @@ def edited(
         return _secret(before)
 
     values = {
-        name: _edit(value, old.get(name), name, kept) if name not in plain else _open(value, name, problems)
-        for name, value in new.items()
+        name: _value(value) if name in plain else _edit(value, old.get(name), name, kept) for name, value in new.items()
     }
+    for name, value in values.items():
+        if _mentions_sentinel(value):
+            problems[name] = f"{HIDDEN} stands for a secret that there is, as a whole: give the value"
     if problems:
         what = "; ".join(f"{place}: {problem}" for place, problem in problems.items())
         raise CredentialsInvalid(f"the edit cannot be taken over: {what}", fields=problems)
@@ -131,10 +133,13 @@ def _edit(value: object, before: object, place: str, kept: Callable[[object, str
     return _secret(value)
 
 
-def _open(value: object, name: str, problems: dict[str, str]) -> CredentialValue:
-    if value == HIDDEN:
-        problems[name] = "it is no secret: give its value"
-    return _value(value)
+def _mentions_sentinel(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_mentions_sentinel, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_mentions_sentinel, value))
+    text = value.reveal() if isinstance(value, Secret) else value
+    return isinstance(text, str) and HIDDEN in text
 
 
 def _plain(form: Sequence[FormField]) -> set[str]:
