@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelhub.errors import ConfigurationError
-from modelhub.rules.endpoint import Endpoint, endpoint_of
+from modelhub.rules.endpoint import REASONS, Endpoint, EndpointRefused, endpoint_of
 from modelhub.types.forms import EndpointRule
 
 LOCAL = EndpointRule(scheme="http", port=11434, strip=("/api", "/v1", "/v1/chat/completions"))
@@ -178,6 +178,8 @@ def test_what_cannot_be_a_base_url_is_refused_with_the_reason(text: str, why: st
     with pytest.raises(ConfigurationError) as caught:
         endpoint_of(text, LOCAL)
     assert why in caught.value.message
+    assert isinstance(caught.value, EndpointRefused)
+    assert caught.value.why in REASONS
     assert caught.value.message.endswith(why) or why in {"a blank", "it has a user name or password in it"}
     assert "\n" not in str(caught.value)
     assert caught.value.remedy

@@ -5,6 +5,7 @@ import math
 import pickle
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -12,10 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import CredentialsInvalid
-from modelhub.rules.forms import endpoint_in, filled, problems
+from modelhub.rules.forms import endpoint_in, filled, layered, model_form, problems
 from modelhub.types.credential import Credential
-from modelhub.types.forms import Condition, EndpointRule, FieldType, FormField, FormOption
-from modelhub.types.schema import ModelType
+from modelhub.types.forms import (
+    Condition,
+    CredentialSchema,
+    EndpointRule,
+    FieldType,
+    FormField,
+    FormOption,
+    ModelCredentialSchema,
+)
+from modelhub.types.schema import ModelType, ProviderSchema
 from modelhub.types.secret import Secret
 
 KEY = FormField("api_key", "secret-input")
@@ -238,6 +247,120 @@ def test_a_credential_cannot_be_pickled_or_copied_by_accident() -> None:
         with pytest.raises(TypeError, match="cannot be pickled") as caught:
             act(credential)
         assert SECRET not in str(caught.value)
+
+
+def test_a_key_that_may_be_a_secret_is_not_repeated() -> None:
+    """A pasted value in the place of a name is told by its length alone; names that are near a field's are repeated."""
+    keys = ("sk-proj-0123456789", "AKIAIOSFODNN7EXAMPLE", "my secret", "x" * 30, "550e8400-e29b-41d4-a716-446655440000")
+    with pytest.raises(CredentialsInvalid) as caught:
+        filled([KEY], {**dict.fromkeys(keys, "v"), "apikey": "v", "team": "v"}, provider="acme")
+    message = str(caught.value) + repr(caught.value.fields) + repr(caught.value.problems)
+    assert not any(key in message for key in keys)
+    assert caught.value.fields["apikey"] == "did you mean 'api_key'?"
+    assert caught.value.fields["team"] == "fields: api_key"
+    unknown = [problem for problem in caught.value.problems if problem.code == "unknown_key"]
+    assert [problem.params["limit"] for problem in unknown] == [len(key) for key in keys]
+    assert len({problem.path for problem in unknown}) == len(keys)
+
+
+def test_complaints_have_codes_labels_and_languages() -> None:
+    """The error holds them as values, in the form's order; its text is the English one."""
+    labels = {"en_US": "Key", "id_ID": "Kunci"}
+    form = [FormField("api_key", "secret-input", labels), FormField("base_url", role="endpoint")]
+    with pytest.raises(CredentialsInvalid) as caught:
+        fill(form, base_url="http://example:0")
+    key, url = caught.value.problems
+    assert (key.path, key.code, key.label("id"), key.text("id")) == ("api_key", "required", "Kunci", "wajib diisi")
+    assert url.text("id") == "bukan URL dasar: porta 0 tidak dapat dihubungi (contoh: http://host:port)"
+    assert "example" not in str(caught.value)
+    assert caught.value.fields == {problem.path: problem.message for problem in (key, url)}
+    copy_of_it = pickle.loads(pickle.dumps(caught.value))
+    assert copy_of_it.problems == caught.value.problems
+
+
+def test_several_complaints_of_one_path_stand_together() -> None:
+    """None hides another in `fields`."""
+    form = [FormField("kind", default="k"), FormField("models", "multi-select", options=[FormOption("a")])]
+    assert complaints(form, models=["x", "y"]).keys() == {"models[0]", "models[1]"}
+
+
+def test_no_complaint_repeats_a_value() -> None:
+    """Whatever the type, and wherever in the value."""
+    form = [FormField(kind, kind, options=[FormOption("a")], max_length=2) for kind in get_args(FieldType)]
+    for value in (SECRET, [SECRET], {SECRET: SECRET}, f"{SECRET}\x00", f"https://{SECRET}@h", {"X-A": f"{SECRET}\n"}):
+        found = problems(form, dict.fromkeys(get_args(FieldType), value))
+        assert found
+        assert SECRET not in repr(found) + "".join(problem.text(locale) for problem in found for locale in ("en", "id"))
+
+
+PROVIDER = ProviderSchema(
+    "acme",
+    provider_credential_schema=CredentialSchema([KEY, FormField("region", default="eu")]),
+    model_credential_schema=ModelCredentialSchema(
+        credential_form_schemas=[
+            FormField("region", "select", options=[FormOption("eu"), FormOption("us")], required=False),
+            FormField("context_size", "number", default="4096", show_on=[Condition("__model_type", "llm")]),
+        ]
+    ),
+)
+
+
+def test_a_models_form_is_the_providers_and_its_own() -> None:
+    """Its own variables stand in place of the provider's; values of the provider's are inherited."""
+    form = model_form(PROVIDER)
+    assert [(field.variable, field.type) for field in form] == [
+        ("api_key", "secret-input"),
+        ("region", "select"),
+        ("context_size", "number"),
+    ]
+    values = layered(form, {"api_key": "k", "region": "eu"}, {"region": "us"})
+    credential = filled(form, values, provider="acme", model_type=ModelType.LLM)
+    assert plain(credential) == {"api_key": "k", "region": "us", "context_size": 4096}
+    assert model_form(ProviderSchema("acme")) == []
+
+
+def test_one_variable_of_a_models_form_may_have_several_fields() -> None:
+    """All of them stay, in order, and none of the provider's of that name."""
+    sizes = [
+        FormField("size", show_on=[Condition("__model_type", kind.value)]) for kind in (ModelType.LLM, ModelType.TTS)
+    ]
+    schema = replace(
+        PROVIDER,
+        provider_credential_schema=CredentialSchema([FormField("size")]),
+        model_credential_schema=ModelCredentialSchema(credential_form_schemas=sizes),
+    )
+    assert model_form(schema) == sizes
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        (FormField("x"), True, "true"),
+        (FormField("x"), 5, "5"),
+        (FormField("x", "switch"), "false", False),
+        (FormField("x", "switch"), False, False),
+        (FormField("x", default="d"), None, "d"),
+        (FormField("x", default="d"), "", "d"),
+    ],
+)
+def test_what_other_hosts_refuse_or_lose_is_taken(field: FormField, value: Any, taken: Any) -> None:
+    """JSON values in text fields, a switch that is off, and a required field that has a default."""
+    assert fill([field], x=value)["x"] == taken
+    assert type(fill([field], x=value)["x"]) is type(taken)
+
+
+def test_what_other_hosts_drop_is_a_complaint() -> None:
+    """An unknown key and a wrong value say so; only what is empty counts as not given."""
+    assert complaints([KEY], api_key="k", region="eu") == {"region": "fields: api_key"}
+    assert fill([KEY, FormField("x", required=False)], api_key="k", x="").keys() == {"api_key"}
+
+
+def test_filling_in_changes_nothing_of_the_callers() -> None:
+    """The values given stay as they were, the model's type is not put among them, and the same dict serves again."""
+    values = {"api_key": "k", "region": "us"}
+    for kind in (ModelType.LLM, ModelType.TTS, None):
+        filled(model_form(PROVIDER), values, provider="acme", model_type=kind)
+        assert values == {"api_key": "k", "region": "us"}
 
 
 VALUES = st.recursive(

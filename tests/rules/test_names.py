@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelhub.rules.names import did_you_mean, nearest
+from modelhub.rules.names import did_you_mean, looks_like_a_secret, nearest
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,23 @@ def test_the_remedy_names_the_near_or_lists_what_there_is() -> None:
 def test_every_suggestion_exists(name: str, names: list[str]) -> None:
     """A remedy never invents a name."""
     assert set(nearest(name, names)) <= set(names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("sk-abc", "pk_live", "ghp_x", "AIzaSy", "eyJhbGciOi", "my secret", "", "1abc", "a" * 41, "a" * 21),
+        *("AKIAIOSFODNN7EXAMPLE", "550e8400-e29b-41d4-a716-446655440000", "hunter2Hunter2", "key/with/slashes"),
+    ],
+)
+def test_what_may_be_a_secret(name: str) -> None:
+    """No name at all, a vendor's prefix, or long and mixed: it is not repeated."""
+    assert looks_like_a_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "apikey", "openai_api_base", "X-Request-Id", "max_tokens_to_sample", "Region", "gpt4", "v2.1"]
+)
+def test_what_is_a_name(name: str) -> None:
+    """Names of fields and headers are repeated, so that their spelling can be seen."""
+    assert not looks_like_a_secret(name)

@@ -208,7 +208,7 @@ def _text(given: CredentialValue) -> str:
 def _found(given: object) -> Labels:
     if isinstance(given, Mapping):
         return _OBJECT
-    return _LIST if isinstance(given, Sequence) else _OTHER
+    return _LIST if isinstance(given, list | tuple) else _OTHER
 
 
 def _switch(_field: FormField, given: CredentialValue, _: Sequence[FormOption]) -> JSON:

@@ -104,7 +104,9 @@ def filled(
 def problems(
     form: Sequence[FormField], values: Mapping[str, CredentialValue], *, model_type: ModelType | None = None
 ) -> list[FieldProblem]:
-    """Return everything that is wrong with the values of a form, in the form's order; none where it can be used.
+    """Return everything that is wrong with the values of a form; an empty list where it can be used.
+
+    Unknown keys come first, then the fields in the form's order.
 
     Args:
         form: The fields.
