@@ -134,7 +134,7 @@ def test_what_is_wrong_in_a_manifest_costs_that_and_no_more(tmp_path: Path, text
 def test_bytes_that_are_no_text_are_no_yaml(tmp_path: Path) -> None:
     """Nor is a folder."""
     (tmp_path / "provider.yaml").write_bytes(b"provider: \xff\xfe\x00")
-    with pytest.raises(PluginError, match=r"provider\.yaml: it is no YAML"):
+    with pytest.raises(PluginError, match=r"provider\.yaml:1: it is no YAML"):
         read_manifest(tmp_path)
     (tmp_path / "odd" / "provider.yaml").mkdir(parents=True)
     with pytest.raises(PluginError, match=r"provider\.yaml cannot be read: Is a directory"):

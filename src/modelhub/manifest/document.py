@@ -31,9 +31,9 @@ KeyPath: TypeAlias = Sequence[str | int]
 """Where in a document: the keys of mappings and the numbers in lists, from the outside in."""
 
 _PREFIX = "tag:yaml.org,2002:"
-_PLAIN_TAGS = {"!"} | {
-    _PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
-}
+_PLAIN_TAGS = frozenset(
+    ("!", *(_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")))
+)
 _NULL = _PREFIX + "null"
 _READERS: Mapping[str, str] = {_PREFIX + name: f"construct_yaml_{name}" for name in ("bool", "int", "float")}
 _MERGE = "<<"
@@ -179,12 +179,19 @@ def parse_document(data: bytes, name: str) -> Document:
         builder = _Builder(yaml, data, name)
         root = builder.document()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
         problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-        raise _refusal(name, mark.line + 1 if mark is not None else None, f"it is no YAML: {problem}") from error
+        raise _refusal(name, _line_of(error, data), f"it is no YAML: {problem}") from error
     except ValueError as error:  # surrogates, which the library lets through
         raise _refusal(name, None, f"it is no YAML: {error}") from error
     return Document(name, root, tuple(builder.remarks))
+
+
+def _line_of(error: Exception, data: bytes) -> int | None:
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    position = getattr(error, "position", None)  # of a byte that is no text
+    return data.count(b"\n", 0, position) + 1 if isinstance(position, int) else None
 
 
 def _refusal(name: str, line: int | None, problem: str) -> DocumentError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -20,7 +21,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from modelhub.manifest.document import Document
 from modelhub.manifest.problems import Problem, WrongValue
-from modelhub.manifest.spellings import AFTER, BEFORE, INSTEAD, UNDIVIDED
+from modelhub.manifest.spellings import AFTER, BEFORE, CHECKS, INSTEAD, UNDIVIDED
 from modelhub.rules.names import nearest
 
 __all__ = ["Reading", "read_class"]
@@ -34,6 +35,9 @@ _LARGEST_EXPONENT = 30
 
 _EXACT = 2**53
 """Whole numbers below this are the same as floats."""
+
+_STEP = re.compile(r"[a-z_]+|(?<=\[)\d+(?=\])")
+"""A step of a place such as ``periods[0].input``."""
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -350,7 +354,20 @@ def _object(cls: type, reading: Reading, value: Any) -> Any:
         given = _values(cls, reading, value)
     finally:
         reading.undivided -= whole
-    return cls(**given)
+    made = cls(**given)
+    check = CHECKS.get(cls)
+    complaints = check(made) if check is not None else ()
+    if complaints:
+        raise _complained(reading, complaints)
+    return made
+
+
+def _complained(reading: Reading, complaints: Sequence[str]) -> WrongValue:
+    """Return the error of a whole object, which stands where the first complaint does."""
+    place, colon, said = complaints[0].partition(": ")
+    steps = _STEP.findall(place) if colon else []
+    path = (*reading.path, *(int(step) if step.isdecimal() else step for step in steps))
+    return WrongValue(path, "; ".join((said or place, *complaints[1:])))
 
 
 def _values(cls: type, reading: Reading, value: Mapping[Any, Any]) -> dict[str, Any]:
@@ -391,8 +408,11 @@ def _one(key: _Key, written: str, item: Any, reading: Reading, given: dict[str, 
         except WrongValue as error:
             if key.required:
                 raise
-            reading.cost(error)
-            if key.instead is not MISSING:
+            if key.instead is MISSING:
+                reading.cost(error)
+            else:
+                message = f"{error.message}; it is read as {key.instead!r}"
+                reading.problems.append(Problem(error.path, error.code, message))
                 given[key.name] = key.instead
 
 

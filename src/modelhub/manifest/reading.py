@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from modelhub.hookspecs import CONTRACT
 from modelhub.manifest.completion import (
     completed_defaults,
     completed_rules,
-    template_problems,
     with_implied_features,
 )
 from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
@@ -89,12 +89,8 @@ def read_manifest(folder: Path) -> Manifest:
     document = read_document(folder / name, name)
     check_contract(_contract(mapping_of(document).get("contract")))
     shape = read_shape(ProviderSchema, document)
-    schema = shape.value
-    problems = [*shape.problems]
-    for kind, defaults in schema.defaults.items():
-        problems += template_problems(defaults.parameter_rules, "defaults", kind, "parameter_rules")
-    schema = replace(schema, defaults=completed_defaults(schema.defaults))
-    return Manifest(schema, folder, shape.source, (*notices, *_notices(document, problems)), name)
+    schema = replace(shape.value, defaults=completed_defaults(shape.value.defaults))
+    return Manifest(schema, folder, shape.source, (*notices, *_notices(document, shape.problems)), name)
 
 
 def _contract(declared: object) -> object:
@@ -109,12 +105,11 @@ def _contract(declared: object) -> object:
     return declared
 
 
-def _notices(document: Document, problems: Iterable[Problem]) -> Iterator[str]:
-    """Yield what is odd in a document, each thing with file and line."""
-    for remark in document.remarks:
-        yield f"{document.name}:{remark.line}: {remark.message}"
-    for problem in problems:
-        yield problem.text(document)
+def _notices(document: Document, problems: Iterable[Problem]) -> list[str]:
+    """Return what is odd in a document, line by line."""
+    found = [(remark.line, f"{document.name}:{remark.line}: {remark.message}") for remark in document.remarks]
+    found += [(document.line(problem.path), problem.text(document)) for problem in problems]
+    return [text for _, text in sorted(found, key=itemgetter(0))]
 
 
 def read_models(manifest: Manifest) -> tuple[dict[tuple[ModelType, str], ModelSchema], tuple[str, ...]]:
@@ -171,10 +166,9 @@ class _Models:
         if own is not kind:
             self.notices.append(f"{place}: a model of type {own.value!r} stands among those of {kind.value!r}")
         shape = read_shape(ModelSchema, document)
-        schema = shape.value
-        problems = (*shape.problems, *template_problems(schema.parameter_rules, "parameter_rules"))
-        self.notices += _notices(document, problems)
-        schema = replace(schema, model_type=own, parameter_rules=completed_rules(schema.parameter_rules))
+        self.notices += _notices(document, shape.problems)
+        rules = completed_rules(shape.value.parameter_rules)
+        schema = replace(shape.value, model_type=own, parameter_rules=rules)
         key = own, schema.model
         if key in self._found:
             message = f"{document.place(['model'])}: model {schema.model!r} is left out: it is in {self._from[key]} too"

@@ -18,7 +18,7 @@ from modelhub.manifest.document import Document, DocumentError
 from modelhub.manifest.problems import Problem, WrongValue
 from modelhub.manifest.readers import Reading, read_class
 
-__all__ = ["Shape", "mapping_of", "read_shape", "schema_from", "unknown_keys"]
+__all__ = ["Shape", "mapping_of", "problems_in", "read_shape", "schema_from", "unknown_keys"]
 
 T = TypeVar("T")
 
@@ -110,22 +110,29 @@ def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, 
     Raises:
         PluginError: It cannot be one; the message names every wrong place, in one line.
     """
+    value, problems = _read(cls, source)
+    wrong = [problem for problem in problems if problem.code not in _HARMLESS]
+    if value is None or wrong:
+        said = "; ".join(Problem(each.path, each.code, each.message).text(name) for each in wrong)
+        raise PluginError(said, remedy=AUTHOR_MENDS)
+    return value, tuple(problem.text(name) for problem in problems)
+
+
+def problems_in(cls: type, source: Mapping[str, Any]) -> list[Problem]:
+    """Return all that is wrong with a mapping that must be one of the schema classes, and what in it has no meaning."""
+    return [problem for problem in _read(cls, source)[1] if problem.code != "odd-value"]
+
+
+def _read(cls: type[T], source: Mapping[str, Any]) -> tuple[T | None, list[Problem]]:
     reading = Reading(None)
     value: T | None = None
     try:
         value = read_class(cls, source, reading)
     except WrongValue as error:
         reading.problems.append(Problem(error.path, error.code, error.message))
-    wrong = [problem for problem in reading.problems if problem.code not in _HARMLESS]
-    if value is None or wrong:
-        said = "; ".join(Problem(each.path, each.code, each.message).text(name) for each in wrong)
-        raise PluginError(said, remedy=AUTHOR_MENDS)
-    return value, tuple(problem.text(name) for problem in reading.problems)
+    return value, reading.problems
 
 
 def unknown_keys(cls: type, source: Mapping[str, Any], name: str) -> Iterator[str]:
     """Yield a line for each key of a mapping, at any depth, that the schema class does not have."""
-    reading = Reading(None)
-    with suppress(WrongValue):  # what is wrong is for who reads it
-        read_class(cls, source, reading)
-    yield from (problem.text(name) for problem in reading.problems if problem.code == "unknown-key")
+    yield from (problem.text(name) for problem in _read(cls, source)[1] if problem.code == "unknown-key")

@@ -7,11 +7,13 @@ beside them. How values are read in general is in `modelhub.manifest.readers`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from modelhub.rules.names import nearest
+from modelhub.rules.parameters import NEUTRAL
+from modelhub.rules.price_checks import check_pricing
 from modelhub.rules.templates import TEMPLATES
 from modelhub.types.forms import Condition, FormField
 from modelhub.types.parameters import ParameterRule
@@ -21,7 +23,7 @@ from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 if TYPE_CHECKING:
     from modelhub.manifest.readers import Reading
 
-__all__ = ["AFTER", "BEFORE", "INSTEAD", "UNDIVIDED", "model_type_named"]
+__all__ = ["AFTER", "BEFORE", "CHECKS", "INSTEAD", "UNDIVIDED", "model_type_named"]
 
 _LEGACY_TYPES: Mapping[str, ModelType] = MappingProxyType(
     {
@@ -103,7 +105,13 @@ def _after_field(reading: Reading, given: dict[str, Any]) -> None:
 
 
 def _after_rule(reading: Reading, given: dict[str, Any]) -> None:
-    """Read a rule's default as what the parameter is."""
+    """Read a rule's default as what the parameter is; a template that does not exist is none."""
+    named = given.get("use_template")
+    if named is not None and named not in TEMPLATES and named not in NEUTRAL:
+        near = nearest(named, TEMPLATES, most=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        reading.note("odd-value", f"there is no template {named!r}{hint}", "use_template")
+        del given["use_template"]
     template = TEMPLATES.get(given.get("use_template") or "")
     kind = given.get("type") or (template.type if template else None)
     if "default" in given:
@@ -193,34 +201,15 @@ def _count(reading: Reading, name: str, value: Any, read: dict[str, Any]) -> Non
         reading.cost(reading.wrong(f"must be a whole number of 0 or more, not {shown}"))
 
 
-def _after_pricing(reading: Reading, given: dict[str, Any]) -> None:
-    """Refuse a unit by which no vendor bills: all costs would be 0, or a million times too high."""
-    unit = given.get("unit", Decimal(1))
-    if not 0 < unit <= 1:
-        with reading.at("unit"):
-            raise reading.wrong(f"must be a factor above 0 and up to 1, such as 0.000001 per million, not {unit}")
-
-
-def _after_prices(reading: Reading, given: dict[str, Any]) -> None:
-    for name, price in given.items():
-        if isinstance(price, Decimal) and price < 0:
-            with reading.at(name):
-                raise reading.wrong(f"must be 0 or more, not {price}")
-
-
-def _after_all_prices(reading: Reading, given: dict[str, Any]) -> None:
-    _after_prices(reading, given)
-    _after_pricing(reading, given)
-
-
 AFTER: Mapping[type, Callable[[Reading, dict[str, Any]], None]] = MappingProxyType(
     {
         FormField: _after_field,
         ParameterRule: _after_rule,
         Condition: _after_condition,
         ModelSchema: _after_model,
-        **dict.fromkeys(Prices.__subclasses__(), _after_prices),
-        Pricing: _after_all_prices,
     }
 )
 """What reads the values of an object that hang on each other, once each is read by itself."""
+
+CHECKS: Mapping[type, Callable[[Any], Sequence[str]]] = MappingProxyType({Pricing: check_pricing})
+"""What finds fault with a whole object. Each complaint begins with its place, or is about the whole."""
