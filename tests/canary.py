@@ -34,7 +34,7 @@ RUN = secrets.token_hex(8)
 """What all secrets of a run have in common, and nothing else has."""
 
 _LARGEST = 1024 * 1024
-_TESTS = re.compile(r"(^|/)(tests?|_pytest|pluggy)/")
+_TESTS = re.compile(r"(^|/)(tests?|_pytest|pluggy)/|/conftest\.py$")
 _NOISY = ("httpcore", "modelhub")
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.canary import CANARY
 
-SECRET = "sk-very-secret-1234"
+SECRET = CANARY
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_a_plugins_accident_is_one_line(cli: Any) -> None:
     assert "Traceback" in cli("chat", "acme/bug", "x", "--debug").err
 
 
+@pytest.mark.holds_secrets("key", "modelhub.toml")
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_no_secret_is_shown(cli: Any, tmp_path: Path, debug: list[str]) -> None:
     """Neither in an error that repeats it nor in a traceback; given by option, file, environment or settings."""
@@ -97,7 +99,11 @@ def test_no_secret_is_shown(cli: Any, tmp_path: Path, debug: list[str]) -> None:
         assert SECRET not in ran.err + ran.out
 
 
-@pytest.mark.parametrize("given", [f"={SECRET}", SECRET, f"@{SECRET}", f"api_key=@{SECRET}", f"api_kee={SECRET}"])
+@pytest.mark.parametrize(
+    "given",
+    [f"={SECRET}", SECRET, f"@{SECRET}", f"api_key=@{SECRET}", f"api_kee={SECRET}"],
+    ids=["no name", "no value", "a file of that name", "no such file", "misspelt"],
+)
 def test_a_mistake_in_a_credential_does_not_repeat_it(cli: Any, given: str) -> None:
     """Whatever is wrong with `--set`, what was written there stays unsaid."""
     ran = cli("chat", "acme/echo", "x", "--set", given)

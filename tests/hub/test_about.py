@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.canary import CANARY
 
 from modelhub import ModelHub, ModelSchema, ModelType, PluginState, Progress
 from modelhub.errors import (
@@ -138,9 +139,9 @@ async def test_a_plugin_that_breaks_while_validating(acme: Any, vendor: Any) -> 
             raise KeyError(context.credential.secret("api_key").reveal())
 
     async with WireServer(vendor) as server, ModelHub(providers=[Broken]) as hub:
-        report = await hub.validate("acme", {"base_url": server.url, "api_key": "k-secret-1"})
+        report = await hub.validate("acme", {"base_url": server.url, "api_key": CANARY})
     assert isinstance(report.error, PluginError)
-    assert "k-secret-1" not in f"{report}"
+    assert CANARY not in f"{report}"
 
 
 async def test_operate(acme: Any, vendor: Any) -> None:
@@ -180,7 +181,7 @@ async def test_an_operation_that_is_left_is_ended(acme: Any) -> None:
                 ended.append(arguments["model"])
 
     async with ModelHub(providers=[Slow]) as hub:
-        options: dict[str, Any] = {"credentials": {"base_url": "http://127.0.0.1:9", "api_key": "k-secret-1"}}
+        options: dict[str, Any] = {"credentials": {"base_url": "http://127.0.0.1:9", "api_key": CANARY}}
         reports = hub.operate("acme", "pull", model="broken off", **options)
         await anext(reports)
         await reports.aclose()
@@ -193,7 +194,7 @@ async def test_an_operation_that_is_left_is_ended(acme: Any) -> None:
                 pass
     assert ended == ["broken off", "cancelled", "bad"]
     assert caught.value.provider == "acme"
-    assert "k-secret-1" not in str(caught.value)
+    assert CANARY not in str(caught.value)
 
 
 async def test_the_nearest_model_is_named(acme: Any, vendor: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import anyio
 import pytest
+from tests.canary import canary
 
 from modelhub import (
     ChatRequest,
@@ -58,8 +59,8 @@ class Answering(Protocol):
 async def entered(vendor: Answering, cache_dir: Path, **keywords: Any) -> AsyncIterator[ModelHub]:
     """Enter a hub that is configured for the vendor's server."""
     async with WireServer(vendor) as server:
-        acme = {"base_url": f"{server.url}/v1/", "api_key": "sk-acme-1", "headers": {"X-Team": "t"}}
-        config = {"credentials": {"acme": acme, "acme_events": {"base_url": server.url, "api_key": "sk-events"}}}
+        acme = {"base_url": f"{server.url}/v1/", "api_key": canary("acme-1"), "headers": {"X-Team": "t"}}
+        config = {"credentials": {"acme": acme, "acme_events": {"base_url": server.url, "api_key": canary("events")}}}
         async with ModelHub({**config, **keywords.pop("config", {})}, cache_dir=cache_dir, **keywords) as hub:
             yield hub
 
@@ -101,7 +102,7 @@ async def test_chat(vendor: Answering, cache_dir: Path) -> None:
         "temperature": 0.5,
     }
     sent = request.headers
-    assert (sent["authorization"], sent["x-region"], sent["x-team"]) == ("Bearer sk-acme-1", "east", "t")
+    assert (sent["authorization"], sent["x-region"], sent["x-team"]) == (f"Bearer {canary('acme-1')}", "east", "t")
     assert "x-proxy" not in sent, "a header whose values are missing is left out"
     assert request.query["id"].startswith("call")
 
@@ -130,7 +131,7 @@ async def test_stream_of_server_sent_events(vendor: Answering, cache_dir: Path) 
     assert texts == ["Hello", " there"]
     assert (stream.result.raw_finish_reason, stream.result.usage) == ("enough", Usage(None, 2))
     assert (reply.text, reply.raw_finish_reason) == ("Hello there", "enough")
-    assert asked(vendor, "/events")[0].headers["x-api-key"] == "sk-events"
+    assert asked(vendor, "/events")[0].headers["x-api-key"] == canary("events")
     assert described.context_size == 4096
 
 
@@ -342,9 +343,9 @@ async def test_bind(vendor: Answering, cache_dir: Path) -> None:
 async def test_rows_of_the_family_are_providers(vendor: Answering, cache_dir: Path) -> None:
     """Each with its own presets, credentials and default model; the code is the family's."""
     async with WireServer(vendor) as server:
-        config = {"credentials": {"acme_west": {"base_url": server.url, "api_key": "sk-west"}}}
+        config = {"credentials": {"acme_west": {"base_url": server.url, "api_key": canary("west")}}}
         async with ModelHub(config, cache_dir=cache_dir) as hub:
-            east = {"base_url": server.url, "api_key": "sk-east"}
+            east = {"base_url": server.url, "api_key": canary("east")}
             assert (await hub.chat("acme_east/acme-1", "Hi", credentials=east)).text == "Hello there"
             assert (await hub.chat("acme_west/acme-2", "Hi")).model == "acme_west/acme-2"
             with pytest.raises(ModelNotFound, match="acme-west-1"):
@@ -354,7 +355,10 @@ async def test_rows_of_the_family_are_providers(vendor: Answering, cache_dir: Pa
             found = {info.id: info for info in await hub.providers()}
     chats = asked(vendor, "/v1/chat")
     assert [request.headers["x-region"] for request in chats] == ["east", "west"]
-    assert [request.headers["authorization"] for request in chats] == ["Bearer sk-east", "Bearer sk-west"]
+    assert [request.headers["authorization"] for request in chats] == [
+        f"Bearer {canary('east')}",
+        f"Bearer {canary('west')}",
+    ]
     assert found["acme_west"].state is PluginState.READY
     assert found["acme_west"].distribution == "modelhub-acme"
     assert found["acme"].state is PluginState.DISCOVERED, "each id is loaded by itself"
@@ -365,7 +369,7 @@ async def test_configuration_makes_a_provider_without_code(vendor: Answering, ca
     async with WireServer(vendor) as server:
         config = {
             "providers": {"mine": {"extends": "acme", "preset": {"base_url": server.url, "region": "west"}}},
-            "credentials": {"mine": {"api_key": "sk-mine"}},
+            "credentials": {"mine": {"api_key": canary("mine")}},
         }
         async with ModelHub(config, cache_dir=cache_dir) as hub:
             reply = await hub.chat("mine/acme-1", "Hi")

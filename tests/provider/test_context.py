@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.canary import CANARY
 
 from modelhub.errors import ConfigurationError
 from modelhub.http.seam import ReadLimits
@@ -15,7 +16,7 @@ from modelhub.types.records import Progress
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "sk-s3cr3t-0123456789"
+SECRET = CANARY
 
 
 def context_of(reported: list[Progress] | None = None, *, deadline: float | None = None) -> ProviderContext:

@@ -3,11 +3,12 @@
 import traceback
 
 import pytest
+from tests.canary import CANARY
 
 from modelhub.errors import CredentialsInvalid, PluginError, ServerError
 from modelhub.rules.redaction import clean
 
-SECRET = "sk-s3cr3t-0123456789"
+SECRET = CANARY
 
 
 def shown(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.canary import CANARY, canary
 
 from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelSchema, TextPart
 from modelhub.errors import (
@@ -24,11 +25,12 @@ from modelhub.testing.wire_server import WireServer
 from modelhub.types.forms import Condition, CredentialSchema, EndpointRule, FormField, FormOption
 from modelhub.types.requests import ChatRequest
 from modelhub.types.schema import ModelType, Operation, ProviderSchema
+from modelhub.types.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "sk-s3cr3t-0123456789"
-OTHER = "sk-0th3r-9876543210"
+SECRET = CANARY
+OTHER = canary("other")
 
 FORM = (
     FormField("base_url", role="endpoint", default="http://localhost:9", endpoint=EndpointRule("http", 9)),
@@ -38,6 +40,10 @@ FORM = (
     FormField("region", role="option", default="eu", required=False),
     FormField("headers", "key-value", role="headers", required=False),
 )
+
+
+def _plain(value: object) -> object:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 class VaultLLM(LargeLanguageModel):
@@ -53,7 +59,7 @@ class VaultLLM(LargeLanguageModel):
                 raise RuntimeError(f"the key {key} is bad") from error
         if request.name == "ask":
             await context.http.request(HttpCall("/chat", json={}))
-        text = "\n".join(f"{name}={value}" for name, value in context.credential.items())
+        text = "\n".join(f"{name}={_plain(value)}" for name, value in context.credential.items())
         return ChatResult(
             message=AssistantMessage((TextPart(text),)),
             finish_reason=FinishReason.STOP,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.canary import CANARY
 
 from modelhub import ModelHub
 from modelhub.errors import (
@@ -51,14 +52,14 @@ async def test_a_good_server_passes_every_stage(ollama: Routes) -> None:
 async def test_validating_loads_no_model_and_asks_no_question(ollama: Routes) -> None:
     """The request that finds out about the key names no model."""
     async with WireServer(ollama()) as server, ModelHub() as hub:
-        await hub.validate("ollama_local", {"base_url": server.url, "api_key": "secret-1"})
+        await hub.validate("ollama_local", {"base_url": server.url, "api_key": CANARY})
     assert [(request.method, request.path) for request in server.requests] == [
         ("GET", "/api/version"),
         ("GET", "/api/tags"),
         ("POST", "/api/chat"),
     ]
     assert server.requests[-1].json == {}
-    assert {request.headers["authorization"] for request in server.requests} == {"Bearer secret-1"}
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {CANARY}"}
 
 
 async def test_a_server_without_models_is_good(ollama: Routes) -> None:
@@ -140,7 +141,7 @@ async def test_a_proxy_without_a_version_is_known_by_its_greeting_or_its_list(
     assert "Ollama's API" in found.stages
 
 
-@pytest.mark.parametrize(("key", "words"), [("secret-1", "refuses this key"), ("", "wants a key")])
+@pytest.mark.parametrize(("key", "words"), [(CANARY, "refuses this key"), ("", "wants a key")], ids=["a key", "none"])
 async def test_a_key_is_found_wrong_though_the_list_is_public(ollama: Routes, key: str, words: str) -> None:
     """A 200 of /api/tags proves nothing: a question is asked that costs nothing."""
     found = await report(ollama(chat=UNAUTHORIZED), api_key=key)
@@ -159,7 +160,7 @@ async def test_a_refused_host_is_the_base_url(ollama: Routes) -> None:
 )
 async def test_a_question_that_is_refused_for_itself_has_passed_the_key(ollama: Routes, answer: Reply) -> None:
     """Whoever refuses the question has let the caller in."""
-    assert (await report(ollama(chat=answer), api_key="secret-1")).ok
+    assert (await report(ollama(chat=answer), api_key=CANARY)).ok
 
 
 async def test_what_is_wrong_with_no_field_is_reported_as_it_is(ollama: Routes) -> None:

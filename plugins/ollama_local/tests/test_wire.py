@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.canary import CANARY
 
 from modelhub import ModelHub, StreamInterrupted, UserMessage
 from modelhub.errors import (
@@ -41,7 +42,7 @@ Routes = Callable[..., dict[tuple[str, str], Any]]
 MODEL = "ollama_local/smollm2:135m"
 TEXTS = ["Halo é", " 日本", " 🙂‍↕️", " a\u2028b\u2029c\u0085d"]
 NDJSON = {"content-type": "application/x-ndjson"}
-SECRET = "sk-very-secret-1"
+SECRET = CANARY
 
 
 def piece(text: str, **fields: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 from modelhub.hub.asked import Asked, Binding, audio_of, chat_asked, other_asked
+from modelhub.rules.frames import hides_arguments
 from modelhub.types.requests import (
     EmbedRequest,
     InputType,
@@ -66,6 +67,7 @@ class BoundModel:
     async def chat(
         self, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
     ) -> ChatResult[None]: ...
+    @hides_arguments
     async def chat(self, messages: Messages, *, response_format: object = None, **options: Any) -> ChatResult[Any]:
         """Continue a conversation; see `ModelHub.chat`."""
         result: ChatResult[Any] = await self._calls.answered(
@@ -91,6 +93,7 @@ class BoundModel:
         """Continue a conversation, in events; see `ModelHub.stream`."""
         return self._calls.streamed(lambda: chat_asked(self._binding, messages, response_format, options))
 
+    @hides_arguments
     async def embed(
         self,
         texts: str | Sequence[str],
@@ -103,6 +106,7 @@ class BoundModel:
         request = EmbedRequest(texts=texts, input_type=input_type, dimensions=dimensions)
         return await self._calls.answered(self._asked(request, options))
 
+    @hides_arguments
     async def rerank(
         self,
         query: str,
@@ -115,6 +119,7 @@ class BoundModel:
         request = RerankRequest(query=query, documents=documents, top_n=top_n)
         return await self._calls.answered(self._asked(request, options))
 
+    @hides_arguments
     async def transcribe(
         self,
         audio: bytes | str | Path,
@@ -128,6 +133,7 @@ class BoundModel:
         request = TranscriptionRequest(audio=data, filename=filename, language=language, prompt=prompt)
         return await self._calls.answered(self._asked(request, options))
 
+    @hides_arguments
     async def speak(
         self,
         text: str,
@@ -141,10 +147,12 @@ class BoundModel:
         request = SpeechRequest(text=text, voice=voice, format=format, speed=speed)
         return await self._calls.answered(self._asked(request, options))
 
+    @hides_arguments
     async def moderate(self, text: str, **options: Unpack[CallOptions]) -> ModerationResult:
         """Judge a text; see `ModelHub.moderate`."""
         return await self._calls.answered(self._asked(ModerationRequest(text=text), options))
 
+    @hides_arguments
     async def count_tokens(self, messages: Messages, **options: Unpack[ChatOptions]) -> TokenCount:
         """Count the tokens of a conversation; see `ModelHub.count_tokens`."""
         return await self._calls.counted(await chat_asked(self._binding, messages, None, options))

@@ -29,6 +29,9 @@ from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_a
 from modelhub.hub.bound import BoundModel
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.provider.threads import run_in_thread
+from modelhub.rules.form_schema import form_schema
+from modelhub.rules.forms import model_form
+from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
 from modelhub.runtime.catalogue import Catalogue
@@ -82,8 +85,8 @@ class Calls:
         policy: str | None,
         store: CredentialStore | None = None,
     ) -> None:
-        if policy not in {None, "strict", "warn"}:
-            raise ConfigurationError(f"policy is {policy!r}: it must be strict or warn")
+        if policy not in {None, "strict", "clamp", "drop"}:
+            raise ConfigurationError(f"policy is {policy!r}: it must be strict, clamp or drop")
         check_config(config)
         self._config = config
         self._providers = tuple(providers)
@@ -213,6 +216,16 @@ class Calls:
         models = await self.server.catalogue.list(deployment, self._using, kind, refresh=refresh)
         return await self.server.prices.priced(models, deployment.plugin.schema)
 
+    async def form(
+        self, provider: str, kind: ModelType | None, locale: str | Sequence[str] | None
+    ) -> Mapping[str, JSON]:
+        """Return a credential form as JSON Schema."""
+        kind = _type_named(kind)
+        id, _ = split_target(provider)
+        schema = (await self.server.runtime.registry.find(id)).schema
+        fields = schema.form if kind is None else model_form(schema)
+        return form_schema(fields, locale=locale, model_type=kind)
+
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
         kind = _type_named(kind)
@@ -234,6 +247,12 @@ class Calls:
 
     async def validated(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
         """Check a credential: the form, then the vendor, then the model."""
+        report = await self._checked(provider, credentials, model)
+        if report.error is not None:
+            clear_locals(report.error)  # the report keeps it, with the functions that were given the credential
+        return report
+
+    async def _checked(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
         if isinstance(credentials, Sequence) and len(credentials) > 1:
             raise ConfigurationError("several credentials are given", remedy="validate one at a time")
         plugin = await self.server.runtime.registry.find(provider)
@@ -273,7 +292,9 @@ class Calls:
         self, provider: str, name: str, arguments: Mapping[str, JSON], credentials: object
     ) -> AsyncGenerator[Progress, None]:
         """Run one of a provider's operations."""
-        deployment = await self._named(provider, str(arguments.get("model", "")), credentials)
+        naming = self._named(provider, str(arguments.get("model", "")), credentials)
+        del credentials  # this frame is in the traceback of whatever the operation raises
+        deployment = await naming
         operations = deployment.plugin.schema.operations
         if name not in operations:
             remedy = did_you_mean(name, operations, what="operations")
@@ -289,6 +310,7 @@ class Calls:
                 async for report in reports:
                     yield report
 
+    @hides_arguments
     async def _named(self, provider: str, model: str, credentials: object) -> Deployment:
         id, _ = split_target(provider)
         plugin = await self.server.runtime.registry.find(id)

@@ -1,12 +1,14 @@
 """`ModelHub`: the façade. It holds no logic of its own.
 
-Importing it imports nothing else: whoever only needs the name (a type annotation, a command that ends before it calls a
-model) does not wait for the runtime. That is imported when the hub is entered, in a thread.
+Importing it imports next to nothing else: whoever only needs the name (a type annotation, a command that ends before it
+calls a model) does not wait for the runtime. That is imported when the hub is entered, in a thread.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
+
+from modelhub.rules.frames import hides_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -56,8 +58,8 @@ class ModelHub:
         providers: Providers to register in code; they go before installed ones.
         cache_dir: Where plugins keep what they fetched.
         progress: Told how far long things have come, such as loading a model.
-        policy: ``strict``: a parameter that a model does not take is an error; ``warn``: it is left out, with a
-            warning.
+        policy: What becomes of a parameter that a model does not take so: ``strict``: an error; ``clamp``: the nearest
+            value that it takes, else left out; ``drop``: left out. The result's warnings hold what was changed.
         store: Where credentials are kept, in place of the encrypted file that the settings name or the user has.
 
     Example:
@@ -97,6 +99,7 @@ class ModelHub:
             self._made = Calls(**self._arguments)
         return self._made
 
+    @hides_arguments
     async def __aenter__(self) -> Self:
         """Read the settings and belong to this event loop.
 
@@ -118,6 +121,7 @@ class ModelHub:
         """Close every connection and session."""
         await self._calls.leave()
 
+    @hides_arguments
     def bind(self, config: Target | Mapping[str, Any]) -> BoundModel:
         """Bind a model: ``"provider/model"``, several to try in order, or a dict.
 
@@ -160,6 +164,7 @@ class ModelHub:
         response_format: None = None,
         **options: Unpack[ChatOptions],
     ) -> ChatResult[None]: ...
+    @hides_arguments
     async def chat(
         self, model: Target, messages: Messages, *, response_format: object = None, **options: Any
     ) -> ChatResult[Any]:
@@ -220,6 +225,7 @@ class ModelHub:
         """
         return self._calls.stream(model, messages, response_format, options)
 
+    @hides_arguments
     async def embed(
         self,
         model: Target,
@@ -243,6 +249,7 @@ class ModelHub:
         """
         return await self.bind(model).embed(texts, input_type=input_type, dimensions=dimensions, **options)
 
+    @hides_arguments
     async def rerank(
         self,
         model: Target,
@@ -259,6 +266,7 @@ class ModelHub:
         """
         return await self.bind(model).rerank(query, documents, top_n=top_n, **options)
 
+    @hides_arguments
     async def transcribe(
         self,
         model: Target,
@@ -282,6 +290,7 @@ class ModelHub:
         """
         return await self.bind(model).transcribe(audio, language=language, prompt=prompt, **options)
 
+    @hides_arguments
     async def speak(
         self,
         model: Target,
@@ -299,6 +308,7 @@ class ModelHub:
         """
         return await self.bind(model).speak(text, voice=voice, format=format, speed=speed, **options)
 
+    @hides_arguments
     async def moderate(self, model: Target, text: str, **options: Unpack[CallOptions]) -> ModerationResult:
         """Judge a text.
 
@@ -307,6 +317,7 @@ class ModelHub:
         """
         return await self.bind(model).moderate(text, **options)
 
+    @hides_arguments
     async def count_tokens(self, model: Target, messages: Messages, **options: Unpack[ChatOptions]) -> TokenCount:
         """Count the tokens of a conversation; ``estimated`` says whether it is an estimate.
 
@@ -323,6 +334,7 @@ class ModelHub:
         """
         return await self._calls.infos(load=load)
 
+    @hides_arguments
     async def models(
         self,
         provider: str,
@@ -355,6 +367,22 @@ class ModelHub:
         """
         return await self.bind(model).info(model_type)
 
+    async def form(
+        self, provider: str, model_type: ModelType | None = None, *, locale: str | Sequence[str] | None = None
+    ) -> Mapping[str, JSON]:
+        """Return a provider's credential form as JSON Schema, with what a web page needs to draw it.
+
+        Args:
+            provider: The provider's id.
+            model_type: Ask for the form of a customizable model of this type.
+            locale: The locale of its labels, or several, best first; by default they come in all they have.
+
+        Raises:
+            UnknownProvider: There is no such provider.
+        """
+        return await self._calls.form(provider, model_type, locale)
+
+    @hides_arguments
     async def validate(
         self, provider: str, credentials: Credentials | None = None, *, model: str | None = None
     ) -> ValidationReport:

@@ -24,6 +24,7 @@ from modelhub.errors import (
     StreamNotFinished,
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
+from modelhub.rules.frames import hides_arguments
 from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
 from modelhub.runtime.core import redacted
 from modelhub.runtime.deployments import Deployment
@@ -152,6 +153,7 @@ class Stream(Generic[E_co, R_co]):
         self._closed = False
         self._reading = False
 
+    @hides_arguments
     async def __aenter__(self) -> Stream[E_co, R_co]:
         """Wait for the first content (or the end).
 
