@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelhub.errors import CredentialsInvalid, ModelHubError
+from modelhub.types.problems import FieldProblem
 from modelhub.types.schema import ProviderSchema
 
 __all__ = ["PluginState", "ProviderInfo", "ValidationReport"]
@@ -73,6 +74,11 @@ class ValidationReport:
     def ok(self) -> bool:
         """Whether everything passed."""
         return self.error is None
+
+    @property
+    def problems(self) -> tuple[FieldProblem, ...]:
+        """What the form itself refused, with stable codes and in the reader's language."""
+        return self.error.problems if isinstance(self.error, CredentialsInvalid) else ()
 
     def raise_for_errors(self) -> None:
         """Raise what went wrong, if anything did.
