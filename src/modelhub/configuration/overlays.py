@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from modelhub.configuration.credentials import configured_credentials
 from modelhub.configuration.problems import Complaint, Keys
-from modelhub.configuration.shaping import complaints_of, key_complaints, place_in, what_is
+from modelhub.configuration.shaping import key_complaints, what_is
 from modelhub.configuration.tables import ModelOverlay
-from modelhub.errors import PluginError
-from modelhub.manifest.shapes import schema_from, unknown_keys
+from modelhub.manifest.shapes import problems_in
 from modelhub.types.schema import ModelSchema, ProviderSchema
 
 __all__ = ["MODEL_KEYS", "PROVIDER_KEYS", "model_overlay", "provider_complaints"]
@@ -21,8 +19,6 @@ _OWN_MODEL_KEYS = ("credentials", "remove")
 _OWN_PROVIDER_KEYS = ("extends", "preset")
 _NOT_FOR_SETTINGS = ("provider", "contract", "family", "providers")
 """Keys of a manifest that say what its code is, which no setting can change."""
-
-_WORDS = re.compile(r"[\w-]+")
 
 MODEL_KEYS: Sequence[str] = [
     *(each.name for each in fields(ModelSchema) if each.name != "model"),
@@ -89,28 +85,21 @@ def provider_complaints(id: str, given: object, keys: Keys) -> Iterator[Complain
 def _schema_complaints(
     cls: type, required: Mapping[str, str], given: Mapping[str, object], keys: Keys
 ) -> Iterator[Complaint]:
-    """Yield what is wrong with the fields of a schema, each looked at alone so that no complaint hides another."""
-    for key, written in given.items():
-        value = _without_removals(written)
-        failure: PluginError | None = None
-        try:
-            _, notices = schema_from(cls, {**required, key: value}, key)
-        except PluginError as error:
-            failure, notices = error, tuple(unknown_keys(cls, {key: value}, key))
-        for notice in notices:
-            words = _WORDS.findall(notice.partition(": unknown")[0])
-            steps = tuple(int(word) if word.isdecimal() else word for word in words)
-            yield Complaint((*keys, *place_in(steps, {key: value})), notice.removeprefix(f"{key}: "))
-        if failure is None:
+    """Yield what is wrong with the fields of a schema. What a table leaves out is in the manifest."""
+    read = {key: _without_removals(value) for key, value in given.items()}
+    pricing = read.get("pricing")
+    if isinstance(pricing, Mapping):
+        read["pricing"] = {"input": 0, **pricing}  # where it has no price at all, that of the manifest stays
+    for problem in problems_in(cls, {**required, **read}):
+        if problem.code == "missing" and not _in_list(problem.path):
             continue
-        details = getattr(failure.__cause__, "errors", None)
-        if details is None:
-            yield Complaint((*keys, key), failure.message)
+        place = (*keys, *problem.path)
+        if problem.code == "unknown-key":
+            yield Complaint(place, "unknown key", problem.message.partition("; ")[2] or None)
             continue
-        errors = details(include_url=False, include_input=False)
-        # What a table leaves out is in the manifest; a row of a list is told by its name, which must be there.
-        missing = [each for each in errors if each["type"] == "missing" and not _in_list(each["loc"])]
-        yield from complaints_of([each for each in errors if each not in missing], {key: value}, keys)
+        # After the comma it says what the value is, which nothing here repeats.
+        message = problem.message.partition(", not ")[0]
+        yield Complaint(place, f"it {message}" if message.startswith("must ") else message)
 
 
 def _in_list(loc: tuple[str | int, ...]) -> bool:
