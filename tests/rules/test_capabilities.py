@@ -1,19 +1,21 @@
 """Whether a model can do what is asked is decided before the wire; what is left out is said."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from modelhub.errors import UnsupportedFeature
+from modelhub.errors import BadRequest, UnsupportedFeature
 from modelhub.rules.capabilities import fit_to_model
 from modelhub.rules.parameters import Policy
 from modelhub.types.messages import AssistantMessage, MediaPart, Message, TextPart, ToolMessage, UserMessage
-from modelhub.types.parameters import ChatParameters
+from modelhub.types.parameters import ChatParameters, ParameterRule
+from modelhub.types.records import Warning
 from modelhub.types.requests import ChatRequest, ResponseFormat
 from modelhub.types.schema import ModelSchema
 from modelhub.types.tools import Tool
 
-POLICIES: tuple[Policy, ...] = ("strict", "warn")
+POLICIES: tuple[Policy, ...] = ("strict", "clamp", "drop")
 
 
 def model(*features: str) -> ModelSchema:
@@ -24,6 +26,15 @@ def model(*features: str) -> ModelSchema:
 def asked(*messages: Message, **others: Any) -> ChatRequest[None]:
     """Return a request."""
     return ChatRequest(messages=messages or (UserMessage("Hi"),), **others)
+
+
+def fitted(
+    request: ChatRequest[None], schema: ModelSchema, *, policy: Policy
+) -> tuple[ChatRequest[None], tuple[Warning, ...]]:
+    """Return what becomes of a request with a model, without the model that is written into it."""
+    fitting, warnings = fit_to_model(request, schema, policy=policy)
+    assert fitting.schema is schema
+    return replace(fitting, schema=None), warnings
 
 
 @pytest.mark.parametrize(
@@ -47,13 +58,13 @@ def asked(*messages: Message, **others: Any) -> ChatRequest[None]:
     ],
 )
 def test_media_need_a_model_that_takes_them(mime: str, feature: str, policy: Policy, message: Any) -> None:
-    """Media cannot be left out without changing the question: refused under either policy, naming the message."""
+    """Media cannot be left out without changing the question: refused under every policy, naming the message."""
     request = asked(UserMessage("Hi"), message(MediaPart(mime, b"x")))
     with pytest.raises(UnsupportedFeature) as caught:
-        fit_to_model(request, model("tool-call"), policy=policy)
+        fitted(request, model("tool-call"), policy=policy)
     assert caught.value.parameter == "messages[1]"
     assert "small" in caught.value.message
-    assert fit_to_model(request, model(feature), policy=policy) == (request, ())
+    assert fitted(request, model(feature), policy=policy) == (request, ())
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -61,15 +72,15 @@ def test_tools_need_a_model_that_calls_them(policy: Policy) -> None:
     """A model that cannot call tools would answer as if there were none."""
     request = asked(tools=(Tool("f"),))
     with pytest.raises(UnsupportedFeature) as caught:
-        fit_to_model(request, model(), policy=policy)
+        fitted(request, model(), policy=policy)
     assert caught.value.parameter == "tools"
-    assert fit_to_model(request, model("tool-call"), policy=policy) == (request, ())
+    assert fitted(request, model("tool-call"), policy=policy) == (request, ())
 
 
 def test_tools_that_must_not_be_called_need_nothing() -> None:
     """`tool_choice="none"` asks for no more than any model does."""
     request = asked(tools=(Tool("f"),), tool_choice="none")
-    assert fit_to_model(request, model(), policy="strict") == (request, ())
+    assert fitted(request, model(), policy="strict") == (request, ())
 
 
 @pytest.mark.parametrize(
@@ -81,23 +92,21 @@ def test_tools_that_must_not_be_called_need_nothing() -> None:
     ],
 )
 def test_what_can_be_left_out_is_refused_or_warned_of(others: dict[str, Any], feature: str, parameter: str) -> None:
-    """Strict refuses it; warn leaves it out and says so; a model that can is asked."""
+    """Strict refuses it; the others leave it out and say so; a model that can is asked."""
     request = asked(**others)
     with pytest.raises(UnsupportedFeature) as caught:
-        fit_to_model(request, model(), policy="strict")
+        fitted(request, model(), policy="strict")
     assert caught.value.parameter == parameter
-    left, warnings = fit_to_model(request, model(), policy="warn")
+    left, warnings = fitted(request, model(), policy="clamp")
     assert left == asked()
     assert [warning.parameter for warning in warnings] == [parameter]
-    assert fit_to_model(request, model(feature), policy="strict") == (request, ())
+    assert fitted(request, model(feature), policy="strict") == (request, ())
 
 
 def test_everything_left_out_is_said() -> None:
     """Two things left out are two warnings, and what was given besides is still sent."""
     parameters = ChatParameters(reasoning="low", temperature=0.5)
-    left, warnings = fit_to_model(
-        asked(parameters=parameters, response_format=ResponseFormat()), model(), policy="warn"
-    )
+    left, warnings = fitted(asked(parameters=parameters, response_format=ResponseFormat()), model(), policy="clamp")
     assert left == asked(parameters=ChatParameters(temperature=0.5))
     assert {warning.parameter for warning in warnings} == {"reasoning", "response_format"}
 
@@ -106,8 +115,8 @@ def test_everything_left_out_is_said() -> None:
 def test_not_reasoning_is_what_a_model_that_cannot_does_anyway(reasoning: Any) -> None:
     """It is left out without an error and without a warning; a model that can reason is told."""
     request = asked(parameters=ChatParameters(reasoning=reasoning))
-    assert fit_to_model(request, model(), policy="strict") == (asked(), ())
-    assert fit_to_model(request, model("reasoning"), policy="strict") == (request, ())
+    assert fitted(request, model(), policy="strict") == (asked(), ())
+    assert fitted(request, model("reasoning"), policy="strict") == (request, ())
 
 
 def test_a_model_of_which_nothing_is_known_is_given_the_chance() -> None:
@@ -118,4 +127,66 @@ def test_a_model_of_which_nothing_is_known_is_given_the_chance() -> None:
         response_format=ResponseFormat(),
         parameters=ChatParameters(reasoning="high"),
     )
-    assert fit_to_model(request, ModelSchema("unknown"), policy="strict") == (request, ())
+    assert fitted(request, ModelSchema("unknown"), policy="strict") == (request, ())
+
+
+RULES = (
+    ParameterRule("answer_format", use_template="response_format", options=("text", "json_object")),
+    ParameterRule("shape", use_template="json_schema"),
+)
+SHAPE = ResponseFormat({"type": "object"})
+
+
+@pytest.mark.parametrize("features", [None, ()])
+def test_a_rule_for_a_response_format_is_a_response_format(features: Any) -> None:
+    """A model that has the parameter can do it, whatever its list of features leaves out."""
+    schema = ModelSchema("m", features=features, parameter_rules=RULES)
+    assert fitted(asked(response_format=SHAPE), schema, policy="strict") == (asked(response_format=SHAPE), ())
+    any_json = asked(response_format=ResponseFormat())
+    assert fitted(any_json, schema, policy="strict") == (any_json, ())
+
+
+@pytest.mark.parametrize("features", [None, ()])
+def test_a_schema_may_become_any_json(features: Any) -> None:
+    """Of a model that knows JSON and no schemas: strict refuses, clamp asks for JSON, drop for nothing."""
+    schema = ModelSchema("m", features=features, parameter_rules=RULES[:1])
+    request = asked(response_format=SHAPE)
+    with pytest.raises(UnsupportedFeature) as caught:
+        fitted(request, schema, policy="strict")
+    assert caught.value.parameter == "response_format"
+    left, (warning,) = fitted(request, schema, policy="clamp")
+    assert left == asked(response_format=ResponseFormat())
+    assert (warning.code, warning.given, warning.sent) == ("parameter_clamped", "json_schema", "json")
+    left, (warning,) = fitted(request, schema, policy="drop")
+    assert (left, warning.code) == (asked(), "parameter_unsupported")
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    """Features, response format, neutral parameters and the vendor's, in one error."""
+    request = asked(
+        UserMessage((MediaPart("image/png", b"x"), MediaPart("audio/wav", b"x"))),
+        tools=(Tool("f"),),
+        response_format=SHAPE,
+        parameters={"temperature": 5, "reasoning": "high", "seed": "x"},  # type: ignore[typeddict-item]
+        options={"num_ctx": 1},
+    )
+    schema = ModelSchema("small", features=(), parameter_rules=[ParameterRule("temperature", max=1)])
+    with pytest.raises(BadRequest) as caught:
+        fitted(request, schema, policy="strict")
+    named = [problem.parameter for problem in caught.value.problems]
+    assert named == [
+        *("tools", "messages[0]", "messages[0]", "response_format"),
+        *("temperature", "reasoning", "seed", "num_ctx"),
+    ]
+    assert caught.value.parameter == "tools"
+    assert type(caught.value) is BadRequest, "another model would refuse the seed too"
+    for problem in caught.value.problems:
+        assert problem.message in caught.value.message
+
+
+def test_what_only_this_model_cannot_do_may_be_asked_of_another() -> None:
+    """An error made of nothing but missing features is one of these."""
+    request = asked(tools=(Tool("f"),), parameters={"top_k": 1})
+    with pytest.raises(UnsupportedFeature) as caught:
+        fitted(request, ModelSchema("small", features=(), parameter_rules=[]), policy="strict")
+    assert [problem.parameter for problem in caught.value.problems] == ["tools", "top_k"]

@@ -15,24 +15,27 @@ from modelhub.rules.parameters import NEUTRAL, Policy, check_text, resolve_param
 from modelhub.types.parameters import ChatParameters, ParameterRule
 
 BAD = [
-    ("temperature", -0.1),
     ("temperature", math.nan),
     ("temperature", math.inf),
     ("temperature", -math.inf),
     ("temperature", True),
-    ("temperature", "0.5"),
+    ("temperature", "warm"),
+    ("temperature", "nan"),
+    ("temperature", "Infinity"),
+    ("temperature", "1e999"),
+    ("temperature", " 0.5"),
+    ("temperature", "0,5"),
+    ("temperature", "1_0"),
     ("temperature", 10**400),
-    ("top_p", 1.01),
-    ("top_p", -1),
-    ("top_k", -1),
+    ("temperature", [0.5]),
     ("top_k", 1.5),
     ("top_k", True),
-    ("min_p", 2),
-    ("max_tokens", 0),
-    ("max_tokens", -5),
-    ("max_tokens", 5.0),
+    ("top_k", "1.5"),
+    ("top_k", "8.0"),
+    ("top_k", "٣"),
     ("max_tokens", True),
     ("max_tokens", math.nan),
+    ("max_tokens", "9" * 5000),
     ("stop", 7),
     ("stop", ["ok", 7]),
     ("stop", b"bytes"),
@@ -41,21 +44,46 @@ BAD = [
     ("stop", {"a", "b"}),
     ("stop", "half \ud83d"),
     ("seed", "x"),
-    ("seed", 1.0),
-    ("presence_penalty", 2.1),
-    ("frequency_penalty", -2.1),
-    ("repeat_penalty", -1),
+    ("seed", 1.5),
     ("reasoning", "very"),
     ("reasoning", 1),
     ("reasoning", ["low"]),
     ("logprobs", 1),
     ("logprobs", "yes"),
-    ("top_logprobs", 21),
-    ("top_logprobs", -1),
+    ("logprobs", "True"),
     ("parallel_tool_calls", "no"),
     ("user", 7),
     ("user", "\udc00"),
 ]
+
+OUTSIDE = [
+    ("temperature", -0.1, 0),
+    ("top_p", 1.01, 1),
+    ("top_p", -1, 0),
+    ("top_k", -1, 0),
+    ("min_p", 2, 1),
+    ("max_tokens", 0, 1),
+    ("max_tokens", -5, 1),
+    ("presence_penalty", 2.1, 2),
+    ("frequency_penalty", -2.1, -2),
+    ("repeat_penalty", -1, 0),
+    ("top_logprobs", 21, 20),
+]
+
+READ = [
+    ("temperature", "0.5", 0.5),
+    ("temperature", "1e-1", 0.1),
+    ("temperature", "0", 0.0),
+    ("max_tokens", "8", 8),
+    ("max_tokens", 8.0, 8),
+    ("seed", "-3", -3),
+    ("seed", -3.0, -3),
+    ("logprobs", "true", True),
+    ("logprobs", "false", False),
+    ("reasoning", "false", False),
+]
+
+POLICIES: tuple[Policy, ...] = ("strict", "clamp", "drop")
 
 GOOD = [
     ("temperature", 0, 0),
@@ -93,7 +121,7 @@ def resolved(
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-@pytest.mark.parametrize("policy", ["strict", "warn"])
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_value_that_can_never_be_right_is_refused(*, name: str, value: object, policy: Policy, known: bool) -> None:
     """Whatever the model and whatever the policy, and the complaint names the parameter."""
@@ -102,6 +130,40 @@ def test_a_value_that_can_never_be_right_is_refused(*, name: str, value: object,
         resolved({name: value}, rules=rules, policy=policy)
     assert caught.value.parameter == name
     assert name in caught.value.message
+
+
+@pytest.mark.parametrize(("name", "value", "nearest"), OUTSIDE)
+def test_a_number_outside_every_range_goes_by_the_policy(name: str, value: float, nearest: float) -> None:
+    """Strict refuses it, clamp sends the nearest, drop leaves it out; the two say so."""
+    with pytest.raises(BadRequest) as caught:
+        resolved({name: value})
+    assert caught.value.parameter == name
+    assert resolved({name: value}, policy="clamp") == ({name: nearest}, {}, [name])
+    assert resolved({name: value}, policy="drop") == ({}, {}, [name])
+
+
+def test_a_number_that_nothing_can_write_is_told_in_words() -> None:
+    """Python itself refuses to write it; the complaint and the warning must not."""
+    huge = 10**5000
+    with pytest.raises(BadRequest, match="more than 80 digits: it must be a finite number"):
+        resolved({"max_tokens": huge})
+    with pytest.raises(BadRequest, match="more than 80 digits: it must be a finite number"):
+        resolved({}, {"anything": [huge]})
+    result = resolve_parameters({"max_tokens": huge}, {}, RULES, policy="clamp")
+    assert result.parameters == {"max_tokens": 100}
+    assert "more than 80 digits" in repr(result)
+
+
+@pytest.mark.parametrize(("name", "value", "read"), READ)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_value_that_says_what_it_is_is_read(name: str, value: object, read: object, policy: Policy) -> None:
+    """A number written as a text is that number, under every policy, and the change is told."""
+    result = resolve_parameters({name: value}, {}, None, policy=policy)
+    sent = dict(result.parameters)[name]
+    assert (sent, type(sent)) == (read, type(read))
+    (warning,) = result.warnings
+    assert (warning.code, warning.parameter) == ("parameter_coerced", name)
+    assert (warning.given, warning.sent) == (value, read)
 
 
 @pytest.mark.parametrize(("name", "value", "sent"), GOOD)
@@ -122,8 +184,8 @@ def test_the_parameters_checked_are_those_that_are_typed() -> None:
 
 @given(st.fixed_dictionaries({}, optional={name: st.none() for name in NEUTRAL}))
 def test_what_is_unset_is_not_sent(unset: Mapping[str, None]) -> None:
-    """`None` is the same as leaving the keyword out, and defaults are the vendor's business."""
-    rules = [ParameterRule("temperature", default=0.7), ParameterRule("max_tokens", required=True, default=5)]
+    """`None` is the same as leaving the keyword out, and defaults are for forms."""
+    rules = [ParameterRule("temperature", default=0.7), ParameterRule("max_tokens", default=0, min=0)]
     assert resolved(unset, rules=rules) == ({}, {}, [])
 
 
@@ -136,7 +198,7 @@ def test_an_empty_list_of_stops_is_unset() -> None:
     ("name", "near"),
     [("temprature", "temperature"), ("max_token", "max_tokens"), ("top_P", "top_p"), ("stops", "stop")],
 )
-@pytest.mark.parametrize("policy", ["strict", "warn"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_an_unknown_name_is_refused_with_the_nearest(name: str, near: str, policy: Policy) -> None:
     """A misspelt parameter is never passed on and never left out."""
     with pytest.raises(BadRequest, match=repr(name)) as caught:
@@ -157,6 +219,7 @@ RULES = [
     ParameterRule("grammar", type="text"),
     ParameterRule("anything"),
     ParameterRule("bias", type="object"),
+    ParameterRule("words", type="array"),
 ]
 
 
@@ -172,13 +235,16 @@ def test_a_models_rules_narrow_the_range(parameters: Mapping[str, object], name:
 
 
 def test_a_parameter_the_model_does_not_take_is_an_error_or_a_warning() -> None:
-    """Strict refuses it by name, warn leaves it out and says so, and nothing does it in silence."""
+    """Strict refuses it by name, the others leave it out and say so, and nothing does it in silence."""
     with pytest.raises(UnsupportedFeature) as caught:
         resolved({"top_k": 5}, rules=RULES)
     assert caught.value.parameter == "top_k"
-    parameters, _, warnings = resolved({"top_k": 5, "temperature": 0.5}, rules=RULES, policy="warn")
-    assert parameters == {"temperature": 0.5}
-    assert warnings == ["top_k"]
+    for policy in ("clamp", "drop"):
+        result = resolve_parameters({"top_k": -5, "temperature": 0.5}, {}, RULES, policy=policy)
+        assert result.parameters == {"temperature": 0.5}
+        (warning,) = result.warnings
+        assert (warning.code, warning.parameter) == ("parameter_unsupported", "top_k")
+        assert (warning.given, warning.sent) == (-5, None)
 
 
 def test_a_model_nobody_described_is_sent_everything() -> None:
@@ -191,13 +257,14 @@ def test_a_model_nobody_described_is_sent_everything() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("num_ctx", "8192"),
         ("num_ctx", 0),
         ("num_ctx", True),
-        ("mirostat_tau", "5"),
+        ("mirostat_tau", "five"),
         ("numa", 1),
         ("mode", "best"),
         ("mode", 7),
+        ("bias", [1]),
+        ("words", "one"),
     ],
 )
 def test_a_vendor_option_is_checked_by_its_rule(name: str, value: Any) -> None:
@@ -245,7 +312,7 @@ def test_vendor_options_go_by_the_vendors_own_names() -> None:
     with pytest.raises(UnsupportedFeature, match="num_cxt") as caught:
         resolved({}, {"num_cxt": 1}, rules=RULES)
     assert "'num_ctx'" in (caught.value.remedy or "")
-    assert resolved({}, {"num_cxt": 1, "numa": True}, rules=RULES, policy="warn") == ({}, {"numa": True}, ["num_cxt"])
+    assert resolved({}, {"num_cxt": 1, "numa": True}, rules=RULES, policy="drop") == ({}, {"numa": True}, ["num_cxt"])
 
 
 def test_a_value_nested_without_end_is_refused() -> None:

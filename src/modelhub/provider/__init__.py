@@ -25,6 +25,7 @@ from modelhub.provider.models import (
     TTSModel,
 )
 from modelhub.rules.fold import ChatFold, folded, tool_arguments
+from modelhub.rules.vendor_parameters import vendor_parameters
 from modelhub.types.credential import Credential
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "folded",
     "hookimpl",
     "tool_arguments",
+    "vendor_parameters",
 ]

@@ -5,55 +5,72 @@ A model of which nothing is known is given the chance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import Any
 
-from modelhub.errors import UnsupportedFeature
-from modelhub.rules.parameters import Policy
-from modelhub.types.messages import MediaPart, Message
+from modelhub.errors import BadRequest, UnsupportedFeature
+from modelhub.rules.findings import Findings, Policy
+from modelhub.rules.parameters import collect_parameters
+from modelhub.rules.rule_set import RuleSet
+from modelhub.rules.vendor_words import format_word
+from modelhub.types.json import JSON
+from modelhub.types.messages import MediaPart
 from modelhub.types.records import Warning
-from modelhub.types.requests import ChatRequest
+from modelhub.types.requests import ChatRequest, ResponseFormat
 from modelhub.types.schema import ModelSchema
 
 __all__ = ["fit_to_model"]
 
 _NEEDS = {"image": "vision", "audio": "audio", "video": "video", "document": "document"}
+_REASONS = frozenset({"reasoning", "agent-thought"})
+_WORDS = frozenset({"json", "json_schema"})
 
 
 def fit_to_model(
-    request: ChatRequest[None], schema: ModelSchema, *, policy: Policy
+    request: ChatRequest[None],
+    schema: ModelSchema,
+    *,
+    policy: Policy,
+    given: Mapping[str, object] | None = None,
+    options: Mapping[str, JSON] | None = None,
+    **others: Any,
 ) -> tuple[ChatRequest[None], tuple[Warning, ...]]:
-    """Check a request against a model's features.
+    """Check a request against what its model can do and takes.
+
+    Args:
+        request: What is asked.
+        schema: The model.
+        policy: What becomes of what the model does not take so.
+        given: Neutral parameters, where they are not the request's own.
+        options: Vendor parameters for the provider, where they are not the request's own.
+        others: What else to set on the request.
 
     Returns:
         The request, without what the policy allows to leave out, and what the caller should know.
 
     Raises:
-        UnsupportedFeature: The model cannot do it: tools, media, or, under the strict policy, reasoning or a
-            response format.
+        UnsupportedFeature: The model cannot do it: tools, media, or, under the strict policy, reasoning, a response
+            format or a parameter.
+        BadRequest: A parameter can never be right. ``problems`` has everything that is wrong.
     """
-    features = schema.features
-    if features is None:
-        return request, ()
-    if request.tools and request.tool_choice != "none" and "tool-call" not in features:
-        raise _lacks(schema, "call tools", "tools")
-    _check_media(request.messages, schema, features)
-    request = _without_idle_reasoning(request, features)
-    wanted = []
-    if request.parameters.get("reasoning") is not None and not _reasons(features):
-        wanted.append(("reasoning", "reason on demand"))
-    if request.response_format is not None and "structured-output" not in features:
-        wanted.append(("response_format", "hold its answer to a schema"))
-    if wanted and policy == "strict":
-        parameter, ability = wanted[0]
-        raise _lacks(schema, ability, parameter)
-    for parameter, _ in wanted:
-        request = _without(request, parameter)
-    notes = (
-        Warning("parameter_unsupported", f"{schema.model} cannot {ability}: it was left out", name)
-        for name, ability in wanted
+    findings = Findings(policy)
+    if schema.features is not None:
+        findings.problems.extend(_lacking(request, schema, schema.features))
+    shape = request.response_format
+    if shape is not None:
+        shape = _fitting(shape, schema, findings)
+    reasons = None if schema.features is None else not _REASONS.isdisjoint(schema.features)
+    others["parameters"], others["options"] = collect_parameters(
+        request.parameters if given is None else given,
+        request.options if options is None else options,
+        schema.parameter_rules,
+        findings,
+        reasons=reasons,
     )
-    return request, tuple(notes)
+    warnings = findings.settle()
+    return replace(request, response_format=shape, schema=schema, **others), warnings
 
 
 def _lacks(schema: ModelSchema, ability: str, parameter: str) -> UnsupportedFeature:
@@ -61,29 +78,42 @@ def _lacks(schema: ModelSchema, ability: str, parameter: str) -> UnsupportedFeat
     return UnsupportedFeature(f"{schema.model} cannot {ability}", parameter=parameter, remedy=remedy)
 
 
-def _reasons(features: Sequence[str]) -> bool:
-    return "reasoning" in features or "agent-thought" in features
-
-
-def _check_media(messages: Sequence[Message], schema: ModelSchema, features: Sequence[str]) -> None:
-    for number, message in enumerate(messages):
+def _lacking(request: ChatRequest[None], schema: ModelSchema, features: Sequence[str]) -> Iterator[UnsupportedFeature]:
+    """Yield what cannot be left out without changing the question."""
+    if request.tools and request.tool_choice != "none" and "tool-call" not in features:
+        yield _lacks(schema, "call tools", "tools")
+    for number, message in enumerate(request.messages):
         if isinstance(message.content, str):
             continue
         for part in message.content:
             if isinstance(part, MediaPart) and _NEEDS[part.kind] not in features:
-                raise _lacks(schema, f"take {part.kind}s", f"messages[{number}]")
+                yield _lacks(schema, f"take {part.kind}s", f"messages[{number}]")
 
 
-def _without_idle_reasoning(request: ChatRequest[None], features: Sequence[str]) -> ChatRequest[None]:
-    # "Do not reason" is what a model that cannot reason does anyway.
-    if request.parameters.get("reasoning") in (False, "none") and not _reasons(features):
-        return _without(request, "reasoning")
-    return request
+def _fitting(shape: ResponseFormat, schema: ModelSchema, findings: Findings) -> ResponseFormat | None:
+    """Return the response format that a model can hold to; a schema may become any JSON, as the policy says."""
+    formats = _formats(schema)
+    wanted = "json" if shape.schema is None else "json_schema"
+    if formats is None or wanted in formats:
+        return shape
+    if wanted == "json_schema" and "json" in formats and findings.policy == "clamp":
+        findings.changed("parameter_clamped", "response_format", wanted, "json", "was changed to")
+        return replace(shape, schema=None)
+    ability = "answer in JSON" if wanted == "json" else "hold its answer to a schema"
+    try:
+        findings.left_out("parameter_unsupported", _lacks(schema, ability, "response_format"), wanted)
+    except BadRequest as error:
+        findings.problems.append(error)
+    return None
 
 
-def _without(request: ChatRequest[None], parameter: str) -> ChatRequest[None]:
-    if parameter == "response_format":
-        return replace(request, response_format=None)
-    kept = request.parameters.copy()
-    kept.pop("reasoning", None)
-    return replace(request, parameters=kept)
+def _formats(schema: ModelSchema) -> AbstractSet[str] | None:
+    """Return the response formats that a model has, by its features and its rules; ``None`` where nobody knows."""
+    if schema.features is not None and "structured-output" in schema.features:
+        return _WORDS
+    lookup = RuleSet.of(schema.parameter_rules or ()).lookup
+    word_rule = lookup.meant.get("response_format")
+    found = set() if word_rule is None else {word for word in _WORDS if format_word(word, word_rule)}
+    if "json_schema" in lookup.meant:
+        found.add("json_schema")
+    return found if found or schema.features is not None else None

@@ -1,58 +1,31 @@
-"""Which of the parameters given are sent: checked before the wire, each complaint naming its parameter.
+"""Which of the parameters given are sent: checked before the wire, everything that is wrong at once.
 
-What is unset is not sent. Neutral parameters have ranges of their own, since a value outside them is a mistake with
-every provider; a model's rules narrow them, and say which it takes at all.
+What is unset is not sent, except what a model's rules require. Neutral parameters have ranges of their own, since a
+value outside them is a mistake with every provider; a model's rules narrow them, and say which it takes at all. This
+owns the order of the questions; what a value must be is `modelhub.rules.limits`, `.values` and `.reasoning`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
-from modelhub.errors import BadRequest, UnsupportedFeature
+from modelhub.errors import BadRequest
+from modelhub.rules.findings import LEFT_OUT, Findings, Policy
+from modelhub.rules.hiding import leave_out_hidden
+from modelhub.rules.limits import NEUTRAL, Limits, checked
 from modelhub.rules.names import did_you_mean
+from modelhub.rules.reasoning import fitted_reasoning, is_off, reasoning_of
+from modelhub.rules.rule_set import Lookup, RuleSet
+from modelhub.rules.templates import meaning
+from modelhub.rules.values import check_json, check_text, number_in_range
 from modelhub.types.json import JSON
 from modelhub.types.parameters import ChatParameters, ParameterRule
 from modelhub.types.records import Warning
 
-__all__ = ["NEUTRAL", "Policy", "Resolved", "check_text", "number_in_range", "resolve_parameters"]
-
-Policy: TypeAlias = Literal["strict", "warn"]
-"""What becomes of a parameter that a model does not take: an error, or left out with a warning. Never silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    kind: Literal["int", "float", "bool", "text", "texts", "reasoning"]
-    least: float | None = None
-    most: float | None = None
-
-
-NEUTRAL: Mapping[str, _Range] = {
-    "temperature": _Range("float", 0),
-    "top_p": _Range("float", 0, 1),
-    "top_k": _Range("int", 0),
-    "min_p": _Range("float", 0, 1),
-    "max_tokens": _Range("int", 1),
-    "stop": _Range("texts"),
-    "seed": _Range("int"),
-    "presence_penalty": _Range("float", -2, 2),
-    "frequency_penalty": _Range("float", -2, 2),
-    "repeat_penalty": _Range("float", 0),
-    "reasoning": _Range("reasoning"),
-    "logprobs": _Range("bool"),
-    "top_logprobs": _Range("int", 0, 20),
-    "parallel_tool_calls": _Range("bool"),
-    "user": _Range("text"),
-}
-"""The neutral parameters and what any of them can be."""
-
-_DEEPEST = 100
-"""How deep a vendor's parameter may be nested."""
-
-_LEVELS = ("none", "minimal", "low", "medium", "high", "max")
+__all__ = ["NEUTRAL", "Policy", "Resolved", "check_text", "collect_parameters", "number_in_range", "resolve_parameters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,202 +43,151 @@ def resolve_parameters(
     rules: Sequence[ParameterRule] | None,
     *,
     policy: Policy = "strict",
+    reasons: bool | None = None,
 ) -> Resolved:
-    """Check parameters against a model's rules.
+    """Check parameters against a model's rules. What comes out would come out unchanged again.
 
     Args:
         given: Neutral parameters.
         options: Vendor parameters meant for this provider, by the vendor's names.
-        rules: What the model takes; ``None`` where nobody knows, and then everything is sent.
-        policy: What becomes of a parameter that the model does not take.
+        rules: What the model takes; ``None`` where nobody knows, and then everything is sent. A `RuleSet` is looked up
+            in at once; any other sequence is put in order first.
+        policy: What becomes of a parameter that the model does not take so.
+        reasons: Whether the model can reason; ``None`` where nobody knows.
+
+    Returns:
+        What is sent, and a warning for each change.
 
     Raises:
-        BadRequest: A value can never be right; ``parameter`` names it.
+        BadRequest: A value can never be right, or a required one is missing; ``parameter`` names the first and
+            ``problems`` them all.
         UnsupportedFeature: The model does not take the parameter, and the policy is strict.
     """
-    if not given and not options:
+    lookup = None if rules is None else RuleSet.of(rules).lookup
+    if not given and not options and (lookup is None or not lookup.required):
         return Resolved(ChatParameters(), options)
-    warnings: list[Warning] = []
-    by_neutral = {rule.neutral: rule for rule in rules or ()} if given else {}
-    by_name = {rule.name: rule for rule in rules or ()} if options else {}
+    findings = Findings(policy)
+    parameters, sent = collect_parameters(given, options, rules, findings, reasons=reasons)
+    return Resolved(parameters, sent, findings.settle())
+
+
+def collect_parameters(
+    given: Mapping[str, object],
+    options: Mapping[str, JSON],
+    rules: Sequence[ParameterRule] | None,
+    findings: Findings,
+    *,
+    reasons: bool | None = None,
+) -> tuple[ChatParameters, Mapping[str, JSON]]:
+    """Do as `resolve_parameters` does, and leave it to the caller to settle what was found."""
+    lookup = None if rules is None else RuleSet.of(rules).lookup
     parameters: dict[str, Any] = {}
     for name, value in given.items():
         if value is None:
             continue
-        checked = _neutral(name, value)
-        if checked == []:
-            continue  # no stop text is none at all, and some vendors refuse an empty list
-        rule = by_neutral.get(name)
-        if rules is not None and rule is None:
-            _unsupported(name, f"this model does not take the parameter {name!r}", by_neutral, policy, warnings)
+        try:
+            sent = _neutral(name, value, lookup, findings, reasons=reasons)
+        except BadRequest as error:
+            findings.problems.append(error)
             continue
-        if rule is not None:
-            _within(name, checked, rule)
-        parameters[name] = checked
-    sent: dict[str, JSON] = {}
-    for name, value in options.items():
-        rule = by_name.get(name)
-        if rules is not None and rule is None:
-            _unsupported(name, f"this provider has no parameter {name!r}", by_name, policy, warnings)
-            continue
-        sent[name] = _option(name, value, rule)
-    return Resolved(cast("ChatParameters", parameters), sent, tuple(warnings))
+        if sent is not LEFT_OUT:
+            parameters[name] = sent
+    sent_options = _options(options, lookup, findings) if options else {}
+    if lookup is not None and (lookup.conditional or lookup.required):
+        hidden = leave_out_hidden(parameters, sent_options, lookup, findings)
+        _add_required(parameters, sent_options, lookup, findings, hidden)
+    return cast("ChatParameters", parameters), sent_options
 
 
-def _unsupported(name: str, text: str, known: Mapping[str, object], policy: Policy, warnings: list[Warning]) -> None:
-    remedy = did_you_mean(name, known, what="parameters")
-    if policy == "strict":
-        raise UnsupportedFeature(text, parameter=name, remedy=remedy)
-    warnings.append(Warning("parameter_unsupported", f"{text}: it was left out", name))
-
-
-def _neutral(name: str, value: object) -> object:
-    kind = NEUTRAL.get(name)
-    if kind is None:
+def _neutral(name: str, value: object, lookup: Lookup | None, findings: Findings, *, reasons: bool | None) -> object:
+    limits = NEUTRAL.get(name)
+    if limits is None:
         remedy = f"{did_you_mean(name, NEUTRAL, what='parameters')} Vendor parameters go in vendor={{provider: {{…}}}}"
         raise BadRequest(f"there is no parameter {name!r}", parameter=name, remedy=remedy)
-    match kind.kind:
-        case "int":
-            return _in_range(name, _whole(name, value), kind.least, kind.most)
-        case "float":
-            return _in_range(name, _number(name, value), kind.least, kind.most)
-        case "bool":
-            return _flag(name, value)
-        case "text":
-            return check_text(value, name)
-        case "texts":
-            return _texts(name, value)
-        case _:
-            return _reasoning(name, value)
+    if limits.kind == "reasoning":
+        return _reasoning(name, value, lookup, findings, reasons=reasons)
+    if lookup is None:
+        return checked(name, value, limits, findings)
+    narrower = lookup.neutral.get(name)
+    if narrower is not None:
+        return checked(name, value, narrower, findings)
+    quiet = Findings("drop")  # only what can never be right is refused here
+    if checked(name, value, limits, quiet) is LEFT_OUT and not quiet.warnings:
+        return LEFT_OUT
+    text = f"this model does not take the parameter {name!r}"
+    return findings.unsupported(text, name, cast("JSON", value), [*lookup.neutral, *_of_reasoning(lookup)])
 
 
-def _reasoning(name: str, value: object) -> object:
-    if isinstance(value, bool) or value in _LEVELS:
+def _of_reasoning(lookup: Lookup) -> Sequence[str]:
+    return ("reasoning",) if lookup.reasoning else ()
+
+
+def _reasoning(name: str, given: object, lookup: Lookup | None, findings: Findings, *, reasons: bool | None) -> object:
+    value = reasoning_of(name, given, findings)
+    if reasons is False:
+        if is_off(value):
+            return LEFT_OUT  # not to reason is what a model that cannot does anyway
+        return findings.unsupported("this model cannot reason on demand", name, value, ())
+    if lookup is None:
         return value
-    raise BadRequest(f"{name} is {value!r}: it must be True, False or one of {', '.join(_LEVELS)}", parameter=name)
+    if lookup.reasoning:
+        return fitted_reasoning(value, lookup.reasoning, findings)
+    return findings.unsupported(f"this model does not take the parameter {name!r}", name, value, [*lookup.neutral])
 
 
-def _option(name: str, value: JSON, rule: ParameterRule | None) -> JSON:
-    if rule is None or rule.type is None or value is None:
-        _json_value(name, value)
-        return value
-    match rule.type:
-        case "int":
-            checked: JSON = _whole(name, value)
-        case "float":
-            checked = _number(name, value)
-        case "boolean":
-            checked = _flag(name, value)
-        case "string" | "text":
-            checked = check_text(value, name)
-        case _:
-            _json_value(name, value)
-            return value
-    _within(name, checked, rule)
-    return checked
-
-
-def _within(name: str, value: object, rule: ParameterRule) -> None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        _in_range(name, value, rule.min, rule.max)
-    if rule.options and isinstance(value, str) and value not in rule.options:
-        raise BadRequest(f"{name} is {value!r}: it must be one of {', '.join(rule.options)}", parameter=name)
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise BadRequest(f"{name} is {value!r}: it must be a whole number", parameter=name)
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
-        return value
-    raise BadRequest(f"{name} is {value!r}: it must be a finite number", parameter=name)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
-        return False
-
-
-def _flag(name: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise BadRequest(f"{name} is {value!r}: it must be True or False", parameter=name)
-
-
-def _in_range(name: str, value: float, least: float | None, most: float | None) -> float:
-    if least is not None and value < least:
-        raise BadRequest(f"{name} is {value!r}: it must be {least:g} or more", parameter=name)
-    if most is not None and value > most:
-        raise BadRequest(f"{name} is {value!r}: it must be {most:g} or less", parameter=name)
-    return value
-
-
-def number_in_range(name: str, value: object, *, least: float, whole: bool) -> None:
-    """Check a number that may be left out.
-
-    Raises:
-        BadRequest: It is none, or less than ``least``; ``parameter`` is ``name``.
-    """
-    if value is not None:
-        _in_range(name, _whole(name, value) if whole else _number(name, value), least, None)
-
-
-def check_text(value: object, name: str) -> str:
-    """Return a text that can be sent.
-
-    Raises:
-        BadRequest: It is no text, or has lone surrogates, which no encoding can carry.
-    """
-    if not isinstance(value, str):
-        raise BadRequest(f"{name} is a {type(value).__name__}: it must be a text", parameter=name)
-    if not value.isascii():
+def _options(options: Mapping[str, JSON], lookup: Lookup | None, findings: Findings) -> dict[str, JSON]:
+    sent: dict[str, JSON] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
         try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            message = f"{name} has a lone surrogate (U+{ord(value[error.start]):04X}) at character {error.start}"
-            raise BadRequest(
-                message, parameter=name, remedy="decode the text with errors='replace' where it comes from"
-            ) from error
-    return value
+            fitting = _option(name, value, lookup, findings)
+        except BadRequest as error:
+            findings.problems.append(error)
+            continue
+        if fitting is not LEFT_OUT:
+            sent[name] = cast("JSON", fitting)
+    return sent
 
 
-def _texts(name: str, value: object) -> list[str]:
-    texts: object = [value] if isinstance(value, str) else value
-    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
-        raise BadRequest(f"{name} is {value!r}: it must be a text or a list of texts", parameter=name)
-    if "" in texts:
-        raise BadRequest(f"{name} is empty: every answer would end before its first word", parameter=name)
-    return [check_text(item, name) for item in texts]
+def _option(name: str, value: JSON, lookup: Lookup | None, findings: Findings) -> object:
+    if lookup is None:
+        check_json(name, value)
+        return value
+    limits = lookup.limits.get(name)
+    if limits is not None:
+        return checked(name, value, limits, findings)
+    return findings.unsupported(f"this provider has no parameter {name!r}", name, value, [*lookup.limits])
 
 
-def _json_value(name: str, value: object, depth: int = 0) -> None:
-    """Check that JSON can hold a value.
+def _add_required(
+    parameters: dict[str, Any], options: dict[str, JSON], lookup: Lookup, findings: Findings, hidden: AbstractSet[str]
+) -> None:
+    """Send the default of what the vendor wants in every request, or complain that it is missing."""
+    wrong = {error.parameter for error in findings.problems}
+    for rule in lookup.required:
+        name = meaning(rule)
+        neutral = name in lookup.neutral and lookup.meant[name] is rule
+        given = rule.name in options or (name in parameters and (neutral or name == "reasoning"))
+        if given or rule.name in hidden or wrong & {name, rule.name}:
+            continue
+        told = name if neutral else rule.name
+        default = _default(rule, lookup.neutral[name] if neutral else lookup.limits[rule.name])
+        if default is LEFT_OUT:
+            remedy = f"give {told}=…" if neutral else f"give it in vendor={{provider: {{{told!r}: …}}}}"
+            error = BadRequest(f"{told} is missing: this model requires it", parameter=told, remedy=remedy)
+            findings.problems.append(error)
+        elif neutral:
+            parameters[name] = default
+        else:
+            options[rule.name] = cast("JSON", default)
 
-    Raises:
-        BadRequest: It cannot; ``parameter`` names the place in it.
-    """
-    match value:
-        case None | bool() | int():
-            return
-        case float():
-            _number(name, value)
-        case str():
-            check_text(value, name)
-        case _ if depth == _DEEPEST:
-            raise BadRequest(f"{name.partition('.')[0].partition('[')[0]} is nested too deep", parameter=name)
-        case Mapping():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise BadRequest(f"{name} has the key {key!r}: JSON's keys are texts", parameter=name)
-                check_text(key, name)
-                _json_value(f"{name}.{key}", item, depth + 1)
-        case Sequence() if not isinstance(value, bytes | bytearray):
-            for number, item in enumerate(value):
-                _json_value(f"{name}[{number}]", item, depth + 1)
-        case _:
-            raise BadRequest(f"{name} is a {type(value).__name__}, which JSON cannot hold", parameter=name)
+
+def _default(rule: ParameterRule, limits: Limits) -> object:
+    """Return what a rule says to send in place of nothing; one that the rule itself does not allow is none."""
+    if rule.default is None:
+        return LEFT_OUT
+    try:
+        return checked(rule.name, rule.default, limits, Findings("strict"))
+    except BadRequest:
+        return LEFT_OUT

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelhub.types.json import JSON
 
-__all__ = ["Attempt", "Progress", "Warning"]
+__all__ = ["Attempt", "ParameterProblem", "Progress", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,30 @@ class Warning:
         code: A stable word to branch on, such as ``parameter_unsupported``.
         message: One sentence.
         parameter: The parameter it is about, where it is about one.
+        given: The value before the change, where a value was changed or left out.
+        sent: The value after it; ``None`` where it was left out.
     """
 
     code: str
     message: str
     parameter: str | None = None
+    given: JSON = None
+    sent: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterProblem:
+    """One of the things that are wrong with a request.
+
+    Attributes:
+        parameter: The parameter or field at fault; empty where it is none.
+        message: What is wrong with it.
+        remedy: What to do about it, where the message does not say.
+    """
+
+    parameter: str
+    message: str
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
