@@ -215,25 +215,20 @@ class Server:
         options = request.vendor.get(deployment.provider_id, {})
         if deployment.options:
             options = {**deployment.options, **options}
-        given: Mapping[str, object] = {}
+        fitted: Request[Any]
+        common: dict[str, Any] = {"model": deployment.model, "id": call.id}
         if isinstance(request, ChatRequest):
             given = {**deployment.parameters, **request.parameters} if deployment.parameters else request.parameters
-        resolved = resolve_parameters(given, options, schema.parameter_rules, policy=call.policy)
-        warnings = resolved.warnings
+            common |= {"given": given, "options": options, "stream": streaming}
+            fitted, warnings = fit_to_model(cast("ChatRequest[None]", request), schema, policy=call.policy, **common)
+        else:
+            resolved = resolve_parameters({}, options, schema.parameter_rules, policy=call.policy)
+            warnings = resolved.warnings
+            fitted = replace(request, options=resolved.options, schema=schema, **common)
         if schema.deprecated or schema.deprecation is not None:
             ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
             warnings = (*warnings, *([ends] if ends is not None else ()))
-        common: dict[str, Any] = {
-            "model": deployment.model,
-            "options": resolved.options,
-            "schema": schema,
-            "id": call.id,
-        }
-        if not isinstance(request, ChatRequest):
-            return Prepared(call, deployment, bound, replace(request, **common), context, schema, warnings)
-        chat = cast("ChatRequest[None]", replace(request, parameters=resolved.parameters, stream=streaming, **common))
-        chat, left_out = fit_to_model(chat, schema, policy=call.policy)
-        return Prepared(call, deployment, bound, chat, context, schema, (*warnings, *left_out))
+        return Prepared(call, deployment, bound, fitted, context, schema, warnings)
 
     async def _answered(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
         start = self.runtime.clock()

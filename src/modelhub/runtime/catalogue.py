@@ -18,6 +18,7 @@ import anyio
 from modelhub.errors import ModelHubError, ModelNotFound, Scope, UnknownModel
 from modelhub.manifest.merging import merged, overlaid
 from modelhub.rules.names import did_you_mean
+from modelhub.rules.rule_set import with_whole_rules
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.schema import ModelSchema, ModelType
 
@@ -182,7 +183,9 @@ class Catalogue:
 
     def _overlaid(self, schema: ModelSchema, name: str) -> ModelSchema:
         overlay = self._overlays.get(name)
-        return schema if overlay is None else overlaid(schema, overlay.fields, f'models."{name}"')
+        if overlay is not None:
+            schema = overlaid(schema, overlay.fields, f'models."{name}"')
+        return with_whole_rules(schema)
 
     async def _missing(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
