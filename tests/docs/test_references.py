@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -21,10 +22,12 @@ from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.rules.parameters import NEUTRAL
 from modelhub.types import forms, parameters, pricing, schema
 from modelhub.types.plugins import PluginState
+from modelhub.types.problems import SENTENCES
 
 REPOSITORY = Path(__file__).parents[2]
 CONTRACT = (REPOSITORY / "docs" / "contract.md").read_text("utf-8")
 CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text("utf-8")
+FORMS = (REPOSITORY / "docs" / "forms.md").read_text("utf-8")
 ERRORS = (REPOSITORY / "docs" / "errors.md").read_text("utf-8")
 SCHEMAS = {
     name: getattr(module, name)
@@ -130,6 +133,18 @@ def test_the_table_of_errors_is_the_tree() -> None:
     values = {"Phase", "Retry", "Scope"}
     classes = {name: getattr(errors, name) for name in errors.__all__ if name not in values}
     assert documented == {name: (cls.scope.value, cls.retry.value) for name, cls in classes.items()}
+
+
+def test_the_types_of_fields_are_documented() -> None:
+    """Each type has its row, Dify's first."""
+    types = [each for row in rows(section(FORMS, "The types of fields")) for each in row[0].split("`, `")]
+    assert types == list(get_args(forms.FieldType))
+
+
+def test_the_complaints_about_forms_are_documented() -> None:
+    """Each code has its place in the table."""
+    table = section(FORMS, "What is wrong, in the reader's language")
+    assert sorted(each for row in rows(table) for each in row[0].split("`, `")) == sorted(SENTENCES)
 
 
 @pytest.mark.parametrize("name", TABLES)
