@@ -1,13 +1,15 @@
-"""What is wrong in a manifest or a model file, and what it costs."""
+"""What is wrong in a manifest or a model file, what it costs, and where a reading of it stands."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, final
 
 from modelhub.manifest.document import Document, KeyPath
 
-__all__ = ["Problem", "ProblemCode", "WrongValue", "dotted"]
+__all__ = ["Problem", "ProblemCode", "Reading", "WrongValue", "dotted"]
 
 ProblemCode: TypeAlias = Literal["unknown-key", "odd-value", "wrong-value", "missing"]
 """``unknown-key`` and ``odd-value`` cost nothing."""
@@ -51,6 +53,55 @@ class WrongValue(Exception):
         self.path = path
         self.message = message
         self.code: ProblemCode = code
+
+
+@final
+class Reading:
+    """One value being read: where in it the reading stands, and what was wrong so far.
+
+    Args:
+        document: The document it comes from, for its texts; ``None`` for a mapping of the application's.
+    """
+
+    def __init__(self, document: Document | None) -> None:
+        self.path: list[str | int] = []
+        self.problems: list[Problem] = []
+        self.undivided = 0
+        self._document = document
+
+    def written(self, value: Any) -> str:
+        """Return the scalar at the path as it was written."""
+        text = self._document.text(self.path) if self._document is not None else None
+        if text is not None:
+            return text
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def wrong(self, message: str) -> WrongValue:
+        """Return the error that the value at the path cannot be what it must be."""
+        return WrongValue(tuple(self.path), message)
+
+    def note(self, code: Literal["unknown-key", "odd-value"], message: str, *inside: str) -> None:
+        """Add a problem that costs nothing."""
+        self.problems.append(Problem((*self.path, *inside), code, message))
+
+    @contextmanager
+    def at(self, step: str | int) -> Iterator[None]:
+        """Stand one step further in."""
+        self.path.append(step)
+        try:
+            yield
+        finally:
+            self.path.pop()
+
+    def cost(self, error: WrongValue) -> None:
+        """Leave out what stands at the path, for what is wrong in it.
+
+        Raises:
+            WrongValue: The path is inside of something that is whole or nothing.
+        """
+        if self.undivided:
+            raise error
+        self.problems.append(Problem(error.path, error.code, error.message, cost=tuple(self.path)))
 
 
 def dotted(path: KeyPath) -> str:

@@ -8,190 +8,28 @@ an object cannot do without costs the object. What Dify spells in ways of its ow
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from functools import cache, partial
 from types import UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from modelhub.manifest.document import Document
-from modelhub.manifest.problems import Problem, WrongValue
+from modelhub.manifest import scalars
+from modelhub.manifest.problems import Problem, Reading, WrongValue
 from modelhub.manifest.spellings import AFTER, BEFORE, CHECKS, INSTEAD, UNDIVIDED
 from modelhub.rules.names import nearest
 
-__all__ = ["Reading", "read_class"]
+__all__ = ["read_class"]
 
 T = TypeVar("T")
 
-Reader: TypeAlias = Callable[["Reading", Any], Any]
-
-_LARGEST_EXPONENT = 30
-"""Of a price; beyond it the sums of a bill overflow."""
-
-_EXACT = 2**53
-"""Whole numbers below this are the same as floats."""
+Reader: TypeAlias = Callable[[Reading, Any], Any]
 
 _STEP = re.compile(r"[a-z_]+|(?<=\[)\d+(?=\])")
 """A step of a place such as ``periods[0].input``."""
-
-_BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
-}
-
-
-class Reading:
-    """One value being read: where in it the reading stands, and what was wrong so far.
-
-    Args:
-        document: The document it comes from, for its texts; ``None`` for a mapping of the application's.
-    """
-
-    def __init__(self, document: Document | None) -> None:
-        self.path: list[str | int] = []
-        self.problems: list[Problem] = []
-        self.undivided = 0
-        self._document = document
-
-    def written(self, value: Any) -> str:
-        """Return the scalar at the path as it was written."""
-        text = self._document.text(self.path) if self._document is not None else None
-        if text is not None:
-            return text
-        return str(value).lower() if isinstance(value, bool) else str(value)
-
-    def wrong(self, message: str) -> WrongValue:
-        """Return the error that the value at the path cannot be what it must be."""
-        return WrongValue(tuple(self.path), message)
-
-    def note(self, code: Literal["unknown-key", "odd-value"], message: str, *inside: str) -> None:
-        """Add a problem that costs nothing."""
-        self.problems.append(Problem((*self.path, *inside), code, message))
-
-    @contextmanager
-    def at(self, step: str | int) -> Iterator[None]:
-        """Stand one step further in."""
-        self.path.append(step)
-        try:
-            yield
-        finally:
-            self.path.pop()
-
-    def cost(self, error: WrongValue) -> None:
-        """Leave out what stands at the path, for what is wrong in it.
-
-        Raises:
-            WrongValue: The path is inside of something that is whole or nothing.
-        """
-        if self.undivided:
-            raise error
-        self.problems.append(Problem(error.path, error.code, error.message, cost=tuple(self.path)))
-
-
-def _wanted(reading: Reading, what: str, value: Any) -> WrongValue:
-    return reading.wrong(f"must be {what}, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case Mapping():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:39]}…"  # noqa: PLR2004  enough to find it by
-
-
-def _text(reading: Reading, value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool | int | float | Decimal | dt.date):
-        return reading.written(value)
-    raise _wanted(reading, "a text", value)
-
-
-def _boolean(reading: Reading, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str | int) and str(value).strip().lower() in _BOOLEANS:
-        return _BOOLEANS[str(value).strip().lower()]
-    raise _wanted(reading, "true or false", value)
-
-
-def _decimal(reading: Reading, value: Any) -> Decimal:
-    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
-        try:
-            number = Decimal(value if isinstance(value, str | Decimal) else reading.written(value))
-        except (InvalidOperation, ValueError):  # the other: a text of too many digits
-            number = Decimal("NaN")
-        if number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT:
-            return number
-    raise _wanted(reading, "a number", value)
-
-
-def _number(reading: Reading, value: Any) -> float:
-    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
-            return int(number) if number.is_integer() and abs(number) < _EXACT else number
-    raise _wanted(reading, "a number", value)
-
-
-def _whole(reading: Reading, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    try:
-        number = _number(reading, value)
-    except WrongValue:
-        number = math.nan
-    if isinstance(number, int):
-        return number
-    raise _wanted(reading, "a whole number", value)
-
-
-def _date(reading: Reading, value: Any) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    if isinstance(value, str):
-        try:
-            return dt.datetime.fromisoformat(value.strip()).date()
-        except ValueError:
-            pass
-    raise _wanted(reading, "a date such as 2026-12-31", value)
-
-
-def _json(reading: Reading, value: Any) -> Any:
-    match value:
-        case None | bool() | str() | int():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case Mapping():
-            return {str(key): _inside(reading, str(key), item) for key, item in value.items()}
-        case list() | tuple():
-            return [_inside(reading, number, item) for number, item in enumerate(value)]
-        case dt.date() | Decimal():
-            return str(value)
-    raise reading.wrong(f"{_shown(value)} is no value that JSON can hold")
-
-
-def _inside(reading: Reading, step: str | int, value: Any) -> Any:
-    if isinstance(value, str):
-        return value
-    with reading.at(step):
-        return _json(reading, value)
 
 
 def _sequence(item: Reader, reading: Reading, value: Any) -> list[Any]:
@@ -199,39 +37,45 @@ def _sequence(item: Reader, reading: Reading, value: Any) -> list[Any]:
         reading.note("odd-value", "a list is wanted; this is read as a list of one")
         value = [value]
     if not isinstance(value, list | tuple):
-        raise _wanted(reading, "a list", value)
+        raise scalars.wanted(reading, "a list", value)
     found = []
     for number, each in enumerate(value):
-        if each is None and item is not _json:
+        if each is None and item is not scalars.json:
             continue
-        with reading.at(number):
-            try:
-                found.append(item(reading, each))
-            except WrongValue as error:
-                reading.cost(error)
+        reading.path.append(number)
+        try:
+            found.append(item(reading, each))
+        except WrongValue as error:
+            reading.cost(error)
+        finally:
+            reading.path.pop()
     return found
 
 
 def _mapping(item: Reader, reading: Reading, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise _wanted(reading, "a mapping", value)
+        raise scalars.wanted(reading, "a mapping", value)
     found = {}
     for key, each in value.items():
-        if each is None and item is not _json:
+        if each is None and item is not scalars.json:
             continue
-        with reading.at(str(key)):
-            try:
-                found[str(key)] = item(reading, each)
-            except WrongValue as error:
-                reading.cost(error)
+        reading.path.append(str(key))
+        try:
+            found[str(key)] = item(reading, each)
+        except WrongValue as error:
+            reading.cost(error)
+        finally:
+            reading.path.pop()
     return found
 
 
 def _choice(choices: tuple[Any, ...], reading: Reading, value: Any) -> Any:
-    given = _text(reading, value) if not isinstance(value, list | tuple | Mapping) and value is not None else value
+    given = (
+        scalars.text(reading, value) if not isinstance(value, list | tuple | Mapping) and value is not None else value
+    )
     if isinstance(given, str) and given in choices:
         return choices[choices.index(given)]
-    wrong = _wanted(reading, f"one of {', '.join(str(choice) for choice in choices)}", value)
+    wrong = scalars.wanted(reading, f"one of {', '.join(str(choice) for choice in choices)}", value)
     near = nearest(given, [str(choice) for choice in choices], most=1) if isinstance(given, str) else []
     raise reading.wrong(f"{wrong.message} (did you mean {near[0]!r}?)") if near else wrong
 
@@ -259,14 +103,14 @@ def _other(hint: Any, reading: Reading, value: Any) -> Any:
 
 
 _SCALARS: Mapping[Any, Reader] = {
-    str: _text,
-    bool: _boolean,
-    int: _whole,
-    float: _number,
-    Decimal: _decimal,
-    dt.date: _date,
-    object: _json,
-    Any: _json,
+    str: scalars.text,
+    bool: scalars.boolean,
+    int: scalars.whole,
+    float: scalars.number,
+    Decimal: scalars.decimal,
+    dt.date: scalars.date,
+    object: scalars.json,
+    Any: scalars.json,
 }
 
 
@@ -327,9 +171,9 @@ def _keys(cls: type) -> Mapping[str, _Key]:
         key = each.name.rstrip("_")
         required = each.default is MISSING and each.default_factory is MISSING
         place = (cls, key)
-        found[key] = _Key(
-            each.name, required, _reader(hints[each.name]), BEFORE.get(place), INSTEAD.get(place, MISSING)
-        )
+        read = _reader(hints[each.name])
+        # The name counts too: it is what `dataclasses.asdict` gives.
+        found[key] = found[each.name] = _Key(each.name, required, read, BEFORE.get(place), INSTEAD.get(place, MISSING))
     return found
 
 
@@ -347,7 +191,7 @@ def _object(cls: type, reading: Reading, value: Any) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
-        raise _wanted(reading, "a mapping", value)
+        raise scalars.wanted(reading, "a mapping", value)
     whole = issubclass(cls, UNDIVIDED)
     reading.undivided += whole
     try:
@@ -380,7 +224,7 @@ def _values(cls: type, reading: Reading, value: Mapping[Any, Any]) -> dict[str, 
     given: dict[str, Any] = {}
     lost: WrongValue | None = None
     for written, item in value.items():
-        key = keys.get(written) or keys.get(str(written).rstrip("_"))
+        key = keys.get(written)
         if key is None:
             _unknown(reading, str(written), keys)
         elif item is not None:
@@ -402,18 +246,20 @@ def _values(cls: type, reading: Reading, value: Mapping[Any, Any]) -> dict[str, 
 
 
 def _one(key: _Key, written: str, item: Any, reading: Reading, given: dict[str, Any]) -> None:
-    with reading.at(written):
-        try:
-            given[key.name] = key.read(reading, item if key.before is None else key.before(item))
-        except WrongValue as error:
-            if key.required:
-                raise
-            if key.instead is MISSING:
-                reading.cost(error)
-            else:
-                message = f"{error.message}; it is read as {key.instead!r}"
-                reading.problems.append(Problem(error.path, error.code, message))
-                given[key.name] = key.instead
+    reading.path.append(written)  # and not in a `with`: this is where the time goes
+    try:
+        given[key.name] = key.read(reading, item if key.before is None else key.before(item))
+    except WrongValue as error:
+        if key.required:
+            raise
+        if key.instead is MISSING:
+            reading.cost(error)
+        else:
+            message = f"{error.message}; it is read as {key.instead!r}"
+            reading.problems.append(Problem(error.path, error.code, message))
+            given[key.name] = key.instead
+    finally:
+        reading.path.pop()
 
 
 def _unknown(reading: Reading, written: str, keys: Mapping[str, _Key]) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import AUTHOR_MENDS
 from modelhub.manifest.document import Document, DocumentError
-from modelhub.manifest.problems import Problem, WrongValue
-from modelhub.manifest.readers import Reading, read_class
+from modelhub.manifest.problems import Problem, Reading, WrongValue
+from modelhub.manifest.readers import read_class
 
 __all__ = ["Shape", "mapping_of", "problems_in", "read_shape", "schema_from", "unknown_keys"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from modelhub.manifest.problems import Reading
 from modelhub.rules.names import nearest
 from modelhub.rules.parameters import NEUTRAL
 from modelhub.rules.price_checks import check_pricing
@@ -19,9 +20,6 @@ from modelhub.types.forms import Condition, FormField
 from modelhub.types.parameters import ParameterRule
 from modelhub.types.pricing import Prices, Pricing
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
-
-if TYPE_CHECKING:
-    from modelhub.manifest.readers import Reading
 
 __all__ = ["AFTER", "BEFORE", "CHECKS", "INSTEAD", "UNDIVIDED", "model_type_named"]
 
