@@ -76,8 +76,11 @@ def overlaid(schema: ModelSchema, overlay: Mapping[str, Any], where: str) -> Mod
         changed, _ = schema_from(ModelSchema, source, where)
     except PluginError as error:
         raise ConfigurationError(error.message, remedy="change it in the settings") from error
+    pricing = changed.pricing
+    if pricing is not None and "pricing" in overlay:
+        pricing = replace(pricing, source="overlay")
     # The name is what calls go by, and a model of another type would be another model.
-    return replace(changed, model=schema.model, model_type=schema.model_type)
+    return replace(changed, model=schema.model, model_type=schema.model_type, pricing=pricing)
 
 
 def overlaid_source(source: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

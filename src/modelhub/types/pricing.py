@@ -19,7 +19,7 @@ Tiering: TypeAlias = Literal["whole", "marginal"]
 PriceSource: TypeAlias = Literal["manifest", "genai-prices"]
 """Where prices may come from: plugins alone, or, where a plugin gives none, also that package."""
 
-_UNSAID: tuple[object, ...] = (None, (), {})
+_UNSAID: tuple[object, ...] = (None, (), [], {})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
