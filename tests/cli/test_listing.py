@@ -93,6 +93,20 @@ def test_what_is_wrong_is_said_of_its_field(cli: Any) -> None:
     assert document["error"]["type"] == "CredentialsInvalid"
 
 
+def test_what_the_form_refuses_is_said_in_the_users_language(cli: Any) -> None:
+    """All of it at once, each by its field's label; programs get the codes."""
+    wrong = ("validate", "acme", "--set", "region=north", "--set", "aip_key=x")
+    ran = cli(*wrong, environment={"LANG": "id_ID"})
+    assert ran.code == 1
+    assert ran.out == (
+        "✗ aip_key: apakah maksud Anda 'api_key'?\n✗ Wilayah (region): harus salah satu dari west, east\n"
+    )
+    assert cli(*wrong, "--json").document["problems"] == [
+        {"path": "aip_key", "code": "unknown_near", "message": "did you mean 'api_key'?"},
+        {"path": "region", "code": "not_option", "message": "it must be one of west, east"},
+    ]
+
+
 def test_ticks_are_plain_where_the_encoding_lacks_them(process: Any) -> None:
     """No character fails to print."""
     ran = process("validate", "acme", environment={"PYTHONIOENCODING": "ascii"})

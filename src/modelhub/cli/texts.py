@@ -74,7 +74,7 @@ def N_(message: str) -> str:  # noqa: N802  gettext's own word for it, which ext
 def label(labels: Labels | str | None, default: str = "") -> str:
     """Return a manifest's label in the user's language, which may be one that the command line does not speak."""
     if isinstance(labels, Mapping):
-        return label_for(labels, next(locales())) or default
+        return label_for(labels, list(locales())) or default
     return labels or default
 
 

@@ -10,7 +10,7 @@ from modelhub.cli.command import Command
 from modelhub.cli.failures import FAILED, error_document, one_line
 from modelhub.cli.options import provider_argument
 from modelhub.cli.progress import Display
-from modelhub.cli.texts import _, label
+from modelhub.cli.texts import _, label, language
 from modelhub.types.plugins import ProviderInfo, ValidationReport
 
 __all__ = ["validate"]
@@ -36,6 +36,9 @@ async def validate(
                 "ok": report.ok,
                 "stages": report.stages,
                 "errors": report.errors,
+                "problems": [
+                    {"path": each.path, "code": each.code, "message": each.text(language())} for each in report.problems
+                ],
                 "error": None if report.error is None else error_document(report.error),
             }
         )
@@ -55,7 +58,11 @@ def _show(command: Command, report: ValidationReport, info: ProviderInfo | None)
         command.failed(report.error)
     form = info.schema.form if info and info.schema else ()
     labels = {field.variable: label(field.label) for field in form}
-    for variable, message in report.errors.items():
+    for problem in report.problems:
+        own = label(problem.labels)
+        name = f"{own} ({problem.path})" if own else problem.path
+        terminal.item(one_line(name, problem.text(language())), good=False)
+    for variable, message in () if report.problems else report.errors.items():
         name = f"{labels[variable]} ({variable})" if labels.get(variable) else variable
         terminal.item(one_line(name, message if variable else report.error.message), good=False)
     if report.error.remedy:
