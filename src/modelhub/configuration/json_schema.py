@@ -186,3 +186,10 @@ def _tidy(value: Any) -> Any:
             kept = {**only, **kept}
             kept.pop("title", None)
     return {key: _tidy(each) for key, each in kept.items()}
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")

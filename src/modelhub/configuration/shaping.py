@@ -133,7 +133,9 @@ def complaints_of(errors: list[ErrorDetails], given: object, keys: Keys) -> list
         said = _said(error)
         if said not in found.setdefault(place, []):
             found[place].append(said)
-    return [Complaint((*keys, *place), " or ".join(said)) for place, said in found.items()]
+    # Of what may be a text or a list of texts, the library complains twice where an item of the list is wrong.
+    inner = [place for place in found if not any(each != place and each[: len(place)] == place for each in found)]
+    return [Complaint((*keys, *place), " or ".join(found[place])) for place in inner]
 
 
 def place_in(loc: tuple[str | int, ...], given: object) -> Keys:

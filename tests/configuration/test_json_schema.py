@@ -1,0 +1,149 @@
+"""The published JSON Schema is that of the code, and says of a document what the code says of it."""
+
+import datetime as dt
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from modelhub.configuration.json_schema import json_schema
+from modelhub.configuration.problems import SettingsInvalid
+from modelhub.configuration.settings import read_settings
+
+REPOSITORY = Path(__file__).parents[2]
+PUBLISHED = REPOSITORY / "docs" / "schemas" / "modelhub.schema.json"
+SCHEMA: Any = json_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+WHOLE = """
+"$schema" = "modelhub.schema.json"
+[plugins]
+allow = ["modelhub-acme"]
+load_seconds = 5
+[plugins.prefer]
+acme = "modelhub-acme"
+[policy]
+parameters = "clamp"
+[timeouts]
+connect = 1
+idle = 2.5
+[prices]
+source = "manifest"
+[store]
+path = "store.json"
+key = "env:KEY"
+enabled = true
+[credentials.acme]
+api_key = "env:ACME"
+[[credentials.other]]
+base_url = "http://a"
+[[credentials.other]]
+id = "b"
+weight = 2
+values = { base_url = "http://b", headers = { X-Team = "a" } }
+[models."acme/large"]
+model_type = "llm"
+label = { en_US = "Large", id_ID = "Besar" }
+features = ["vision"]
+pricing = { output = 3.5 }
+deprecation = { date = 2027-01-31, replacement = "acme/next" }
+credentials = [{ api_key = "file:key" }]
+parameter_rules = [{ name = "temperature", max = 1.5 }, { name = "top_k", remove = true }]
+[models."acme/old"]
+remove = true
+[providers.mine]
+extends = "acme"
+label = "Mine"
+preset = { base_url = "http://mine" }
+[providers.acme]
+timeouts = { connect = 2 }
+[deployments.fast]
+target = "acme/large"
+weight = 2
+parameters = { temperature = 0.5, stop = ["a"], reasoning = "low" }
+vendor = { acme = { num_ctx = 1 } }
+timeout = 9
+[deployments.slow]
+provider = "acme"
+model = "small"
+credential = "default"
+[routes.main]
+groups = [["fast"], ["slow", "acme/x#b"]]
+[routes.plain]
+targets = ["fast"]
+"""
+
+
+def plain(value: Any) -> Any:
+    """Return a TOML document as JSON has it."""
+    return json.loads(json.dumps(value, default=dt.date.isoformat))
+
+
+def test_the_published_schema_is_the_codes() -> None:
+    """Written anew with: python -m modelhub.configuration.json_schema > docs/schemas/modelhub.schema.json."""
+    assert json.loads(PUBLISHED.read_text("utf-8")) == SCHEMA
+
+
+def test_the_schema_is_one() -> None:
+    """Of the dialect that it names, without a reference that leads nowhere."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    text = json.dumps(SCHEMA)
+    names = {part.partition('"')[0] for part in text.split('"#/$defs/')[1:]}
+    assert names == set(SCHEMA["$defs"])
+
+
+def test_every_table_and_key_has_its_description() -> None:
+    """Which is what an editor shows."""
+    tables = [definition for name, definition in SCHEMA["$defs"].items() if name.endswith("Table")]
+    for definition in [SCHEMA, *tables]:
+        assert definition["description"]
+        assert [key for key, each in definition["properties"].items() if not each.get("description")] == []
+
+
+def test_a_whole_file_is_taken_by_both() -> None:
+    """Every table and nearly every key."""
+    document = tomllib.loads(WHOLE)
+    read_settings(document, {})
+    VALIDATOR.validate(plain(document))
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "[plugin]",
+        "[plugins]\nalow = []",
+        '[plugins]\nallow = "a"',
+        "[plugins]\nload_seconds = 0",
+        '[policy]\nparameters = "lax"',
+        '[timeouts]\nidle = "3"',
+        "[timeouts]\nidle = -1",
+        '[prices]\nsource = "web"',
+        '[store]\nkey = "plain"',
+        '[store]\npath = ""',
+        '[credentials]\nacme = "k"',
+        "[credentials]\nacme = []",
+        "[[credentials.acme]]\nvalues = {}\nx = 1",
+        "[[credentials.acme]]\nvalues = {}\nweight = 0",
+        '[models.acme]\nlabel = "x"',
+        '[models."acme/x"]\nlabl = "x"',
+        '[models."acme/x"]\nmodel_type = "chat"',
+        '[models."acme/x"]\nparameter_rules = [{ max = 1 }]',
+        '[models."acme/x"]\nparameter_rules = [{ name = "x", mx = 1 }]',
+        "[providers.acme]\ncontract = 2",
+        "[providers.acme]\npreset = 1",
+        "[deployments.fast]\nweight = 2",
+        '[deployments.fast]\ntarget = "a/b"\nprovider = "a"',
+        '[deployments.fast]\ntarget = "a/b"\nparameters = { temprature = 1 }',
+        "[routes.main]",
+        "[routes.main]\ntargets = [1]",
+    ],
+)
+def test_what_the_code_refuses_the_schema_refuses(toml: str) -> None:
+    """Whatever a schema can say."""
+    document = tomllib.loads(toml)
+    with pytest.raises(SettingsInvalid):
+        read_settings(document, {})
+    assert not VALIDATOR.is_valid(plain(document))
