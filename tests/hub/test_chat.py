@@ -80,7 +80,7 @@ async def test_a_mistake_is_refused_before_the_wire(
 
 async def test_a_lenient_policy_leaves_out_and_says_so(acme: Any, vendor: Any) -> None:
     """By keyword of the hub or by the settings; what can never be right is still an error."""
-    for config, policy in (({}, "warn"), ({"policy": {"parameters": "warn"}}, None)):
+    for config, policy in (({}, "drop"), ({"policy": {"parameters": "clamp"}}, None)):
         async with WireServer(vendor) as server, ModelHub(config, providers=[acme], policy=policy) as hub:  # type: ignore[arg-type]
             options: dict[str, Any] = {"credentials": {"base_url": server.url}, "vendor": {"acme": {"x": 1}}}
             reply = await hub.chat("acme/m", "Hi", top_p=0.5, temperature=0.1, **options)
@@ -89,12 +89,12 @@ async def test_a_lenient_policy_leaves_out_and_says_so(acme: Any, vendor: Any) -
                 _ = [event async for event in stream]
             assert [warning.parameter for warning in stream.result.warnings] == ["top_p"]
             with pytest.raises(BadRequest):
-                await hub.chat("acme/m", "Hi", top_p=7, **options)
+                await hub.chat("acme/m", "Hi", top_p=True, **options)
         body: Any = server.requests[0].json
         assert body["temperature"] == 0.1
         assert "top_p" not in body
         assert "x" not in body
-    with pytest.raises(ConfigurationError, match="strict or warn"):
+    with pytest.raises(ConfigurationError, match="strict, clamp or drop"):
         async with ModelHub(policy="lax"):  # type: ignore[arg-type]
             pytest.fail("entered")
 
@@ -220,6 +220,27 @@ async def test_a_shape_that_cannot_be_described() -> None:
     assert scripted.requests == []
 
 
+async def test_what_was_changed_is_on_the_result(acme: Any, vendor: Any) -> None:
+    """With what was given and what went on the wire, after a stream too; the strict policy lists everything at once."""
+    async with WireServer(vendor) as server, ModelHub(providers=[acme], policy="clamp") as hub:
+        options: dict[str, Any] = {"credentials": {"base_url": server.url}, "temperature": "5", "max_tokens": 0}
+        reply = await hub.chat("acme/m", "Hi", **options)
+        async with hub.stream("acme/m", "Hi", **options) as stream:
+            _ = [event async for event in stream]
+        for warnings in (reply.warnings, stream.result.warnings):
+            assert [(each.code, each.parameter, each.given, each.sent) for each in warnings] == [
+                ("parameter_coerced", "temperature", "5", 5.0),
+                ("parameter_clamped", "temperature", 5.0, 2),
+                ("parameter_clamped", "max_tokens", 0, 1),
+            ]
+    bodies: list[Any] = [request.json for request in server.requests]
+    assert [(body["temperature"], body["max_tokens"]) for body in bodies] == [(2, 1), (2, 1)]
+    async with ModelHub(providers=[acme]) as hub:
+        with pytest.raises(BadRequest) as caught:
+            await hub.chat("acme/m", "Hi", temperature=5, max_tokens=0, top_k=1, credentials={"base_url": server.url})
+    assert [problem.parameter for problem in caught.value.problems] == ["temperature", "max_tokens", "top_k"]
+
+
 class Simple(ModelProvider):
     """A model that can do nothing but answer."""
 
@@ -255,7 +276,7 @@ async def test_what_a_model_cannot_do_is_refused_before_the_wire(messages: Any, 
 
 async def test_a_shape_that_the_model_is_not_held_to_is_still_checked() -> None:
     """A lenient policy asks without it; the answer that comes is in the shape, or it is an error."""
-    async with ModelHub(providers=[Simple], policy="warn") as hub:
+    async with ModelHub(providers=[Simple], policy="clamp") as hub:
         reply = await hub.chat("simple/m", "?", response_format=Point)
         assert reply.output == Point(1)
         assert reply.warnings[0].parameter == "response_format"

@@ -256,7 +256,7 @@ async def test_settings_are_read_when_the_hub_is_entered(tmp_path: Path) -> None
     hub = ModelHub(file, providers=[ScriptedProvider("ok")])
     with pytest.raises(ConfigurationError, match=r"modelhub\.toml"):
         await hub.__aenter__()
-    file.write_text("[policy]\nparameters = 'warn'\n")
+    file.write_text("[policy]\nparameters = 'drop'\n")
     async with hub:
         assert (await hub.chat("scripted/m", "Hi")).text == "ok"
 
