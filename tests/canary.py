@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +36,7 @@ RUN = secrets.token_hex(8)
 
 _LARGEST = 1024 * 1024
 _TESTS = re.compile(r"(^|/)(tests?|_pytest|pluggy)/|/conftest\.py$")
-_NOISY = ("httpcore", "modelhub")
+_NOISY = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 
 def canary(name: str) -> str:
@@ -89,9 +90,12 @@ class Watch:
         self._undo.append(lambda: logging.setLogRecordFactory(factory))
         self._wrap(pytest.RaisesExc, "__exit__", self._caught)
         self._wrap(pytest.CaptureFixture, "readouterr", self._printed)
-        for name in _NOISY:  # what a library says when it is asked for everything
-            logging.getLogger(name).setLevel(logging.DEBUG)
-        logging.getLogger("httpcore").propagate = False  # nobody wants to read it beside a test's failure
+        logging.getLogger("modelhub").setLevel(logging.DEBUG)
+        for name in _NOISY:  # looked at when the record is made; nobody wants to read it beside a test's failure
+            logger = logging.getLogger(name)
+            logger.setLevel(logging.DEBUG)
+            logger.addFilter(_nothing)
+            self._undo.append(partial(logger.removeFilter, _nothing))
 
     def stop(self) -> None:
         """Undo it."""
@@ -179,6 +183,11 @@ class Watch:
         """Say which."""
         for line in self._warnings:
             terminalreporter.write_line(line)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    del record
+    return False
 
 
 def _shown(value: object) -> str:

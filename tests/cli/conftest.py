@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.canary import CANARY, found_in
 
 from modelhub.cli.app import run
 
 PLUGINS = Path(__file__).parent / "plugins"
 PATIENCE = 60
+KEYS = {"MODELHUB_ACME_API_KEY": CANARY, "MODELHUB_OLLAMA_LOCAL_API_KEY": CANARY}
+"""What every run is given, and none may show."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Ran:
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        """Fail a test whose run printed a key."""
+        assert found_in(self.out + self.err) is None
 
     @property
     def document(self) -> Any:
@@ -74,7 +81,8 @@ class Site:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELHUB_", "LC_"))}
         for name in ("LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR"):
             kept.pop(name, None)
-        return {**kept, "PYTHONPATH": os.pathsep.join(map(str, self.paths)), "COLUMNS": "100", "TERM": "xterm"}
+        path = os.pathsep.join(map(str, self.paths))
+        return {**kept, **KEYS, "PYTHONPATH": path, "COLUMNS": "100", "TERM": "xterm"}
 
 
 @pytest.fixture
@@ -105,7 +113,8 @@ def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     for name in list(os.environ):
         if name.startswith(("MODELHUB_", "LC_")) or name == "LANG":
             monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHONPATH", acme.environment["PYTHONPATH"])
+    for name in ("PYTHONPATH", *KEYS):
+        monkeypatch.setenv(name, acme.environment[name])
 
     def execute(*arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
         with monkeypatch.context() as patch:
@@ -185,6 +194,7 @@ class Screen:
             self.process.kill()
             self.process.wait()
         os.close(self._master)
+        assert found_in(self.written) is None
 
 
 @pytest.fixture

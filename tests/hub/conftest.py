@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 import anyio.lowlevel
 import pytest
+from tests.canary import CANARY
 
 from modelhub import ModelSchema, ModelType, Progress, ProviderSchema, Usage
 from modelhub.errors import AuthenticationFailed, CredentialsInvalid
@@ -160,7 +161,7 @@ class AcmeProvider(ModelProvider):
         """Describe it."""
         form = (
             FormField("base_url", role="endpoint", endpoint=EndpointRule("http")),
-            FormField("api_key", "secret-input", required=False),
+            FormField("api_key", "secret-input", required=False, default=CANARY),  # the key of every call
         )
         rules = (
             ParameterRule("temperature", max=2),

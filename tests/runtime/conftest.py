@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.canary import CANARY
 
 from modelhub import ModelType, ProviderSchema, Usage
 from modelhub.provider import Credential, DecodeState, HttpCall, HttpLargeLanguageModel, ModelProvider
@@ -43,7 +44,7 @@ class LinesProvider(ModelProvider):
         """Describe it."""
         form = (
             FormField("base_url", role="endpoint", endpoint=EndpointRule("http")),
-            FormField("api_key", "secret-input", required=False),
+            FormField("api_key", "secret-input", required=False, default=CANARY),  # the key of every call
         )
         return ProviderSchema(
             "lines",
