@@ -120,7 +120,7 @@ def test_all_prices_are_listed_with_when_they_hold() -> None:
 
 def test_models_and_calls_show_what_they_cost(cli: Any, tmp_path: Any) -> None:
     """`info` shows every price, and `--usage` what an answer cost by them; an answer of unknown prices shows none."""
-    settings = tmp_path / "modelhub.toml"
+    settings = tmp_path / "priced.toml"
     prices = {"input": "2", "output": "8", "cached_read": "0.5", "currency": "USD"}
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in prices.items())
     settings.write_text(f'[models."acme/echo".pricing]\n{lines}\n')
