@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from urllib.parse import quote
 import anyio
 import pytest
 
+from modelhub.credentials.envelope import KeyMaterial
 from modelhub.credentials.file_store import EncryptedFileStore, default_store, user_config_dir
-from modelhub.credentials.keys import Passphrase, RandomKey, new_key
+from modelhub.credentials.keys import KeyFile, KeySource, Passphrase, RandomKey, new_key
 from modelhub.credentials.store import StoredCredential
 from modelhub.errors import ConfigurationError, ModelHubError
 from modelhub.types.secret import Secret
@@ -329,6 +330,22 @@ def store_error(path: Path) -> str:
     return caught.value.message
 
 
+class ChangedMeanwhile(KeySource):
+    """A key that another process changes each time just before it is read."""
+
+    def __init__(self, keys: KeyFile, store: EncryptedFileStore, *, times: int) -> None:
+        self.keys = keys
+        self.store = store
+        self.times = times
+
+    def materials(self, *, make: bool = False) -> Sequence[KeyMaterial]:
+        """Change the key and return the new one."""
+        if self.times:
+            self.times -= 1
+            anyio.run(self.store.rotate)
+        return self.keys.materials(make=make)
+
+
 @pytest.mark.anyio
 class TestKeys:
     """Which key opens, and how it is changed."""
@@ -399,6 +416,15 @@ class TestKeys:
         assert (await other.get("acme", "a")).values == A.values
         (tmp_path / "credentials.key").write_bytes(before)
         assert "not among the given ones" in (await refused(default_store(folder=tmp_path))).message
+
+    async def test_a_key_changed_while_reading_is_no_error(self, tmp_path: Path) -> None:
+        """The file was read before the change and the key after it: both are read again."""
+        keys = KeyFile(tmp_path / "key")
+        other = EncryptedFileStore(tmp_path / "store.json", keys)
+        await other.put(A)
+        store = EncryptedFileStore(other.path, ChangedMeanwhile(keys, other, times=2))
+        assert (await store.get("acme", "a")).values == A.values
+        assert [each.values for each in await store.list()] == [A.values]
 
     async def test_an_older_key_opens_until_it_is_rotated_away(self, path: Path) -> None:
         """With the new key before the old one, new credentials are sealed with the new, and both open."""
