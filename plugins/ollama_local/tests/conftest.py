@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.canary import CANARY
 
 from modelhub.errors import ModelHubError
 from modelhub.provider import Credential, DecodeState, folded
@@ -24,6 +25,12 @@ RECORDINGS = Path(__file__).parents[3] / "tests" / "fixtures" / "ollama"
 
 Recording = Mapping[str, Any]
 HELLO = (UserMessage("Hello"),)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant a key, which every call of a hub then sends."""
+    monkeypatch.setenv("MODELHUB_OLLAMA_LOCAL_API_KEY", CANARY)
 
 
 @pytest.fixture(scope="session")
