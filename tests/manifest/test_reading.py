@@ -1,5 +1,6 @@
 """Manifests are found and read where they were installed, without importing the plugin; what they misspell is told."""
 
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import IncompatibleContract
+from modelhub.manifest.document import MOST_BYTES
+from modelhub.manifest.folders import Oddity, PackageFiles
 from modelhub.manifest.merging import merged
 from modelhub.manifest.reading import Manifest, manifest_folder, read_manifest, read_models
 from modelhub.manifest.shapes import schema_from, unknown_keys
@@ -233,7 +236,7 @@ def test_models_are_found_by_globs_or_in_their_types_folder(tmp_path: Path, mode
 
 
 def test_the_folder_may_have_either_spelling_of_the_type(tmp_path: Path) -> None:
-    """A hyphen or an underscore; the place decides the type."""
+    """A hyphen or an underscore; the place decides the type where the file does not."""
     write(tmp_path / "models/text_embedding/e.yaml", "model: e\n")
     write(tmp_path / "models/text-embedding/f.yaml", "model: f\n")
     found, _ = read_models(manifest(tmp_path, "provider: acme"))
@@ -254,7 +257,7 @@ def test_the_folder_may_have_either_spelling_of_the_type(tmp_path: Path) -> None
             "provider.yaml:2: models.llm.predefined[0]: '../*.yaml' leads out of the package and is left out",
         ),
         ("models/**x/*.yaml", "provider.yaml:2: models.llm.predefined[0]: 'models/**x/*.yaml' is no pattern"),
-        ("''", "provider.yaml:2: models.llm.predefined[0]: '' is no pattern"),
+        ("''", "provider.yaml:2: models.llm.predefined[0]: '' is no pattern and is left out"),
     ],
 )
 def test_a_pattern_that_leads_astray_is_told(tmp_path: Path, pattern: str, notice: str) -> None:
@@ -330,3 +333,189 @@ def test_a_schema_can_be_read_from_any_mapping() -> None:
     schema, notices = schema_from(ModelSchema, {"model": "m", "kind": "x"}, "row")
     assert schema.model == "m"
     assert notices == ("row: unknown key 'kind'",)
+
+
+def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
+    """Nor one that leads to itself; what lies inside may be linked."""
+    package_folder = tmp_path / "package"
+    write(tmp_path / "secret.yaml", MODEL.format(name="secret"))
+    write(tmp_path / "elsewhere" / "deep.yaml", MODEL.format(name="deep"))
+    write(package_folder / "shared" / "a.yaml", MODEL.format(name="a"))
+    write(package_folder / "models/llm/_position.yaml", "- a\n")
+    models = package_folder / "models" / "llm"
+    (models / "a.yaml").symlink_to("../../shared/a.yaml")
+    (models / "out.yaml").symlink_to(tmp_path / "secret.yaml")
+    (models / "loop.yaml").symlink_to("loop.yaml")
+    (models / "folder").symlink_to(tmp_path / "elsewhere")
+    text = "provider: acme\nmodels: {llm: {predefined: [models/llm/*.yaml, models/llm/folder/*.yaml]}}\n"
+    found, notices = read_models(manifest(package_folder, text))
+    assert [name for _, name in found] == ["a"]
+    place = "provider.yaml:2: models.llm.predefined"
+    assert notices[0] == f"{place}[0]: models/llm/loop.yaml leads out of the package and is left out"
+    assert f"{place}[0]: models/llm/out.yaml leads out of the package and is left out" in notices
+    assert f"{place}[1]: models/llm/folder/deep.yaml leads out of the package and is left out" in notices
+
+
+def test_an_installer_may_link_every_file_to_its_cache(tmp_path: Path) -> None:
+    """Then the manifest is a link too, and what lies beside it there lies inside."""
+    write(tmp_path / "cache" / "provider.yaml", "provider: acme\n")
+    write(tmp_path / "cache" / "models/llm/a.yaml", MODEL.format(name="a"))
+    write(tmp_path / "other" / "b.yaml", MODEL.format(name="b"))
+    (tmp_path / "site" / "models/llm").mkdir(parents=True)
+    (tmp_path / "site" / "provider.yaml").symlink_to(tmp_path / "cache" / "provider.yaml")
+    (tmp_path / "site" / "models/llm/a.yaml").symlink_to(tmp_path / "cache" / "models/llm/a.yaml")
+    (tmp_path / "site" / "models/llm/b.yaml").symlink_to(tmp_path / "other" / "b.yaml")
+    found, notices = read_models(read_manifest(tmp_path / "site"))
+    assert [name for _, name in found] == ["a"]
+    assert notices == ("provider.yaml:1: models: models/llm/b.yaml leads out of the package and is left out",)
+
+
+def test_a_file_that_is_too_long_costs_its_model(tmp_path: Path) -> None:
+    """It is not read to its end."""
+    write(tmp_path / "models/llm/a.yaml", MODEL.format(name="a"))
+    write(tmp_path / "models/llm/b.yaml", MODEL.format(name="b") + "#" * MOST_BYTES)
+    found, notices = read_models(manifest(tmp_path, "provider: acme"))
+    assert [name for _, name in found] == ["a"]
+    assert notices == ("models/llm/b.yaml is longer than 1024 KiB",)
+
+
+def test_a_folder_of_too_many_files_is_read_in_part(tmp_path: Path) -> None:
+    """The first by name; the rest is told of."""
+    for name in "abcd":
+        write(tmp_path / f"models/rerank/{name}.yaml", "model: m")
+    write(tmp_path / "models/rerank/aa.txt", "")
+    found, oddities = PackageFiles(tmp_path, "provider.yaml", {}, most=3).models(ModelType.RERANK)
+    assert [path.stem for path in found] == ["a", "b", "c"]
+    assert oddities == [Oddity("there are more than 3 model files; the others are left out", ("models",))]
+
+
+def test_only_the_files_of_the_provider_asked_for_are_opened(tmp_path: Path) -> None:
+    """Its manifest alone for the manifest, its models for the models, and nothing of another's."""
+    for name in ("one", "two"):
+        write(tmp_path / name / "provider.yaml", f"provider: {name}\n")
+        write(tmp_path / name / "models/llm/m.yaml", MODEL.format(name="m"))
+    code = (
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
+        "from pathlib import Path\n"
+        "from modelhub.manifest.reading import read_manifest, read_models\n"
+        f"root = {str(tmp_path)!r}\n"
+        "def own(): return [path[len(root) + 1:] for path in opened if path.startswith(root)]\n"
+        "manifest = read_manifest(Path(root, 'one'))\n"
+        "assert own() == ['one/provider.yaml'], own()\n"
+        "read_models(manifest)\n"
+        "assert own() == ['one/provider.yaml', 'one/models/llm/m.yaml'], own()\n"
+        "assert 'pydantic' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_model_is_of_the_type_that_it_says(tmp_path: Path) -> None:
+    """As in Dify; where it says none, of that of its folder. Types that are not served are left out."""
+    write(tmp_path / "models/llm/a.yaml", "model: a\nmodel_type: embeddings\n")
+    write(tmp_path / "models/llm/b.yaml", "model: b\nmodel_type: multimodal-embedding\n")
+    write(tmp_path / "models/rerank/c.yaml", "model: c\nmodel_type:\n")
+    found, notices = read_models(manifest(tmp_path, "provider: acme"))
+    assert list(found) == [(ModelType.TEXT_EMBEDDING, "a"), (ModelType.RERANK, "c")]
+    assert notices == (
+        "models/llm/a.yaml:2: a model of type 'text-embedding' stands among those of 'llm'",
+        "models/llm/b.yaml:2: the model is left out: models of type 'multimodal-embedding' are not served",
+    )
+
+
+def test_templates_fill_in_what_a_rule_leaves_out(tmp_path: Path) -> None:
+    """Its own keys go before, 0 and ``false`` too; a template that does not exist is told, neutral names are kept."""
+    write(
+        tmp_path / "models/llm/m.yaml",
+        "model: m\nparameter_rules:\n"
+        "  - {name: num_predict, use_template: max_tokens, min: 0, default: 0}\n"
+        "  - {name: nucleus, use_template: top_p, max: 0.9, required: false}\n"
+        "  - {name: end, use_template: stop}\n"
+        "  - {name: length, use_template: max_token}\n",
+    )
+    found, notices = read_models(manifest(tmp_path, "provider: acme"))
+    tokens, nucleus, end, length = found[ModelType.LLM, "m"].parameter_rules or ()
+    assert (tokens.neutral, tokens.type, tokens.min, tokens.default, tokens.max) == ("max_tokens", "int", 0, 0, None)
+    assert (nucleus.type, nucleus.min, nucleus.max, bool(nucleus.label)) == ("float", 0, 0.9, True)
+    assert end.neutral == "stop"
+    assert (length.neutral, length.type) == ("length", None)
+    place = "models/llm/m.yaml:6: parameter_rules[3].use_template"
+    assert notices == (f"{place}: there is no template 'max_token'; did you mean 'max_tokens'?",)
+
+
+def test_templates_fill_in_the_rules_of_all_models(tmp_path: Path) -> None:
+    """Those that the manifest has for a type."""
+    rules = "[{name: t, use_template: temperature}, {name: n, use_template: x}]"
+    found = manifest(tmp_path, f"provider: acme\ndefaults:\n  llm:\n    parameter_rules: {rules}\n")
+    filled = found.schema.defaults["llm"].parameter_rules or ()
+    assert [(rule.neutral, rule.type) for rule in filled] == [("temperature", "float"), ("n", None)]
+    assert [notice.partition(": there")[0] for notice in found.notices] == [
+        "provider.yaml:4: defaults.llm.parameter_rules[1].use_template"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("position", "order", "notices"),
+    [
+        ("", "bac", []),
+        ("models: {llm: {position: [c, a]}}", "cab", []),
+        ("models: {llm: {position: order.yml}}", "cba", []),
+        ("position: {llm: [c]}", "cab", []),
+        ("position: {llm: order.yml}", "cba", []),
+        ("position: order.yml", "bac", []),
+        ("position: 7", "bac", []),
+        ("models: {llm: {position: 7}}", "bac", []),
+        ("models: {llm: {position: ''}}", "abc", ["provider.yaml:2: models.llm.position: '' is no file"]),
+        ("models: {llm: {position: gone.yml}}", "abc", ["provider.yaml:2: models.llm.position: 'gone.yml' is no file"]),
+        ("position: {llm: ../o.yml}", "abc", ["provider.yaml:2: position.llm: '../o.yml' is no file"]),
+        ("models: {llm: {position: map.yml}}", "abc", ["map.yml:1: must be a list of models"]),
+        ("models: {llm: {position: odd.yml}}", "abc", ["odd.yml:3: it is no YAML: "]),
+    ],
+)
+def test_models_are_listed_in_the_order_that_is_given(
+    tmp_path: Path, position: str, order: str, notices: list[str]
+) -> None:
+    """In the manifest, in a file that it names or in the usual one; the others after them, by name."""
+    for name in "abc":
+        write(tmp_path / f"models/llm/{name}.yaml", f"model: {name}\n")
+    write(tmp_path / "models/llm/_position.yaml", "- b\n")
+    write(tmp_path / "order.yml", "- c\n- b\n- a\n")
+    write(tmp_path / "map.yml", "c: 1\n")
+    write(tmp_path / "odd.yml", "- c\n- [")
+    found, said = read_models(manifest(tmp_path, f"provider: acme\n{position}\n"))
+    assert "".join(name for _, name in found) == order
+    told = [line for line in said if "must be a mapping" not in line]
+    assert [line[: len(notice)] for line, notice in zip(told, notices, strict=True)] == notices
+
+
+def test_a_name_stands_for_one_model(tmp_path: Path) -> None:
+    """The first file counts, the others are told; of another type it is another model."""
+    write(tmp_path / "models/llm/a.yaml", "model: m\nlabel: first\n")
+    write(tmp_path / "models/llm/b.yaml", "model: m\nlabel: second\n")
+    write(tmp_path / "models/rerank/a.yaml", "model: m\n")
+    found, notices = read_models(manifest(tmp_path, "provider: acme"))
+    assert list(found) == [(ModelType.LLM, "m"), (ModelType.RERANK, "m")]
+    assert found[ModelType.LLM, "m"].label == "first"
+    assert notices == ("models/llm/b.yaml:1: model 'm' is left out: it is in models/llm/a.yaml too",)
+
+
+def test_every_problem_of_a_mapping_is_in_one_message() -> None:
+    """Of what the application says itself, which must be right."""
+    source = {"model": "m", "model_type": "smell", "pricing": {"input": -1}, "parameter_rules": [{"min": "low"}]}
+    with pytest.raises(PluginError) as caught:
+        schema_from(ModelSchema, source, "[models.m]")
+    assert caught.value.message.split("; ") == [
+        f"[models.m]: model_type: {ONE_OF}, not 'smell' (did you mean 'llm'?)",
+        "[models.m]: pricing.input: -1 is no price",
+        "[models.m]: parameter_rules[0].min: must be a number, not 'low'",
+        "[models.m]: parameter_rules[0]: 'name' is missing",
+    ]
+
+
+def test_what_is_odd_in_a_mapping_is_told_and_read() -> None:
+    """A single value for a list, say."""
+    schema, notices = schema_from(ModelSchema, {"model": "m", "features": "vision"}, "row")
+    assert schema.features == ["vision"]
+    assert notices == ("row: features: a list is wanted; this is read as a list of one",)

@@ -119,11 +119,13 @@ class PackageFiles:
         folder: The package's folder.
         manifest: Its manifest, as a path from there.
         source: What the manifest says.
+        most: How many files of a type are read.
     """
 
-    def __init__(self, folder: Path, manifest: str, source: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, manifest: str, source: Mapping[str, Any], *, most: int = MOST_FILES) -> None:
         self._folder = folder
         self._source = source
+        self._most = most
         self._boundary = _Boundary(folder, manifest)
 
     def models(self, kind: ModelType) -> tuple[list[Path], list[Oddity]]:
@@ -136,9 +138,11 @@ class PackageFiles:
         oddities: list[Oddity] = []
         for number, pattern in enumerate([given] if isinstance(given, str) else given):
             path = ("models", name, "predefined", *(() if isinstance(given, str) else (number,)))
-            problem = _pattern_problem(pattern)
-            if problem is not None:
-                oddities.append(Oddity(f"{str(pattern)!r} {problem}", path))
+            if not isinstance(pattern, str) or not pattern.strip() or _leads_out(pattern):
+                problem = (
+                    "leads out of the package" if isinstance(pattern, str) and pattern.strip() else "is no pattern"
+                )
+                oddities.append(Oddity(f"{str(pattern)!r} {problem} and is left out", path))
                 continue
             try:
                 found, odd = self._found([pattern], path)
@@ -159,17 +163,17 @@ class PackageFiles:
         return kind.value, {}
 
     def _found(self, patterns: Iterable[str], path: tuple[str | int, ...]) -> tuple[list[Path], list[Oddity]]:
-        globs = [islice(self._folder.glob(pattern), MOST_FILES + 1) for pattern in patterns]
-        files = [found for found in sorted({each for glob in globs for each in glob}) if _is_model(found)]
+        models = (filter(_is_model, self._folder.glob(pattern)) for pattern in patterns)
+        files = sorted({file for found in models for file in islice(found, self._most + 1)})
         inside = [file for file in files if self._boundary.holds(file)]
         oddities = [
             Oddity(f"{file.relative_to(self._folder).as_posix()} leads out of the package and is left out", path)
             for file in files
             if len(inside) < len(files) and not self._boundary.holds(file)
         ]
-        if len(inside) > MOST_FILES:
-            oddities.append(Oddity(f"there are more than {MOST_FILES} model files; the others are left out", path))
-        return inside[:MOST_FILES], oddities
+        if len(inside) > self._most:
+            oddities.append(Oddity(f"there are more than {self._most} model files; the others are left out", path))
+        return inside[: self._most], oddities
 
     def order(self, kind: ModelType) -> tuple[list[str], list[Oddity]]:
         """Return the names of models in the order of listings. Blocks.
@@ -192,11 +196,8 @@ class PackageFiles:
         return next((self._order_in(each, path) for each in usual if (self._folder / each).is_file()), ([], []))
 
     def _order_in(self, name: str, path: tuple[str | int, ...]) -> tuple[list[str], list[Oddity]]:
-        problem = _pattern_problem(name)
-        if problem is None and not self._boundary.holds_file(self._folder / name):
-            problem = "is no file of the package"
-        if problem is not None:
-            return [], [Oddity(f"{name!r} {problem}", path)]
+        if _leads_out(name) or not self._boundary.holds_file(self._folder / name):
+            return [], [Oddity(f"{name!r} is no file of the package", path)]
         try:
             document = read_document(self._folder / name, name)
         except (FileNotFoundError, DocumentError) as error:
@@ -214,9 +215,5 @@ def _is_model(path: Path) -> bool:
     return path.suffix in _ENDINGS and path.name[0] not in "._"
 
 
-def _pattern_problem(pattern: object) -> str | None:
-    if not isinstance(pattern, str) or not pattern.strip():
-        return "is no pattern"
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        return "leads out of the package and is left out"
-    return None
+def _leads_out(path: str) -> bool:
+    return Path(path).is_absolute() or ".." in Path(path).parts
