@@ -18,8 +18,10 @@ import modelhub
 from modelhub import errors, hookspecs
 from modelhub.cli.app import COMMANDS
 from modelhub.configuration import settings as configuration
+from modelhub.configuration.environment import setting_variables
 from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.rules.parameters import NEUTRAL
+from modelhub.rules.templates import MEANINGS, TEMPLATES
 from modelhub.types import forms, parameters, pricing, schema
 from modelhub.types.plugins import PluginState
 from modelhub.types.problems import SENTENCES
@@ -39,6 +41,10 @@ TABLES = {
     "plugins": configuration.PluginTable,
     "policy": configuration.PolicyTable,
     "timeouts": configuration.TimeoutTable,
+    "prices": configuration.PricesTable,
+    "store": configuration.StoreTable,
+    "deployments.<name>": configuration.DeploymentTable,
+    "routes.<name>": configuration.RouteTable,
 }
 
 
@@ -113,6 +119,20 @@ def test_manifest_keys_are_those_of_the_schema(name: str) -> None:
     assert list(documented.items()) == list(keys_of(SCHEMAS[name]).items())
 
 
+def test_templates_are_documented() -> None:
+    """Each template, and each name that needs none, stands on the page."""
+    named = set(re.findall(r"`(\w+)`", section(CONTRACT, "Templates")))
+    assert {name for name in (*TEMPLATES, *MEANINGS) if name not in named} == set()
+
+
+def test_warnings_about_parameters_are_documented() -> None:
+    """Each code that the rules give stands in the table."""
+    sources = "".join(path.read_text("utf-8") for path in (REPOSITORY / "src" / "modelhub" / "rules").glob("*.py"))
+    codes = set(re.findall(r"\"(parameter_[a-z]+)\"", sources))
+    page = (REPOSITORY / "docs" / "calls.md").read_text("utf-8")
+    assert codes == {row[0] for row in rows(page) if row[0].startswith("parameter_")}
+
+
 def test_what_a_plugin_works_with_is_documented() -> None:
     """The context's and the provider class's names stand in their tables."""
     context = {name for name in dir(ProviderContext) if not name.startswith("_")}
@@ -166,6 +186,17 @@ def test_every_environment_variable_is_documented() -> None:
     names = {name for path in sources for name in re.findall(r"\"(MODELHUB_[A-Z_]*[A-Z])\"", path.read_text("utf-8"))}
     assert names
     assert {name for name in names if f"`{name}`" not in CONFIGURATION} == set()
+
+
+def test_every_variable_of_a_setting_is_documented() -> None:
+    """Those whose names are put together from tables and keys."""
+    assert {name for name in setting_variables() if f"`{name}`" not in CONFIGURATION} == set()
+
+
+def test_the_schema_of_the_settings_is_published_with_the_pages() -> None:
+    """The page's link leads to the file that the tests compare with the code."""
+    assert "(schemas/modelhub.schema.json)" in CONFIGURATION
+    assert (REPOSITORY / "docs" / "schemas" / "modelhub.schema.json").is_file()
 
 
 def test_every_public_name_has_its_place_in_the_reference() -> None:

@@ -30,7 +30,7 @@ class CredentialSource:
         values: By the form's variables.
         id: A name without secrets.
         below: What ``values`` stand over: those of the bound model that a call gives its own for.
-        weight: Its share of the calls, beside the others of its provider.
+        weight: How much it counts beside the others of its provider.
     """
 
     values: Mapping[str, JSON] = field(default_factory=dict, repr=False)

@@ -139,7 +139,7 @@ def _credentials() -> _Schema:
         "properties": {
             "id": {"type": "string", "pattern": "^[^#]*[^#\\s][^#]*$", "description": "A name without secrets."},
             "values": values,
-            "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1, "description": "Its share of the calls."},
+            "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1, "description": "How much it counts."},
         },
         "additionalProperties": False,
     }

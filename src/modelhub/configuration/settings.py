@@ -1,7 +1,7 @@
 """The application's settings: ``modelhub.toml`` or a dict, and what the environment says over it.
 
-Settings, later wins: default < file < environment. Credentials, later wins: form default < store < environment
-(``MODELHUB_<PROVIDER>_<FIELD>``) < file < bound model < call.
+Settings, later wins: default < file < environment. Credentials, later wins: form default < environment
+(``MODELHUB_<PROVIDER>_<FIELD>``) < store < file < bound model < call.
 """
 
 from __future__ import annotations

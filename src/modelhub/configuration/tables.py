@@ -143,10 +143,10 @@ class DeploymentTable:
         provider: The provider's id, in place of ``target``.
         model: The model, beside ``provider``.
         credential: The id of one of the provider's named credentials; without it, all of them in order.
-        weight: Its share of the calls, beside the others of its group.
+        weight: How much it counts beside the others of its group.
         parameters: Neutral parameters that a call may override.
         vendor: Provider-specific parameters by provider id, that a call may override.
-        timeout: Seconds for a whole call, where the call does not say.
+        timeout: Seconds for a whole call of this name, where the call does not say.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -165,8 +165,8 @@ class RouteTable:
     """Deployments in groups, to be tried group by group, under a name.
 
     Attributes:
-        groups: Each a list of deployments, routes, or ``provider/model`` with or without ``#credential``. A group
-            shares its calls; the next one is asked where it fails.
+        groups: Each a list of deployments, routes, or ``provider/model`` with or without ``#credential``. The
+            next group is asked where one fails.
         targets: In place of ``groups``: each is a group of its own, and stands in ``groups`` too once it was read.
     """
 
