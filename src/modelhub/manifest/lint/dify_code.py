@@ -116,7 +116,10 @@ def _name(node: ast.stmt) -> str:
 def foreign_imports(package: Package, modules: Modules) -> Iterator[Defect]:
     """Yield code that was written for the inside of Dify's server, and schemas that repeat the manifest."""
     for path in sorted(package.folder.rglob("*.py")):
-        if any(part.startswith(".") or part in {"tests", "__pycache__", "venv"} for part in path.parts[:-1]):
+        if any(
+            part.startswith(".") or part in {"tests", "__pycache__", "venv"}
+            for part in path.relative_to(package.folder).parts
+        ):
             continue
         module = modules.at(path)
         for node in ast.walk(module.tree) if module.tree is not None else ():

@@ -86,19 +86,23 @@ def _paths(package: Package, root: Node, kind: str, found: Catalogue) -> list[Pa
     patterns = [item for item in (given.items() if isinstance(given.value, list) else [given]) if item.text]
     paths: set[Path] = set()
     for item in patterns:
-        problem = _outside(item.text)
-        matches = [] if problem else _glob(package.folder, item.text)
-        outside = [path for path in matches if not _holds(package, path)]
-        if problem or outside:
+        outside = _outside(item.text)
+        matches = [] if outside else [path for path in _glob(package.folder, item.text) if _is_model(path)]
+        if outside:
             message = f"models: {item.text!r} leads out of the package"
             found.defects.append(item.defect("glob-outside", message, "keep model files inside of it"))
         elif not matches:
             message = f"models: no file matches {item.text!r}"
             found.defects.append(item.defect("glob-empty", message, "mend the pattern, or remove it"))
-        paths.update(path for path in matches if path not in outside)
+        paths.update(matches)
     if not patterns:
-        paths.update(path for name in _folders(kind) for path in _glob(package.folder, f"models/{name}/**/*"))
-    return sorted(path for path in paths if _is_model(path) and _holds(package, path))
+        everything = (path for name in _folders(kind) for path in _glob(package.folder, f"models/{name}/**/*"))
+        paths.update(path for path in everything if _is_model(path))
+    for path in sorted(path for path in paths if not _holds(package, path)):
+        found.files.add(path)
+        message = "it is a link that leads out of the package, and is left out"
+        found.defects.append(defect(path.as_posix(), 1, "glob-outside", message, "put the file itself there"))
+    return sorted(path for path in paths if path not in found.files)
 
 
 def _is_model(path: Path) -> bool:

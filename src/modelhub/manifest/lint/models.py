@@ -65,6 +65,7 @@ def model(file: YamlFile, folder_kind: str = "") -> Iterator[Defect]:
     written = root.get("model_type")
     kind = kind_of(written.text) if written.text else folder_kind
     if written.value is not None and kind not in TYPES:
+        kind = folder_kind
         yield unserved(written, "model_type")
     elif written.value is not None and folder_kind and kind != folder_kind:
         message = f"model_type is {kind!r}, and its folder makes it {folder_kind!r}"

@@ -21,6 +21,8 @@ P = TypeVar("P", bound=Prices)
 
 _PATH = re.compile(r"[a-z_]+(?:\[[0-9]+\])?(?:\.[a-z_]+(?:\[[0-9]+\])?)*")
 _STEP = re.compile(r"([a-z_]+)|\[([0-9]+)\]")
+_EMPTY = "there is no price in it"
+_NOWHERE = 10**15
 _FACTOR = "a factor: 0.000001 for prices per million tokens, 0.001 per thousand"
 _UNITS: Mapping[str, str] = {"M": "0.000001", "K": "0.001"}
 _CURRENCIES: Mapping[str, str] = {"RMB": "CNY", "YUAN": "CNY", "$": "USD", "€": "EUR", "US$": "USD", "RP": "IDR"}
@@ -59,6 +61,8 @@ def prices(node: Node, kind: str) -> Iterator[Defect]:
     yield from _currency(node.get("currency"))
     for complaint in check_pricing(_built(Pricing, node)):
         path, _, problem = complaint.partition(": ")
+        if misread and problem == _EMPTY:
+            continue
         if path != "currency" and (_PATH.fullmatch(path) or not misread):
             yield _complaint(node, path if _PATH.fullmatch(path) else "", problem or complaint)
     if kind == ModelType.LLM.value and node.has("input") and not node.has("output"):
@@ -128,7 +132,8 @@ def _unit(node: Node) -> Iterator[Defect]:
 
 def _built(cls: type[P], node: Node) -> P:
     """Make prices of what can be read; what cannot is left out, and told of elsewhere."""
-    values: dict[str, object] = {"above": 0} if cls is PriceTier else {}
+    # A bound that cannot be read is told of elsewhere; this one is no other tier's.
+    values: dict[str, object] = {"above": _NOWHERE + node.line} if cls is PriceTier else {}
     for key, item in node.entries():
         value = _read(key, item)
         if key in cls.__dataclass_fields__ and value is not None:
@@ -139,7 +144,7 @@ def _built(cls: type[P], node: Node) -> P:
 def _read(key: str, node: Node) -> object:
     match key:
         case "tiers" | "periods":
-            return [_built(PriceTier if key == "tiers" else PricePeriod, item) for item in node.mappings()]
+            return [_built(PriceTier if key == "tiers" else PricePeriod, item) for item in node.items()]
         case "units":
             return {name: item.number for name, item in node.entries() if item.number is not None}
         case "above":

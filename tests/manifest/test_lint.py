@@ -1,0 +1,267 @@
+"""`lint`: what a path can be, what is read of code and packaging, and what is left unsaid."""
+
+from pathlib import Path
+
+import pytest
+
+from modelhub.manifest.lint import lint
+
+MANIFEST = """\
+provider: acme
+contract: 1
+label: Acme
+supported_model_types: [llm]
+configurate_methods: [customizable-model]
+"""
+PYPROJECT = '[project]\nname = "acme"\n[project.entry-points."modelhub.providers"]\nacme = "{target}"\n'
+HATCH = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+PROVIDER = "from modelhub.provider import LargeLanguageModel, ModelProvider\n"
+LLM = "class LLM(LargeLanguageModel):\n    async def stream(self, request, context):\n        yield\n"
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    """Write a small tree."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+def project(folder: Path, code: str, *, target: str = "acme:Provider", build: str = HATCH, **files: str) -> Path:
+    """Write a project with one provider."""
+    more = {name.replace("__", "/").replace("_yaml", ".yaml"): text for name, text in files.items()}
+    return write(
+        folder,
+        {
+            "pyproject.toml": PYPROJECT.format(target=target) + build,
+            "src/acme/__init__.py": code,
+            "src/acme/provider.yaml": MANIFEST,
+            **more,
+        },
+    )
+
+
+def codes(path: Path) -> list[str]:
+    """Return the codes of what is found."""
+    return [each.code for each in lint(path)]
+
+
+def test_a_folder_with_no_provider_says_so(tmp_path: Path) -> None:
+    """An empty folder, and a project of something else."""
+    assert codes(tmp_path) == ["no-manifest"]
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    assert codes(tmp_path) == ["no-manifest"]
+
+
+def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """It is a defect like any other: whoever asks for several paths hears of the others too."""
+    (found,) = lint(tmp_path / "provider.yaml")
+    assert (found.code, found.file, found.line) == ("unreadable", (tmp_path / "provider.yaml").as_posix(), 1)
+
+
+def test_a_project_that_is_no_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    """Nothing can be said of its providers."""
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = acme\n")
+    (found,) = lint(tmp_path)
+    assert (found.code, found.line, Path(found.file).name) == ("unreadable", 2, "pyproject.toml")
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    assert codes(tmp_path) == ["unreadable"]
+
+
+def test_a_path_is_shown_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative stays relative, so that a line leads to the file from where the user is."""
+    project(tmp_path / "acme", "")
+    monkeypatch.chdir(tmp_path)
+    assert {each.file for each in lint("acme")} == {"acme/pyproject.toml"}
+    monkeypatch.chdir(tmp_path / "acme")
+    assert {each.file for each in lint(".")} == {"pyproject.toml"}
+    monkeypatch.chdir(tmp_path / "acme" / "src" / "acme")
+    assert codes(Path()) == ["entry-point"]
+
+
+def test_a_package_knows_the_project_around_it(tmp_path: Path) -> None:
+    """Its id is compared with the entry point's name, wherever the check begins."""
+    project(tmp_path, PROVIDER + LLM + "class Provider(ModelProvider):\n    llm = LLM\n")
+    (tmp_path / "src/acme/provider.yaml").write_text(MANIFEST.replace("provider: acme", "provider: other"))
+    assert codes(tmp_path) == codes(tmp_path / "src" / "acme") == ["provider-mismatch"]
+
+
+@pytest.mark.parametrize("layout", ["acme", "lib/acme", "packages/deep/acme", "src/acme"])
+def test_a_package_is_found_wherever_it_lies(tmp_path: Path, layout: str) -> None:
+    """Beside the project file, in src, or anywhere below."""
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": PYPROJECT.format(target="acme.provider:Provider") + HATCH,
+            f"{layout}/provider.yaml": MANIFEST,
+            f"{layout}/provider.py": PROVIDER + "class Provider(ModelProvider): ...\n",
+        },
+    )
+    (found,) = lint(tmp_path)
+    assert (found.code, found.file) == ("type-not-implemented", (tmp_path / layout / "provider.yaml").as_posix())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        PROVIDER + LLM + "class Provider(ModelProvider):\n    llm = LLM\n",
+        PROVIDER + LLM + "class Provider(ModelProvider):\n    llm: object = LLM\n",
+        PROVIDER
+        + "class Provider(ModelProvider):\n    class llm(LargeLanguageModel):\n        async def invoke(self): ...\n",
+        PROVIDER + LLM + "class Base(ModelProvider):\n    llm = LLM\nclass Provider(Base): ...\n",
+        PROVIDER + LLM + "class Provider(ModelProvider): ...\nProvider.llm = LLM\n",
+        PROVIDER + LLM + "class Provider(ModelProvider): ...\nsetattr(Provider, 'llm', LLM)\n",
+        PROVIDER + "class Provider(ModelProvider):\n    async def invoke(self, request): ...\n",
+        PROVIDER + LLM + "class Provider(ModelProvider):\n    if True:\n        llm = LLM\n",
+        PROVIDER + "@with_models\nclass Provider(ModelProvider): ...\n",
+        PROVIDER + "class Provider(ModelProvider, llm=None): ...\n",
+        "from elsewhere import Base\nclass Provider(Base): ...\n",
+        "from elsewhere import Provider\n",
+        "from elsewhere import *\n",
+        "import elsewhere\nclass Provider(elsewhere.Base): ...\n",
+        "Provider = type('Provider', (), {})\n",
+        "def __getattr__(name): ...\n",
+        "globals()['Provider'] = 1\n",
+        "import modelhub.provider as m\nclass Provider(m.ModelProvider):\n    llm = m.LargeLanguageModel\n",
+        "from modelhub import provider\nclass Provider(provider.ModelProvider):\n    llm = make()\n",
+    ],
+)
+def test_code_that_may_serve_its_types_is_left_alone(tmp_path: Path, code: str) -> None:
+    """Whatever way the class comes by its models, and where that cannot be told."""
+    assert codes(project(tmp_path, code)) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (PROVIDER + "class Provider(ModelProvider): ...\n", ["type-not-implemented"]),
+        (PROVIDER + "class P(ModelProvider): ...\nProvider = P()\n", ["type-not-implemented"]),
+        ("from acme.inner import Provider\n", ["type-not-implemented"]),
+        ("from .inner import Provider\n", ["type-not-implemented"]),
+        ("import acme.inner\nProvider = acme.inner.Provider\n", ["type-not-implemented"]),
+        (
+            "import modelhub.provider as author\nclass Provider(author.ModelProvider): ...\n",
+            ["type-not-implemented"],
+        ),
+        (
+            PROVIDER + "class LLM(LargeLanguageModel): ...\nclass Provider(ModelProvider):\n    llm = LLM\n",
+            ["method-missing"],
+        ),
+        ("", ["entry-point"]),
+        ("class Provider(:\n", ["code-unreadable"]),
+        ("x = '\0'\n", ["code-unreadable"]),
+        ("class Provider(Provider): ...\n", []),
+    ],
+)
+def test_code_that_serves_nothing_is_told(tmp_path: Path, code: str, expected: list[str]) -> None:
+    """The class is followed through the package's own modules, by each way of importing."""
+    inner = PROVIDER + "class Provider(ModelProvider): ...\n"
+    assert codes(write(project(tmp_path, code), {"src/acme/inner.py": inner})) == expected
+
+
+def test_a_defect_of_code_is_where_the_code_is(tmp_path: Path) -> None:
+    """A syntax error has its own line, a class that lacks a method the line of the class."""
+    project(tmp_path, "import os\n\nclass Provider(:\n")
+    (found,) = lint(tmp_path)
+    assert (Path(found.file).name, found.line) == ("__init__.py", 3)
+
+
+def test_listing_models_in_code_makes_files_unnecessary(tmp_path: Path) -> None:
+    """A provider that lists its models needs no files, and no customizable-model."""
+    body = "class Provider(ModelProvider):\n    llm = LLM\n"
+    project(tmp_path, PROVIDER + LLM + body)
+    manifest = tmp_path / "src/acme/provider.yaml"
+    manifest.write_text(MANIFEST.replace("customizable", "predefined") + "default_model: acme-1\n")
+    assert codes(tmp_path) == ["type-without-models", "unknown-default-model"]
+    (tmp_path / "src/acme/__init__.py").write_text(PROVIDER + LLM + body + "    async def list_models(self): ...\n")
+    assert codes(tmp_path) == []
+
+
+SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+GOOD = PROVIDER + LLM + "class Provider(ModelProvider):\n    llm = LLM\n"
+
+
+@pytest.mark.parametrize(
+    ("build", "manifest_in", "complete"),
+    [
+        (HATCH, "", True),
+        ("", "", False),
+        (SETUPTOOLS, "", False),
+        (SETUPTOOLS.replace('["setuptools"]', '["setuptools", "setuptools-scm>=8"]'), "", True),
+        (SETUPTOOLS + '[tool.setuptools.package-data]\nacme = ["**/*.yaml"]\n', "", True),
+        (SETUPTOOLS + '[tool.setuptools.package-data]\nacme = ["provider.yaml", "models/*/*.yaml"]\n', "", True),
+        (SETUPTOOLS + '[tool.setuptools.package-data]\nacme = ["*.yaml"]\n', "", False),
+        (SETUPTOOLS + '[tool.setuptools.package-data]\n"*" = ["*.yaml"]\n', "", True),
+        (SETUPTOOLS + '[tool.setuptools.package-data]\nother = ["**/*.yaml"]\n', "", False),
+        (SETUPTOOLS, "graft src", True),
+        (SETUPTOOLS, "recursive-include src *.yaml", True),
+        (SETUPTOOLS, "global-include *.yaml", True),
+        (SETUPTOOLS, "include README.md", False),
+        (SETUPTOOLS + "[tool.setuptools]\ninclude-package-data = false\n", "graft src", False),
+    ],
+)
+def test_yaml_that_stays_out_of_the_wheel_is_told(
+    tmp_path: Path, build: str, manifest_in: str, *, complete: bool
+) -> None:
+    """Setuptools takes in what it is told to, by its own rules; other builders take the whole package."""
+    project(tmp_path, GOOD, build=build, src__acme__models__llm__one_yaml="model: one\n")
+    if manifest_in:
+        (tmp_path / "MANIFEST.in").write_text(manifest_in + "\n")
+    assert codes(tmp_path) == ([] if complete else ["package-data"])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"provider: acme\n\tlabel: x\n", "not-yaml"),
+        (b"provider: !!python/object:os.system x\n", "not-yaml"),
+        (b"\xff\xfe\xfa", "not-yaml"),
+        (b"provider: *nothing\n", "not-yaml"),
+        (b"a: &a [x, x]\nb: &b [*a, *a, *a, *a]\n" * 2, "duplicate-key"),
+        (b"# nothing\n", "not-mapping"),
+        (b"x" * (1 << 21), "not-yaml"),
+        (b"[" * 500, "not-yaml"),
+    ],
+)
+def test_what_is_no_manifest_is_told(tmp_path: Path, content: bytes, expected: str) -> None:
+    """Bytes that are no text, tags, bombs and huge files are defects and nothing worse."""
+    (tmp_path / "provider.yaml").write_bytes(content)
+    assert expected in codes(tmp_path)
+
+
+def test_folders_that_look_like_files_are_told(tmp_path: Path) -> None:
+    """A folder named as a manifest cannot be read as one."""
+    (tmp_path / "provider.yaml").mkdir()
+    assert codes(tmp_path) == ["unreadable"]
+
+
+def test_links_out_of_the_package_are_told(tmp_path: Path) -> None:
+    """A model file and an icon that are links to somewhere else are not taken for the package's own."""
+    write(tmp_path, {"outside/model.yaml": "model: one\n", "outside/icon.svg": "<svg/>"})
+    package = write(tmp_path / "acme", {"provider.yaml": f"{MANIFEST}icon_small: icon.svg\n", "models/llm/.keep": ""})
+    manifest = package / "provider.yaml"
+    manifest.write_text(manifest.read_text() + "models: {llm: {predefined: ['models/llm/*.yaml']}}\n")
+    (package / "_assets").mkdir()
+    (package / "_assets" / "icon.svg").symlink_to(tmp_path / "outside" / "icon.svg")
+    (package / "models/llm/one.yaml").symlink_to(tmp_path / "outside" / "model.yaml")
+    assert codes(package) == ["glob-outside", "icon-outside"]
+    manifest.write_text(f"{MANIFEST}icon_small: icon.svg\n")  # without a pattern the folder is looked through
+    assert codes(package) == ["glob-outside", "icon-outside"]
+
+
+def test_labels_that_lack_a_language_are_told_once(tmp_path: Path) -> None:
+    """One line for a file, which says how many labels and where, and does not bury the rest."""
+    rules = "".join(f"  - name: p{number}\n    label: {{ en_US: P }}\n" for number in range(20))
+    write(tmp_path, {"provider.yaml": MANIFEST, "models/llm/one.yaml": f"model: one\nparameter_rules:\n{rules}"})
+    (found,) = lint(tmp_path)
+    assert (found.code, found.line) == ("locale-missing", 4)
+    assert found.message == "20 labels have no text for id_ID (lines 4, 6, 8, 10, 12, 14, 16, 18, …)"
+
+
+def test_nothing_of_the_plugin_is_run(tmp_path: Path) -> None:
+    """Code that would leave a trace leaves none."""
+    trace = tmp_path / "trace"
+    code = f"open({str(trace)!r}, 'w').write('x')\n"
+    project(tmp_path / "acme", code + GOOD)
+    assert codes(tmp_path / "acme") == []
+    assert not trace.exists()
