@@ -19,7 +19,7 @@ ENVELOPE = Envelope([KeyEncryptionKey(bytes(range(32)))])
 def test_a_secret_is_bound_to_its_place_alone(model: str | None) -> None:
     """Among all places that share a word with it, it opens in its own."""
     values = {"api_key": Secret("canary"), "headers": {"a/b": Secret("canary")}}
-    record = document.sealed(StoredCredential("acme", "work", values, model), ENVELOPE)
+    record = document.sealed_record(StoredCredential("acme", "work", values, model), ENVELOPE)
     token = cast("dict[str, str]", record["secrets"])["/api_key"]
     of_model = {None: "", "": "=", "m": "=m"}[model]
     words = product(["secret"], ["acme", "x"], ["", "=", "=m"], ["work", "x"], ["/api_key", "/headers/a~1b", "api_key"])
@@ -38,14 +38,14 @@ def test_what_is_written_is_read() -> None:
         "0" * 16: KeyParameters.new(KeyMaterial("hkdf-sha256", b"")),
         "1" * 16: KeyParameters("scrypt", b"x" * 16, 2**15),
     }
-    record = document.sealed(StoredCredential("acme", values={"a": "\ud800é", "b": Secret("x")}), ENVELOPE)
+    record = document.sealed_record(StoredCredential("acme", values={"a": "\ud800é", "b": Secret("x")}), ENVELOPE)
     whole = Document(keys, [record])
     assert document.parsed(document.written(whole), "it") == whole
 
 
 def test_keys_that_seal_nothing_are_forgotten() -> None:
     """The parameters of a key stay as long as anything is sealed with it; what is not sealed at all needs none."""
-    record = document.sealed(StoredCredential("acme", values={"b": Secret("x")}), ENVELOPE)
+    record = document.sealed_record(StoredCredential("acme", values={"b": Secret("x")}), ENVELOPE)
     used = KeyEncryptionKey(bytes(range(32))).id
     parameters = KeyParameters.new(KeyMaterial("hkdf-sha256", b""))
     whole = Document({used: parameters, "f" * 16: parameters}, [record])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-from modelhub.credentials.references import is_dynamic, is_reference, resolved
+from modelhub.credentials.references import is_dynamic, is_reference, literal, resolved
 from modelhub.errors import CredentialsInvalid
 from modelhub.types.secret import Secret
 
@@ -270,6 +270,20 @@ def test_functions_are_found_wherever_they_stand() -> None:
     """A credential with a function in it may be another one at the next call."""
     assert is_dynamic({"a": "b", "headers": {"X": [lambda: "c"]}})
     assert not is_dynamic({"a": "env:B", "headers": {"X": ["c", Secret("d")]}})
+
+
+@given(
+    st.one_of(st.text(), st.builds(str.__add__, st.sampled_from(["env:", "file:", "keyring:", "literal:"]), st.text()))
+)
+def test_what_users_type_refers_to_nothing(text: str) -> None:
+    """Whatever it looks like: it is taken as it is, wherever it stands, and nothing is read."""
+    values = {"key": text, "sealed": Secret(text), "headers": {"X": [text, 1]}, "none": None}
+    assert anyio.run(resolved, literal(values)) == {
+        "key": text,
+        "sealed": text,
+        "headers": {"X": [text, 1]},
+        "none": None,
+    }
 
 
 @given(st.text())

@@ -20,7 +20,7 @@ from modelhub.errors import ConfigurationError
 from modelhub.types.json import JSON
 from modelhub.types.secret import Secret
 
-__all__ = ["Document", "Record", "key_of", "opened", "parsed", "sealed", "written"]
+__all__ = ["Document", "Record", "key_of", "opened_record", "parsed", "sealed_record", "written"]
 
 _FORMAT, _VERSION = "modelhub credentials", 1
 _TEXTS = ("provider", "name", "created", "updated", "seal")
@@ -122,8 +122,14 @@ def key_of(record: Record) -> tuple[str, str | None, str]:
     return cast("str", record["provider"]), cast("str | None", record["model"]), cast("str", record["name"])
 
 
-def sealed(credential: StoredCredential, envelope: Envelope) -> Record:
-    """Return a credential as it may be written.
+def sealed_record(credential: StoredCredential, envelope: Envelope) -> Record:
+    """Return a credential as it may be written: JSON whose secrets are sealed, and all of it bound together.
+
+    A store of your own keeps it as it is, in one column or under one key.
+
+    Args:
+        credential: What to keep.
+        envelope: What seals it.
 
     Raises:
         ConfigurationError: There is no key to seal with.
@@ -153,8 +159,12 @@ def sealed(credential: StoredCredential, envelope: Envelope) -> Record:
     return {**record, "seal": envelope.seal("", bound_to=("credential", _canonical(record)))}
 
 
-def opened(record: Record, envelope: Envelope) -> StoredCredential:
+def opened_record(record: Record, envelope: Envelope) -> StoredCredential:
     """Return a credential, if every letter of its record is what was sealed.
+
+    Args:
+        record: What `sealed_record` returned.
+        envelope: What opens it.
 
     Raises:
         ConfigurationError: It is not; nothing of it is returned.
@@ -176,8 +186,8 @@ def opened(record: Record, envelope: Envelope) -> StoredCredential:
             cast("Mapping[str, CredentialValue]", _with_secrets(record["values"], "", secrets)),
             model,
             cast("str | None", record["model_type"]),
-            datetime.fromisoformat(str(record["created"])),
-            datetime.fromisoformat(str(record["updated"])),
+            _moment(str(record["created"])),
+            _moment(str(record["updated"])),
         )
     of = provider if model is None else f"{provider}/{model}"
     raise ConfigurationError(f"the stored credential {name!r} of {of} cannot be used: {problem}", remedy=remedy)
@@ -206,6 +216,10 @@ def _below(place: str, step: str) -> str:
 def _canonical(record: Mapping[str, JSON]) -> str:
     """Return the one text of a record, whatever the order and the blanks in the file."""
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _time(moment: datetime | None) -> str:

@@ -140,7 +140,7 @@ class EncryptedFileStore:
             record = records.get((provider, model, name))
             if record is None:
                 raise not_stored(provider, name, model, records)
-            return document.opened(record, self._envelope(found))
+            return document.opened_record(record, self._envelope(found))
 
         return self._unlocked(opened)
 
@@ -161,7 +161,7 @@ class EncryptedFileStore:
             keys, parameters = self._sealing(before)
             others = [record for record in before.records if document.key_of(record) != credential.key]
             kept = stamped(credential, _created(before, credential), self._now())
-            record = document.sealed(kept, Envelope(keys))
+            record = document.sealed_record(kept, Envelope(keys))
             self._write(before.with_records([*others, record], parameters))
         return kept
 
@@ -202,7 +202,7 @@ class EncryptedFileStore:
         material = sources[0].materials()[0]
         parameters = KeyParameters.new(material)
         key = self._key(material, parameters)
-        records = [document.sealed(credential, Envelope([key])) for credential in credentials]
+        records = [document.sealed_record(credential, Envelope([key])) for credential in credentials]
         self._write(Document({key.id: parameters}, records))
 
     def _envelope(self, found: Document, sources: Sequence[KeySource] | None = None) -> Envelope:
@@ -281,7 +281,7 @@ def _all_opened(records: Sequence[Record], envelope: Envelope) -> Sequence[Store
     errors: list[ConfigurationError] = []
     for record in records:
         try:
-            credentials.append(document.opened(record, envelope))
+            credentials.append(document.opened_record(record, envelope))
         except ConfigurationError as error:
             errors.append(error)
     if errors:

@@ -20,7 +20,7 @@ from modelhub.provider.threads import run_in_thread
 from modelhub.types.json import JSON
 from modelhub.types.secret import Secret
 
-__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "read_reference", "resolved"]
+__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "literal", "read_reference", "resolved"]
 
 _LOG = logging.getLogger("modelhub.credentials")
 _ENV, _FILE, _KEYRING, _LITERAL = "env:", "file:", "keyring:", "literal:"
@@ -53,6 +53,33 @@ def is_reference(value: object) -> bool:
 def is_dynamic(values: Mapping[str, object]) -> bool:
     """Tell whether any of the values, nested ones too, comes from a function and may be another one next time."""
     return any(callable(leaf) for _, leaf in _leaves(values, ()))
+
+
+def literal(values: Mapping[str, object]) -> dict[str, object]:
+    """Return values in which no text refers to anything: for those that users of an application have typed.
+
+    Whoever may write ``file:…`` or ``env:…`` into a credential, and a base URL beside it, has this program send them
+    its own files and variables.
+
+    Args:
+        values: The values of a credential form, with mappings and lists in them.
+
+    Example:
+        >>> literal({"api_key": "env:HOME", "region": "eu"})
+        {'api_key': 'literal:env:HOME', 'region': 'eu'}
+    """
+    return {name: _literal(value) for name, value in values.items()}
+
+
+def _literal(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _literal(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literal(item) for item in value]
+    text = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(text, str) and text.startswith((_ENV, _FILE, _KEYRING, _LITERAL)):
+        return Secret(_LITERAL + text) if isinstance(value, Secret) else _LITERAL + text
+    return value
 
 
 async def resolved(values: Mapping[str, object], *, folder: Path | None = None) -> dict[str, JSON]:
