@@ -93,6 +93,15 @@ class Settings:
         """
         return self.document.place(keys)
 
+    def total(self, targets: Sequence[str]) -> float | None:
+        """Return the seconds that a call may take which does not say it itself.
+
+        Args:
+            targets: What it names; a deployment that is named first brings its own limit.
+        """
+        named = self.deployments.get(targets[0]) if targets else None
+        return self.timeouts.total if named is None or named.timeout is None else named.timeout
+
     def groups(self, route: str) -> tuple[tuple[str, ...], ...]:
         """Return what a route leads to, group by group: names of deployments, and ``provider/model[#credential]``.
 

@@ -150,10 +150,10 @@ class Calls:
 
     async def _call(self, runtime: Runtime, asked: Asked[R]) -> Call[R]:
         request = asked.request
-        total = runtime.settings.timeouts.total
+        targets = (request.model,) if isinstance(request.model, str) else request.model
+        total = runtime.settings.total(targets)
         if request.timeout is None and total is not None:
             request = replace(request, timeout=total)
-        targets = (request.model,) if isinstance(request.model, str) else request.model
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
         kind = REQUEST_TYPES[type(request)]
         deployments, skipped = await runtime.deployments.find(targets, kind, asked.credentials)
