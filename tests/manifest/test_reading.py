@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import IncompatibleContract
@@ -519,3 +520,14 @@ def test_what_is_odd_in_a_mapping_is_told_and_read() -> None:
     schema, notices = schema_from(ModelSchema, {"model": "m", "features": "vision"}, "row")
     assert schema.features == ["vision"]
     assert notices == ("row: features: a list is wanted; this is read as a list of one",)
+
+
+def test_messages_are_lines_whatever_they_quote(tmp_path: Path) -> None:
+    """Keys, tags and names of files may be long, or hold line breaks and commands of terminals."""
+    odd = "a\nb\x1b[31m" + "x" * 500
+    text = yaml.safe_dump({"provider": "acme", odd: 1, "label": {odd: [1]}, "models": {"llm": {"position": odd}}})
+    write(tmp_path / "models/llm/a\nb.yaml", f"model: !!{'z' * 5000} x")
+    found = manifest(tmp_path, text + '"twice\\n": 1\n"twice\\n": 2\n')
+    lines = (*found.notices, *read_models(found)[1])
+    assert len(lines) == 5
+    assert all(line.isprintable() and len(line) < 700 for line in lines)

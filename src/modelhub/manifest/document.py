@@ -16,7 +16,16 @@ from typing import Any, TypeAlias, final
 from modelhub.errors import PluginError
 from modelhub.manifest.contract import AUTHOR_MENDS
 
-__all__ = ["MOST_BYTES", "Document", "DocumentError", "KeyPath", "Remark", "parse_document", "read_document"]
+__all__ = [
+    "MOST_BYTES",
+    "Document",
+    "DocumentError",
+    "KeyPath",
+    "Remark",
+    "parse_document",
+    "read_document",
+    "shortened",
+]
 
 MOST_BYTES = 1024 * 1024
 """Bytes of the longest file that is read."""
@@ -26,6 +35,9 @@ _MOST_VALUES = 100_000
 
 _DEEPEST = 50
 """How deep values may be nested. Manifests need eight levels."""
+
+_LONGEST_LINE = 300
+"""Characters of a message; what it quotes may be a megabyte."""
 
 KeyPath: TypeAlias = Sequence[str | int]
 """Where in a document: the keys of mappings and the numbers in lists, from the outside in."""
@@ -194,9 +206,15 @@ def _line_of(error: Exception, data: bytes) -> int | None:
     return data.count(b"\n", 0, position) + 1 if isinstance(position, int) else None
 
 
+def shortened(text: str) -> str:
+    """Return a text in one line of bearable length, without what terminals take for commands."""
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
+
+
 def _refusal(name: str, line: int | None, problem: str) -> DocumentError:
     place = name if line is None else f"{name}:{line}"
-    error = DocumentError(f"{place}: {' '.join(problem.split())}", remedy=AUTHOR_MENDS)
+    error = DocumentError(f"{place}: {shortened(problem)}", remedy=AUTHOR_MENDS)
     error.line = line
     return error
 
@@ -348,7 +366,7 @@ class _Builder:
         return str(event.value)
 
     def _twice(self, name: str, before: int, event: Any) -> None:
-        message = f"the key {name!r} stands here a second time; what line {before} says is lost"
+        message = f"the key {shortened(repr(name))} stands here a second time; what line {before} says is lost"
         self.remarks.append(Remark(_line(event), "duplicate-key", tuple(self._path), message))
 
     def _merge(self, entries: dict[str, _Node], lines: dict[str, int], given: _Node, event: Any) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, final
 
-from modelhub.manifest.document import Document, KeyPath
+from modelhub.manifest.document import Document, KeyPath, shortened
 
 __all__ = ["Problem", "ProblemCode", "Reading", "WrongValue", "dotted"]
+
+_WORD = re.compile(r"[\w-]{1,60}")
+"""A key that stands in a path as it is."""
 
 ProblemCode: TypeAlias = Literal["unknown-key", "odd-value", "wrong-value", "missing"]
 """``unknown-key`` and ``odd-value`` cost nothing."""
@@ -42,7 +46,7 @@ class Problem:
         cost = ""
         if self.cost is not None:
             cost = "; it is left out" if self.cost == path else f"; {dotted(self.cost) or 'all'} is left out"
-        return f"{place}: {where}{': ' if where else ''}{self.message}{cost}"
+        return f"{place}: {where}{': ' if where else ''}{shortened(self.message)}{cost}"
 
 
 class WrongValue(Exception):
@@ -106,4 +110,10 @@ class Reading:
 
 def dotted(path: KeyPath) -> str:
     """Return a path as people write it: ``parameter_rules[0].max``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    return "".join(_step(step) for step in path).removeprefix(".")
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _WORD.fullmatch(step) else f"[{shortened(repr(step))}]"

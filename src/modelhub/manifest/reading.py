@@ -23,7 +23,7 @@ from modelhub.manifest.completion import (
     with_implied_features,
 )
 from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
-from modelhub.manifest.document import Document, DocumentError, read_document
+from modelhub.manifest.document import Document, DocumentError, read_document, shortened
 from modelhub.manifest.folders import MANIFEST, Oddity, PackageFiles, manifest_file
 from modelhub.manifest.merging import merged
 from modelhub.manifest.problems import Problem, dotted
@@ -135,7 +135,7 @@ class _Models:
         self._manifest = manifest
         self._folder = folder
         self._files = PackageFiles(folder, manifest.name, manifest.source)
-        self._read: dict[Path, str] = {}
+        self._read: set[Path] = set()
         self._found: dict[tuple[ModelType, str], ModelSchema] = {}
         self._from: dict[tuple[ModelType, str], str] = {}
 
@@ -145,7 +145,8 @@ class _Models:
         self._tell(oddities)
         for path in files:
             if path not in self._read:
-                self._read[path] = name = path.relative_to(self._folder).as_posix()
+                self._read.add(path)
+                name = shortened(path.relative_to(self._folder).as_posix())
                 try:
                     self._add(kind, read_document(path, name))
                 except (PluginError, FileNotFoundError) as error:
@@ -161,7 +162,9 @@ class _Models:
         own = kind if named is None else model_type_named(named)
         place = document.place(["model_type"])
         if own is None:
-            self.notices.append(f"{place}: the model is left out: models of type {named!r} are not served")
+            self.notices.append(
+                f"{place}: the model is left out: models of type {shortened(repr(named))} are not served"
+            )
             return
         if own is not kind:
             self.notices.append(f"{place}: a model of type {own.value!r} stands among those of {kind.value!r}")
@@ -171,8 +174,8 @@ class _Models:
         schema = replace(shape.value, model_type=own, parameter_rules=rules)
         key = own, schema.model
         if key in self._found:
-            message = f"{document.place(['model'])}: model {schema.model!r} is left out: it is in {self._from[key]} too"
-            self.notices.append(message)
+            same = f"model {shortened(repr(schema.model))} is left out: it is in {self._from[key]} too"
+            self.notices.append(f"{document.place(['model'])}: {same}")
             return
         self._found[key] = with_implied_features(merged(schema, self._manifest.schema))
         self._from[key] = document.name
@@ -182,12 +185,12 @@ class _Models:
         document: Document | None = None
         for oddity in oddities:
             if oddity.path is None:
-                self.notices.append(oddity.message)
+                self.notices.append(shortened(oddity.message))
                 continue
             if document is None:
                 document = self._manifest_document()
             place = self._manifest.name if document is None else document.place(oddity.path)
-            self.notices.append(f"{place}: {dotted(oddity.path)}: {oddity.message}")
+            self.notices.append(f"{place}: {dotted(oddity.path)}: {shortened(oddity.message)}")
 
     def _manifest_document(self) -> Document | None:
         try:
