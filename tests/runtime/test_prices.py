@@ -311,6 +311,40 @@ async def test_lists_are_read_in_a_thread_and_once_for_a_model() -> None:
     assert repr(book) == "<PriceBook with genai-prices: 2 models>"
 
 
+async def test_a_list_is_asked_once_for_each_model() -> None:
+    """Listing many models looks them all up in one go; calls and further listings find them remembered."""
+    asked: list[tuple[str, str]] = []
+
+    def listed(provider: str, model: str) -> Pricing | None:
+        asked.append((provider, model))
+        return PLAIN if model == "b" else None
+
+    book = PriceBook("genai-prices", listed=listed)
+    provider = ProviderSchema("mine", prices_of="theirs")
+    schemas = [ModelSchema("a"), ModelSchema("b"), ModelSchema("c", pricing=PLAIN)]
+    for _ in range(2):
+        assert [each.pricing for each in await book.priced(schemas, provider)] == [None, PLAIN, PLAIN]
+        assert await book.pricing_for(schemas[1], provider) is PLAIN
+    assert asked == [("theirs", "a"), ("theirs", "b")]
+
+
+async def test_a_list_that_does_not_answer_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer is not held up for its price: the list is given up, once, and the log says so."""
+    hanging = threading.Event()
+
+    def hang(*_names: str) -> Pricing:
+        hanging.wait(5)
+        return PLAIN
+
+    book = PriceBook("genai-prices", listed=hang, patience=0.02)
+    try:
+        for name in ("a", "b"):
+            assert await book.pricing_for(ModelSchema(name), ProviderSchema("openai")) is None
+    finally:
+        hanging.set()
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["modelhub.prices"]
+
+
 async def test_a_list_that_is_wanted_and_missing_is_said_before_any_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the line that installs it; one that is not asked for is not missed."""
     monkeypatch.setitem(sys.modules, "genai_prices", None)

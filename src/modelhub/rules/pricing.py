@@ -130,7 +130,7 @@ def prices_above(period: PricePeriod, tokens: int) -> Prices:
 
 def _bands(period: PricePeriod, tokens: int) -> Iterator[tuple[int, Prices]]:
     """Yield the bands that a prompt reaches: above how many tokens each begins, and its prices."""
-    prices: Prices = Prices(*(getattr(period, name) for name in PRICE_NAMES))
+    prices: Prices = period
     yield 0, prices
     for tier in sorted(period.tiers, key=lambda tier: tier.above):
         if tokens > tier.above:

@@ -7,8 +7,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, final
+
+import anyio
 
 from modelhub.errors import ConfigurationError
 from modelhub.provider.threads import run_in_thread
@@ -43,17 +44,28 @@ class PriceBook:
         source: ``manifest`` for plugins' own prices alone, ``genai-prices`` for that package besides; without it, the
             package where it is installed.
         now: The time of day.
+        listed: Gives the listed prices of a provider's model; called in a thread.
+        patience: Seconds that the list may take before it is done without.
 
     Raises:
         ConfigurationError: The package is wanted and not installed.
     """
 
-    def __init__(self, source: PriceSource | None = None, *, now: Callable[[], dt.datetime] = _now) -> None:
+    def __init__(
+        self,
+        source: PriceSource | None = None,
+        *,
+        now: Callable[[], dt.datetime] = _now,
+        listed: Callable[[str, str], Pricing | None] = listed_price,
+        patience: float = 10.0,
+    ) -> None:
         self._listed = source != "manifest" and installed()
         if source == NAME and not self._listed:
             message = f"prices are to come from {NAME}, which is not installed"
             raise ConfigurationError(message, remedy='run: pip install "modelhub-core[prices]"')
         self._now = now
+        self._list = listed
+        self._patience = patience
         self._loading = False
         self._known: dict[tuple[str, str, str], tuple[Pricing | None, Pricing | None]] = {}
 
@@ -70,37 +82,44 @@ class PriceBook:
         A plugin's own prices go before listed ones. Where they are wrong they are unknown, and so not listed ones
         instead: the plugin may sell under the name of a listed model at another price.
         """
-        key = (provider.provider, schema.model, schema.model_type)
-        known = self._known.get(key)
+        known = self._known.get(_key(schema, provider))
         if known is not None and known[0] is schema.pricing:
             return known[1]
         if schema.pricing is not None:
-            found = _checked(schema.pricing, f"{provider.provider}/{schema.model}")
+            pricing = _checked(schema.pricing, f"{provider.provider}/{schema.model}")
         elif self._in_list(provider):
-            self._loading = True
-            found = await run_in_thread(partial(listed_price, _listed_id(provider), schema.model), name="price list")
+            return (await self._look_up([schema], provider))[0]
         else:
-            found = None
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[key] = (schema.pricing, found)
-        return found
+            pricing = None
+        self._remember(schema, provider, pricing)
+        return pricing
 
     async def priced(self, schemas: Sequence[ModelSchema], provider: ProviderSchema) -> Sequence[ModelSchema]:
         """Return models with the prices that their calls are charged by."""
-        missing = [schema.model for schema in schemas if schema.pricing is None]
-        listed: dict[str, Pricing | None] = {}
-        if missing and self._in_list(provider):
-            self._loading = True
-            id = _listed_id(provider)
-            found = await run_in_thread(lambda: [listed_price(id, model) for model in missing], name="price list")
-            listed = dict(zip(missing, found, strict=True))
-        return [self._with(schema, listed.get(schema.model)) for schema in schemas]
+        if self._in_list(provider):
+            missing = [each for each in schemas if each.pricing is None and _key(each, provider) not in self._known]
+            await self._look_up(missing, provider)
+        return [_with(schema, await self.pricing_for(schema, provider)) for schema in schemas]
 
-    @staticmethod
-    def _with(schema: ModelSchema, listed: Pricing | None) -> ModelSchema:
-        pricing = listed if schema.pricing is None else _checked(schema.pricing, schema.model)
-        return schema if pricing is schema.pricing else replace(schema, pricing=pricing)
+    async def _look_up(self, schemas: Sequence[ModelSchema], provider: ProviderSchema) -> Sequence[Pricing | None]:
+        """Look models up in the list, or give the list up where it does not answer: it holds up whole answers."""
+        if not schemas:
+            return ()
+        self._loading = True
+        id = _listed_id(provider)
+        with anyio.move_on_after(self._patience):
+            found = await run_in_thread(lambda: [self._list(id, each.model) for each in schemas], name="price list")
+            for schema, pricing in zip(schemas, found, strict=True):
+                self._remember(schema, provider, pricing)
+            return found
+        _log.warning("%s did not load within %g s, so prices it would know are unknown", NAME, self._patience)
+        self._listed = False
+        return [None] * len(schemas)
+
+    def _remember(self, schema: ModelSchema, provider: ProviderSchema, pricing: Pricing | None) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[_key(schema, provider)] = (schema.pricing, pricing)
 
     async def cost(
         self,
@@ -131,6 +150,14 @@ class PriceBook:
 
     def __repr__(self) -> str:
         return f"<PriceBook {'with ' + NAME if self._listed else 'of plugins alone'}: {len(self._known)} models>"
+
+
+def _key(schema: ModelSchema, provider: ProviderSchema) -> tuple[str, str, str]:
+    return provider.provider, schema.model, schema.model_type
+
+
+def _with(schema: ModelSchema, pricing: Pricing | None) -> ModelSchema:
+    return schema if pricing is schema.pricing else replace(schema, pricing=pricing)
 
 
 def _listed_id(provider: ProviderSchema) -> str:
