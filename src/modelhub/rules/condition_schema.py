@@ -1,7 +1,8 @@
 """Conditions between fields as JSON Schema, so that a plain validator shows and hides the fields that the core does.
 
 Owns the translation of when a field is shown and of what it holds then, its default included. Each field that is not
-always shown gets a definition, which the schema's other parts refer to: a long chain of conditions stays short.
+always shown gets a definition, which the schema's other parts refer to: a long chain of conditions stays short. A
+validator works a definition out anew wherever it is referred to, so each variable is referred to as rarely as can be.
 """
 
 from __future__ import annotations
@@ -123,22 +124,27 @@ class Conditions:
         if variable not in self._decided:
             known = variable == MODEL_TYPE and variable not in self._fields and self._model_type is not None
             return value_fits(condition, str(self._model_type) if known else None)
-        given: JSON = {"required": [variable]}
         numbers = [number for number, field in enumerate(self._form) if field.variable == variable]
-        hidden = all_of(not_(self._counts[number]) for number in numbers)
-        cases = [all_of([hidden, value_fits(condition, None)])]
-        for number in numbers:
-            value_there = _value(condition)
-            fits = given if value_there is True else all_of([given, {"properties": {variable: value_there}}])
-            value, when = self.default(number)
-            by_default = any_of(
-                [
-                    all_of([when, value_fits(condition, value)]),
-                    all_of([not_(when), value_fits(condition, None)]),
-                ]
+        holds = [self._of_field(condition, number) for number in numbers]
+        if value_fits(condition, None):  # it holds also where no field of the variable is shown
+            return all_of(
+                any_of([not_(self._counts[number]), each]) for number, each in zip(numbers, holds, strict=True)
             )
-            cases.append(all_of([self._counts[number], any_of([fits, all_of([not_(given), by_default])])]))
-        return any_of(cases)
+        return any_of(all_of([self._counts[number], each]) for number, each in zip(numbers, holds, strict=True))
+
+    def _of_field(self, condition: Condition, number: int) -> JSON:
+        """Return when a condition on a field's variable holds, if the field is the one that counts."""
+        variable = self._form[number].variable
+        given: JSON = {"required": [variable]}
+        there = _value(condition)
+        fits = given if there is True else all_of([given, {"properties": {variable: there}}])
+        value, when = self.default(number)
+        by_default = value_fits(condition, value)
+        if when is not True and by_default is not value_fits(condition, None):
+            missing = when if by_default else not_(when)
+        else:
+            missing = by_default
+        return any_of([fits, all_of([not_(given), missing])])
 
 
 def _value(condition: Condition) -> JSON:
