@@ -19,6 +19,7 @@ from modelhub import errors, hookspecs
 from modelhub.cli.app import COMMANDS
 from modelhub.configuration import settings as configuration
 from modelhub.configuration.environment import setting_variables
+from modelhub.manifest.lint import CODES
 from modelhub.provider import ModelProvider, ProviderContext
 from modelhub.rules.parameters import NEUTRAL
 from modelhub.rules.templates import MEANINGS, TEMPLATES
@@ -206,6 +207,13 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
     names = {f"modelhub.{name}" for name in modelhub.__all__}
     names |= {f"modelhub.provider.{name}" for name in modelhub.provider.__all__}
     assert {name for name in names if name not in documented} == set()
+
+
+def test_the_codes_of_lint_are_documented() -> None:
+    """Each stands in one of the page's tables, with how bad it is."""
+    page = (REPOSITORY / "docs" / "linting.md").read_text("utf-8")
+    documented = {code: severity for code, severity, _ in rows(page.partition("## What is found")[2])}
+    assert documented == dict(CODES)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -66,6 +66,18 @@ _MORE: Mapping[tuple[str, str], _Schema] = MappingProxyType(
 )
 """What the annotations cannot say of a key."""
 
+_TEXT: _Schema = {"type": ["string", "number", "boolean", "null"]}
+_LABELS: _Schema = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}
+_NESTED_HELP: _Schema = {
+    "type": "object",
+    "properties": {"title": _LABELS, "text": _LABELS},
+    "additionalProperties": False,
+}
+_ALSO: Mapping[tuple[str, str], _Schema] = MappingProxyType(
+    {("FormField", "help"): _NESTED_HELP, ("ParameterRule", "help"): _NESTED_HELP}
+)
+"""Other ways in which plugins of Dify's write the value of a key."""
+
 _FILLED_IN: Mapping[str, Sequence[str]] = MappingProxyType({"Pricing": ["source"]})
 """What the core fills in, and no file says."""
 
@@ -138,6 +150,9 @@ def _described(cls: type, schema: _Schema) -> _Schema:
         more = _MORE.get((cls.__name__, key), {})
         place = _part_for(each, more)
         place.update(deepcopy(more))
+        if also := _ALSO.get((cls.__name__, key)):
+            each["anyOf"].append(deepcopy(also))
+        each.setdefault("title", key.replace("_", " ").title())
         if key in attributes:
             each["description"] = attributes[key]
         if key not in required:
