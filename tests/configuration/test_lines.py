@@ -122,6 +122,14 @@ def test_the_work_is_bounded() -> None:
     assert lines_of(text, [("last",)]).get(("last",)) in {None, 60_004}
 
 
+def test_what_is_deeper_than_is_looked_into_has_the_line_of_its_key() -> None:
+    """Not a wrong one."""
+    text = "first = 1\ndeep = [[[[[\n[\n1,\n2]]]]]]\n"
+    assert lines_of(text, [("deep", 0, 0, 0, 0, 0, 1)]) == {("deep", 0, 0, 0, 0, 0, 1): 2}
+    keys = ("a",) * 100
+    assert lines_of(f"x = 1\n{'.'.join(keys)} = 1", [keys]) == {keys: 2}
+
+
 class Writer:
     """Writes a document of its own making as TOML, and remembers the line of everything."""
 

@@ -235,6 +235,14 @@ def test_credentials_that_cannot_be_are_refused_unseen(given: object, message: s
     assert SECRET not in "".join(traceback.format_exception_only(caught.value))
 
 
+def test_what_refuses_a_credential_shows_it_nowhere() -> None:
+    """Not with the frames' variables either."""
+    with pytest.raises(ConfigurationError) as caught:
+        credential_sources([{"api_key": SECRET}, 5], "acme")
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert SECRET not in "".join(frames.format())
+
+
 def test_a_credential_source_shows_no_value() -> None:
     """It is what errors and debuggers meet first."""
     assert repr(CredentialSource({"api_key": SECRET}, "b")) == "CredentialSource(id='b', weight=1.0)"

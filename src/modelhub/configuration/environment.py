@@ -136,9 +136,6 @@ def _meanings(forms: Mapping[str, Sequence[FormField]]) -> dict[str, list[str]]:
         for variable in dict.fromkeys(each.variable for each in form):
             name = credential_variable(provider, variable)
             meant.setdefault(name, []).append(f"{variable} of {provider}")
-    for name in _OTHERS:
-        if name in meant:
-            meant[name].append("a setting of modelhub itself")
     return meant
 
 
