@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.canary import CANARY
 
 from modelhub.errors import ModelHubError
@@ -14,10 +16,13 @@ from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, Request, json_reply
 from modelhub.types.events import ChatEvent
 from modelhub.types.messages import UserMessage
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.requests import ChatRequest
 from modelhub.types.results import ChatResult
+from modelhub.types.schema import ModelSchema, ModelType
 from modelhub.wire.json import dumps
 from modelhub.wire.ndjson import NdjsonDecoder
+from modelhub_ollama_local import provider
 from modelhub_ollama_local.faults import refusal
 from modelhub_ollama_local.llm import OllamaLLM
 
@@ -25,6 +30,8 @@ RECORDINGS = Path(__file__).parents[3] / "tests" / "fixtures" / "ollama"
 
 Recording = Mapping[str, Any]
 HELLO = (UserMessage("Hello"),)
+MANIFEST = yaml.safe_load((Path(provider.__file__).parent / "provider.yaml").read_text("utf-8"))
+RULES = tuple(ParameterRule(**row) for row in MANIFEST["defaults"]["llm"]["parameter_rules"])
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +51,12 @@ def chat() -> Callable[..., ChatRequest[None]]:
     """Make a request of the plugin, as the hub would hand it over."""
 
     def request(*messages: Any, **fields: Any) -> ChatRequest[None]:
-        return ChatRequest(**{"model": "llama3", "messages": messages or HELLO, **fields})
+        schema = fields.pop("schema", None) or ModelSchema(fields.get("model", "llama3"))
+        if schema.model_type is ModelType.LLM:
+            own = tuple(schema.parameter_rules or ())
+            named = {rule.name for rule in own}
+            schema = replace(schema, parameter_rules=(*own, *(rule for rule in RULES if rule.name not in named)))
+        return ChatRequest(**{"model": schema.model, "messages": messages or HELLO, "schema": schema, **fields})
 
     return request
 

@@ -13,6 +13,7 @@ from modelhub.types.results import ChatResult
 from modelhub.types.schema import ModelSchema
 from modelhub.types.tools import Tool
 from modelhub_ollama_local.llm import OllamaLLM
+from modelhub_ollama_local.show import schema_of
 
 Recordings = Mapping[str, Any]
 Events = Callable[..., list[Any]]
@@ -387,6 +388,7 @@ def notices(found: list[Any]) -> list[str]:
 
 
 ANSWER = [piece(content="a"), piece(content="b"), done()]
+GPT_OSS = schema_of("gpt-oss:20b", {})
 TRAINED = ModelSchema("m", model_properties={"trained_context_size": 8192})
 
 
@@ -401,10 +403,9 @@ TRAINED = ModelSchema("m", model_properties={"trained_context_size": 8192})
         ({"options": {"num_ctx": 16384}}, []),
         ({"parameters": {"reasoning": "high"}}, ["reasoning_adjusted"]),
         ({"parameters": {"reasoning": True}}, []),
-        ({"parameters": {"reasoning": "high"}, "model": "gpt-oss:20b"}, []),
-        ({"parameters": {"reasoning": "none"}, "model": "gpt-oss:20b"}, ["reasoning_adjusted"]),
-        ({"parameters": {"reasoning": "max"}, "model": "gpt-oss:20b"}, ["reasoning_adjusted"]),
-        ({"parameters": {"reasoning": "max"}, "options": {"think": "high"}, "model": "gpt-oss:20b"}, []),
+        ({"parameters": {"reasoning": "none"}}, []),
+        ({"parameters": {"reasoning": "high"}, "options": {"think": True}}, []),
+        ({"parameters": {"reasoning": "high"}, "schema": GPT_OSS}, []),
         ({"tools": [Tool("f", "", {"type": "object", "properties": {"a": {"minimum": 1}}})]}, ["tool_schema_reduced"]),
         ({"tools": [Tool("f")]}, []),
     ],

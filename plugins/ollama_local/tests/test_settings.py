@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelhub.errors import BadRequest, UnsupportedFeature
 from modelhub.types.schema import ModelSchema
 from modelhub_ollama_local.keep_alive import keep_alive
+from modelhub_ollama_local.show import schema_of
 
 Body = Callable[..., dict[str, Any]]
 
@@ -129,29 +130,23 @@ def test_parallel_tool_calls_as_they_are_anyway_need_not_be_said(body: Body) -> 
 
 
 GPT_OSS = [
-    {"model": "GPT-OSS:20b"},
-    {"model": "hf.co/unsloth/gpt-oss-20b-GGUF"},
-    {"schema": ModelSchema("renamed", model_properties={"family": "gptoss"})},
+    schema_of("GPT-OSS:20b", {}),
+    schema_of("hf.co/unsloth/gpt-oss-20b-GGUF", {}),
+    schema_of("renamed", {"details": {"family": "gptoss"}}),
 ]
 
 
-@pytest.mark.parametrize("fields", GPT_OSS)
-@pytest.mark.parametrize(
-    ("reasoning", "think"),
-    [
-        ("none", False),
-        (False, False),
-        (True, True),
-        ("minimal", "low"),
-        ("low", "low"),
-        ("medium", "medium"),
-        ("high", "high"),
-        ("max", "high"),
-    ],
-)
-def test_gpt_oss_is_given_levels(body: Body, fields: dict[str, Any], reasoning: object, think: object) -> None:
+@pytest.mark.parametrize("schema", GPT_OSS)
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_gpt_oss_is_given_levels(body: Body, schema: ModelSchema, level: str) -> None:
     """The gpt-oss family ignores on and off and needs one of its three levels."""
-    assert body(parameters={"reasoning": reasoning}, **fields)["think"] == think
+    assert body(parameters={"reasoning": level}, schema=schema)["think"] == level
+
+
+@pytest.mark.parametrize("schema", GPT_OSS)
+def test_gpt_oss_thinks_by_itself(body: Body, schema: ModelSchema) -> None:
+    """On, without a level, is said as it is: the server's own level counts."""
+    assert body(parameters={"reasoning": True}, schema=schema)["think"] is True
 
 
 @pytest.mark.parametrize(

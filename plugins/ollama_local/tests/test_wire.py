@@ -507,6 +507,31 @@ async def test_what_the_server_would_ignore_or_misread_never_reaches_it(
     assert asked(server) == []
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "nearest"), [(False, "low"), ("none", "low"), ("minimal", "low"), ("max", "high")]
+)
+async def test_gpt_oss_is_told_the_nearest_level_or_the_caller_is(
+    ollama: Routes, recordings: Recordings, reasoning: Any, nearest: str
+) -> None:
+    """It cannot but think, in three levels: strict says so before the question is asked, clamp takes the nearest."""
+    shown = json.loads(recordings["show-thinking"]["response"]["body"])
+    shown["details"]["family"] = "gptoss"
+    async with WireServer(ollama(show=json_reply(shown))) as server:
+        options: dict[str, Any] = {"credentials": {"base_url": server.url}, "reasoning": reasoning}
+        async with ModelHub() as hub:
+            with pytest.raises(BadRequest) as caught:
+                await hub.chat(MODEL, "Hello", **options)
+        assert caught.value.parameter == "reasoning"
+        assert asked(server) == []
+        async with ModelHub(policy="clamp") as hub:
+            reply = await hub.chat(MODEL, "Hello", **options)
+    (body,) = asked(server)
+    assert body["think"] == nearest
+    assert [(each.code, each.given, each.sent) for each in reply.warnings] == [
+        ("parameter_clamped", reasoning, nearest)
+    ]
+
+
 async def test_vendor_options_reach_the_server(ollama: Routes) -> None:
     """All of them, through the rules of the manifest."""
     vendor = {"num_ctx": 8192, "num_predict": -1, "keep_alive": "-1", "think": "low", "truncate": False}

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelhub.provider import vendor_parameters
 from modelhub.types.messages import AssistantMessage, UserMessage
 from modelhub.types.records import Warning
 from modelhub.types.requests import ChatRequest
-from modelhub_ollama_local.settings import is_gpt_oss
 from modelhub_ollama_local.tools import lost_keywords
 
 __all__ = ["warnings_for"]
-
-# Levels that the wire can say as they are; gpt-oss alone understands them.
-_SAID_BY_GPT_OSS = ("low", "medium", "high", True)
 
 
 def warnings_for(request: ChatRequest[None]) -> Iterator[Warning]:
@@ -49,11 +46,7 @@ def _about_reasoning(request: ChatRequest[None]) -> Iterator[Warning]:
     asked = request.parameters.get("reasoning")
     if asked is None or "think" in request.options:
         return
-    gpt_oss = is_gpt_oss(request)
-    if gpt_oss and asked not in _SAID_BY_GPT_OSS:
-        text = f"gpt-oss cannot reason as {asked!r}: it takes low, medium and high, and the nearest is what counts"
-        yield Warning("reasoning_adjusted", text, "reasoning")
-    elif not gpt_oss and isinstance(asked, str) and asked != "none":
+    if isinstance(asked, str) and vendor_parameters(request).get("think") is True:
         text = f"this model can only reason or not: {asked!r} turned it on"
         yield Warning("reasoning_adjusted", text, "reasoning")
 

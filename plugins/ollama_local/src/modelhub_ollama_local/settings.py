@@ -1,8 +1,8 @@
 """From parameters to the fields and options of a request, by Ollama's own names.
 
-Owns which names exist, where each of them goes, and what the server would take in silence and get wrong. Types
-and ranges stand in ``provider.yaml`` and are the core's to check. Only what the caller set is sent: whatever
-is left out is the Modelfile's to say.
+Owns which names exist, where each of them goes, and what the server would take in silence and get wrong. Types,
+ranges and what neutral parameters are called stand in ``provider.yaml``, and are the core's to check and to say.
+Only what the caller set is sent: whatever is left out is the Modelfile's to say.
 
 Source: https://github.com/ollama/ollama/blob/main/docs/api.md and api/types.go (2026-11).
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from modelhub.errors import BadRequest, UnsupportedFeature
+from modelhub.provider import vendor_parameters
 from modelhub.types.json import JSON
-from modelhub.types.parameters import Reasoning
 from modelhub.types.requests import ChatRequest, Request
 from modelhub.types.results import Result
 from modelhub_ollama_local.keep_alive import keep_alive
@@ -27,7 +27,6 @@ __all__ = [
     "RUNNER_OPTIONS",
     "Settings",
     "chat_settings",
-    "is_gpt_oss",
     "vendor_settings",
 ]
 
@@ -46,8 +45,6 @@ GENERATE_FIELDS = frozenset({"raw", "suffix", "template", "system"})
 FIELDS = GENERATE_FIELDS | {"keep_alive", "think", "truncate", "shift", "logprobs", "top_logprobs"}
 """What stands beside ``options``."""
 
-# Neutral names that Ollama writes in another way; the others of those it takes are its own names too.
-_RENAMED = {"max_tokens": "num_predict", "reasoning": "think"}
 _MEANT = {
     "max_tokens": "num_predict",
     "max_new_tokens": "num_predict",
@@ -60,8 +57,6 @@ _MEANT = {
 }
 _REMOVED = frozenset({"mirostat", "mirostat_eta", "mirostat_tau", "tfs_z"})
 _LEVELS = ("low", "medium", "high", "max")
-# gpt-oss knows three levels; the others are the nearest of them.
-_GPT_OSS_LEVELS: Mapping[str, str] = {"minimal": "low", "max": "high"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +79,14 @@ def chat_settings(request: ChatRequest[None]) -> Settings:
         BadRequest: An option does not exist, or has a value that the server would misread.
         UnsupportedFeature: Ollama has nothing like the parameter.
     """
-    native: dict[str, JSON] = {}
-    for name, value in request.parameters.items():
-        own = _RENAMED.get(name, name)
-        if name == "parallel_tool_calls" and value is True:
-            continue  # what it does anyway
-        if own not in OPTIONS and own not in FIELDS:
+    known = FIELDS | OPTIONS
+    native = vendor_parameters(request)
+    if native.get("parallel_tool_calls") is True:
+        del native["parallel_tool_calls"]  # what it does anyway
+    for name in native:
+        if name in request.parameters and name not in known:
             raise UnsupportedFeature(f"Ollama has nothing like {name!r}", parameter=name, remedy="leave it out")
-        native[own] = value  # type: ignore[assignment]  # the values of ChatParameters are JSON
-    if "reasoning" in request.parameters:
-        native["think"] = _think(request.parameters["reasoning"], gpt_oss=is_gpt_oss(request))
-    native |= _vendor(request.options, FIELDS | OPTIONS)
-    return _split(native)
+    return _split(_checked(native, known))
 
 
 def vendor_settings(request: Request[Result], known: frozenset[str]) -> Settings:
@@ -104,31 +95,14 @@ def vendor_settings(request: Request[Result], known: frozenset[str]) -> Settings
     Raises:
         BadRequest: An option does not exist there, or has a value that the server would misread.
     """
-    return _split(_vendor(request.options, known))
+    return _split(_checked(vendor_parameters(request), known))
 
 
-def is_gpt_oss(request: Request[Result]) -> bool:
-    """Whether the model is of the one family that takes levels of thinking, and no on and off."""
-    family = request.schema.model_properties.get("family") if request.schema else None
-    return family in {"gptoss", "gpt-oss"} or "gpt-oss" in request.name.lower()
-
-
-def _think(reasoning: Reasoning, *, gpt_oss: bool) -> bool | str:
-    if reasoning is False or reasoning == "none":
-        return False
-    if gpt_oss and isinstance(reasoning, str):
-        return _GPT_OSS_LEVELS.get(reasoning, reasoning)
-    return True
-
-
-def _vendor(options: Mapping[str, JSON], known: frozenset[str]) -> dict[str, JSON]:
-    taken: dict[str, JSON] = {}
-    for name, value in options.items():
+def _checked(native: dict[str, JSON], known: frozenset[str]) -> dict[str, JSON]:
+    for name in native:
         if name not in known:
             raise _unknown(name, known)
-        if value is not None:
-            taken[name] = value
-    return taken
+    return native
 
 
 def _unknown(name: str, known: frozenset[str]) -> BadRequest:

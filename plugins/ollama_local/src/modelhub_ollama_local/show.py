@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelhub.types.json import JSON
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.schema import Feature, ModelSchema, ModelType
 
 __all__ = ["listed_names", "loaded_windows", "model_type_of", "schema_of"]
@@ -21,6 +22,9 @@ _TOOLS = ("tool-call", "multi-tool-call", "stream-tool-call")
 _FEATURES: Mapping[str, tuple[Feature, ...]] = {"tools": _TOOLS, "vision": ("vision",), "thinking": ("reasoning",)}
 _EMBEDDING_FAMILIES = ("bert", "nomic-bert", "xlm-roberta")
 _VISION_FAMILIES = frozenset({"clip", "mllama"})
+# The one family that takes levels of thinking, and no on and off.
+_LEVEL_FAMILIES = frozenset({"gptoss", "gpt-oss"})
+_LEVELS = ParameterRule("think", use_template="reasoning", options=("low", "medium", "high"))
 _PLAIN_TEMPLATE = re.compile(r"\{\{-?\s*\.Prompt\s*-?\}\}")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
 _RENDERER = re.compile(r"^RENDERER\s", re.MULTILINE)
@@ -73,6 +77,7 @@ def schema_of(
     """
     kind = model_type or model_type_of(show) or ModelType.LLM
     properties = dict(_properties(show, window))
+    levels = kind is ModelType.LLM and (properties.get("family") in _LEVEL_FAMILIES or "gpt-oss" in model.lower())
     if kind is ModelType.LLM:
         properties["mode"] = "completion" if _is_plain(show) else "chat"
     return ModelSchema(
@@ -81,6 +86,7 @@ def schema_of(
         label=model,
         features=_features(show) if kind is ModelType.LLM else None,
         model_properties=properties,
+        parameter_rules=(_LEVELS,) if levels else None,
         fetch_from=REMOTE,
     )
 
