@@ -7,6 +7,7 @@ and ``seed`` those of a tutorial that many have copied.
 
 import datetime as dt
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import pytest
 
 from modelhub.errors import PluginError
 from modelhub.manifest.reading import Manifest, read_manifest, read_models
+from modelhub.manifest.shapes import schema_from
 from modelhub.types.forms import Condition, EndpointRule, FormField, FormOption
 from modelhub.types.pricing import PricePeriod, PriceTier, Pricing
-from modelhub.types.schema import Deprecation, ModelSchema, ModelType
+from modelhub.types.schema import Deprecation, ModelSchema, ModelType, ProviderSchema
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "dify"
 
@@ -330,14 +332,15 @@ def test_a_field_that_nobody_understands_is_a_secret() -> None:
     ]
 
 
-def test_what_was_left_out_is_left_out_of_the_source_too() -> None:
-    """So that rows of a family, which are read strictly, do not fail for it."""
-    source = read_manifest(CORPUS / "broken").source
-    assert "background" not in source
-    assert [field.get("variable") for field in source["provider_credential_schema"]["credential_form_schemas"]] == [
-        "token",
-        "pin",
-        "host",
+@pytest.mark.parametrize("name", ["full", "loose", "broken", "seed", "ours/kelana"])
+def test_a_manifest_read_loosely_can_be_read_strictly(name: str) -> None:
+    """As rows of a family are: what was left out, and texts that look like numbers, do not come back."""
+    manifest = read_manifest(CORPUS / name)
+    schema, notices = schema_from(ProviderSchema, manifest.source, "row")
+    assert notices == ()
+    assert schema.form == manifest.schema.form
+    assert [kind for kind, _ in read_models(replace(manifest, schema=schema))[0]] == [
+        kind for kind, _ in read_models(manifest)[0]
     ]
 
 

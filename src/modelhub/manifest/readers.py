@@ -32,7 +32,7 @@ _STEP = re.compile(r"[a-z_]+|(?<=\[)\d+(?=\])")
 """A step of a place such as ``periods[0].input``."""
 
 
-def _sequence(item: Reader, reading: Reading, value: Any) -> list[Any]:
+def _sequence(item: Reader, reading: Reading, value: Any) -> Sequence[Any]:
     if isinstance(value, str | int | float):
         reading.note("odd-value", "a list is wanted; this is read as a list of one")
         value = [value]
@@ -49,7 +49,7 @@ def _sequence(item: Reader, reading: Reading, value: Any) -> list[Any]:
             reading.cost(error)
         finally:
             reading.path.pop()
-    return found
+    return tuple(found) if isinstance(value, tuple) else found
 
 
 def _mapping(item: Reader, reading: Reading, value: Any) -> dict[str, Any]:

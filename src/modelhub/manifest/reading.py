@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Manifest:
     Attributes:
         schema: What it says.
         folder: Where it lies, for the model YAML beside it.
-        source: The mapping that it was read from, for family rows, without what could not be read.
+        source: What it says as a mapping, for the rows of a family.
         notices: What was not understood.
         name: The file it was read from, as a path from the folder.
     """
@@ -90,7 +90,17 @@ def read_manifest(folder: Path) -> Manifest:
     check_contract(_contract(mapping_of(document).get("contract")))
     shape = read_shape(ProviderSchema, document)
     schema = replace(shape.value, defaults=completed_defaults(shape.value.defaults))
-    return Manifest(schema, folder, shape.source, (*notices, *_notices(document, shape.problems)), name)
+    source = _source(shape.value, document.value.get("position"))
+    return Manifest(schema, folder, source, (*notices, *_notices(document, shape.problems)), name)
+
+
+def _source(schema: ProviderSchema, positions: object) -> Mapping[str, Any]:
+    """Return a manifest as a mapping that is right in every part, so that rows of a family can be read from it."""
+    source = asdict(schema)
+    if isinstance(positions, Mapping):  # the paths among them are for who reads the files
+        paths = {kind: path for kind, path in positions.items() if isinstance(path, str)}
+        source["position"] = {**paths, **(schema.position or {})}
+    return source
 
 
 def _contract(declared: object) -> object:

@@ -6,9 +6,7 @@ Two ways: what plugins ship is read as far as it can be (`read_shape`), what the
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -31,12 +29,10 @@ class Shape(Generic[T]):
 
     Attributes:
         value: What it says.
-        source: The mapping that it says it in, without what was left out.
         problems: What was not understood.
     """
 
     value: T
-    source: Mapping[str, Any]
     problems: tuple[Problem, ...]
 
 
@@ -54,7 +50,7 @@ def read_shape(cls: type[T], document: Document) -> Shape[T]:
         value = read_class(cls, source, reading)
     except WrongValue as error:
         raise _refused(document, [Problem(error.path, error.code, error.message)]) from error
-    return Shape(value, _without(source, reading.problems), tuple(reading.problems))
+    return Shape(value, tuple(reading.problems))
 
 
 def mapping_of(document: Document) -> dict[str, Any]:
@@ -73,27 +69,6 @@ def _refused(document: Document, problems: list[Problem]) -> DocumentError:
     error = DocumentError("; ".join(problem.text(document) for problem in problems), remedy=AUTHOR_MENDS)
     error.line = document.line(problems[0].path)
     return error
-
-
-def _without(source: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
-    """Return a mapping without what problems cost."""
-    costs = {problem.cost for problem in problems if problem.cost}
-    if not costs:
-        return source
-    kept: Any = copy.deepcopy(source)
-    for path in sorted(costs, key=_backwards, reverse=True):
-        # What was read in another form than it was written in, or stands in two places, may not be there any more.
-        with suppress(LookupError, TypeError):
-            within = kept
-            for step in path[:-1]:
-                within = within[step]
-            del within[path[-1]]
-    return kept  # type: ignore[no-any-return]  # a copy of the mapping
-
-
-def _backwards(path: tuple[str | int, ...]) -> tuple[tuple[bool, int, str], ...]:
-    """Return what sorts paths in the order of lists, so that removal begins at their ends."""
-    return tuple((isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path)
 
 
 def schema_from(cls: type[T], source: Mapping[str, Any], name: str) -> tuple[T, tuple[str, ...]]:
