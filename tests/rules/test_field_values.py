@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelhub.rules.field_values import DEEPEST, MOST_CHARACTERS, value_of
+from modelhub.rules.field_limits import DEEPEST, MOST_CHARACTERS
+from modelhub.rules.field_values import value_of
 from modelhub.rules.forms import problems
 from modelhub.types.forms import FormField, FormOption
 from modelhub.types.secret import Secret

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
 from modelhub.rules.conditions import is_missing, scalar_text, value_fits
-from modelhub.rules.field_values import CHOICES, default_of
+from modelhub.rules.field_limits import CHOICES
+from modelhub.rules.field_values import default_of
 from modelhub.rules.shown import MODEL_TYPE, by_variable, decision_order
 from modelhub.types.forms import Condition, FormField
 from modelhub.types.json import JSON

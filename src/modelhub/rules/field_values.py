@@ -1,8 +1,7 @@
 """The values of form fields: from what was typed, or stands in a file or variable, to the value of the field's type.
 
 Owns what each type of field takes. Complaints are collected, never raised, so that all of them come at once; none of
-them repeats a value. The patterns are regular expressions that Python and ECMAScript read alike, because the exported
-JSON Schema is made of them too.
+them repeats a value.
 """
 
 from __future__ import annotations
@@ -16,6 +15,16 @@ from types import MappingProxyType
 from typing import NoReturn, cast
 
 from modelhub.rules.conditions import is_missing, scalar_text
+from modelhub.rules.field_limits import (
+    CHOICES,
+    CONTROL,
+    CONTROL_IN_LINES,
+    DEEPEST,
+    NOT_IN_A_HEADER,
+    NOT_IN_A_NAME,
+    URL,
+    most_characters,
+)
 from modelhub.rules.names import looks_like_a_secret
 from modelhub.types.credential import CredentialValue
 from modelhub.types.forms import FormField, FormOption
@@ -24,47 +33,7 @@ from modelhub.types.json import JSON
 from modelhub.types.problems import FieldProblem
 from modelhub.types.secret import Secret
 
-__all__ = [
-    "CHOICES",
-    "CONTROL",
-    "CONTROL_IN_LINES",
-    "DEEPEST",
-    "MOST_CHARACTERS",
-    "NOT_IN_A_HEADER",
-    "NOT_IN_A_NAME",
-    "URL",
-    "default_of",
-    "most_characters",
-    "value_of",
-]
-
-CHOICES = frozenset({"select", "radio", "multi-select"})
-"""The types whose values are among a field's options, where it has any."""
-
-MOST_CHARACTERS = 1_048_576
-"""Characters that any text may have, also where a form sets no limit: forms hold keys and files of keys, not data."""
-
-DEEPEST = 64
-"""Lists and objects that may stand inside each other in a ``json`` field."""
-
-CONTROL = r"[\u0000-\u001f\u007f\ud800-\udfff]"
-"""What no text of one line has in it. Half a surrogate pair is no character and cannot be sent."""
-
-CONTROL_IN_LINES = r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ud800-\udfff]"
-
-NOT_IN_A_NAME = r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]"
-"""What no name of a header has in it (RFC 9110, section 5.6.2)."""
-
-NOT_IN_A_HEADER = r"[^\t\u0020-\u007e\u0080-\u00ff]"
-"""What no value of a header has in it (RFC 9110, section 5.5)."""
-
-_NOT_IN_A_URL = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff\\"
-_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-URL = (
-    rf"^[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[^{_NOT_IN_A_URL}/?#@:\[\]]+)(:({_PORT}))?"
-    rf"([/?#][^{_NOT_IN_A_URL}]*)?$"
-)
-"""A whole URL without a user name or password."""
+__all__ = ["default_of", "value_of"]
 
 _USER = re.compile(r"^\s*[A-Za-z]+://[^/?#]*@")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -132,11 +101,6 @@ def default_of(field: FormField) -> tuple[JSON, Sequence[FieldProblem]]:
     problems: list[FieldProblem] = []
     value = value_of(replace(field, required=False), None, field.options, problems)
     return value, problems
-
-
-def most_characters(field: FormField) -> int:
-    """Return how many characters the text of a field may have."""
-    return min(field.max_length, MOST_CHARACTERS) if field.max_length > 0 else MOST_CHARACTERS
 
 
 def _default(field: FormField, options: Sequence[FormOption]) -> JSON:

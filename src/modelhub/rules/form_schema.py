@@ -12,16 +12,16 @@ from types import MappingProxyType
 
 from modelhub.rules.condition_schema import Conditions, all_of, any_of, not_
 from modelhub.rules.conditions import condition_json
-from modelhub.rules.field_values import (
+from modelhub.rules.field_limits import (
     CHOICES,
     CONTROL,
     CONTROL_IN_LINES,
     NOT_IN_A_HEADER,
     NOT_IN_A_NAME,
     URL,
-    default_of,
     most_characters,
 )
+from modelhub.rules.field_values import default_of
 from modelhub.rules.shown import by_variable
 from modelhub.types.forms import FormField
 from modelhub.types.i18n import Labels, label_for
