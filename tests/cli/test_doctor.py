@@ -114,7 +114,7 @@ def test_broken_settings_hide_no_plugin(cli: Any, tmp_path: Path, text: str) -> 
     assert "✗ modelhub.toml" in ran.out
     assert "✓ acme  ready" in ran.out
     document = cli("doctor", "--json").document
-    assert (document["ok"], document["error"]["type"]) == (False, "ConfigurationError")
+    assert (document["ok"], document["error"]["type"]) == (False, "SettingsInvalid")
 
 
 def test_tracebacks_are_for_authors(cli: Any, acme: Any) -> None:

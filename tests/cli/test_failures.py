@@ -71,6 +71,31 @@ def test_common_options_stand_before_and_after_the_command(cli: Any) -> None:
         assert ran.err.startswith("error: no.toml cannot be read: No such file")
 
 
+def test_problems_of_settings_stand_one_below_the_other(cli: Any, tmp_path: Path) -> None:
+    """Each with its line and its remedy; in JSON each is an object."""
+    (tmp_path / "modelhub.toml").write_text("[plugin]\n[timeouts]\nidel = 3\nidle = 0\n")
+    ran = cli("providers")
+    assert (ran.code, ran.err.splitlines()) == (
+        1,
+        [
+            "error: the settings have 3 problems:",
+            "  modelhub.toml:1: plugin: unknown table",
+            "    remedy: did you mean 'plugins' or 'policy'?",
+            "  modelhub.toml:3: timeouts.idel: unknown key",
+            "    remedy: did you mean 'idle'?",
+            "  modelhub.toml:4: timeouts.idle: it must be above 0",
+        ],
+    )
+    assert "✗ the settings have 3 problems:\n    modelhub.toml:1: plugin: unknown table\n" in cli("doctor").out
+    assert cli("providers", "--json").document["error"]["problems"][1] == {
+        "file": "modelhub.toml",
+        "line": 3,
+        "path": "timeouts.idel",
+        "message": "unknown key",
+        "remedy": "did you mean 'idle'?",
+    }
+
+
 def test_a_plugins_accident_is_one_line(cli: Any) -> None:
     """Its traceback is shown with `--debug` only."""
     ran = cli("chat", "acme/bug", "x")

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from modelhub.cli.command import Command
-from modelhub.cli.failures import FAILED, error_document, one_line
+from modelhub.cli.failures import FAILED, error_document, one_line, told
 from modelhub.cli.progress import Display
 from modelhub.cli.states import provider_document, shown_state
 from modelhub.cli.terminal import Terminal
@@ -150,10 +150,13 @@ def _show_provider(terminal: Terminal, info: ProviderInfo, *, debug: bool) -> No
 
 
 def _show_problem(terminal: Terminal, failure: Exception) -> None:
-    text = failure.message if isinstance(failure, ModelHubError) else f"{type(failure).__name__}: {failure}"
-    terminal.item(one_line(text), good=False)
-    if isinstance(failure, ModelHubError) and failure.remedy:
-        terminal.say("    " + _("remedy: {remedy}").format(remedy=one_line(failure.remedy)))
+    if not isinstance(failure, ModelHubError):
+        terminal.item(one_line(type(failure).__name__, str(failure)), good=False)
+        return
+    text, below = told(failure)
+    terminal.item(text, good=False)
+    for line in below:
+        terminal.say(f"    {line}")
 
 
 def _verdict(findings: _Findings) -> str:

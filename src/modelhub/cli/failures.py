@@ -11,9 +11,11 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import N_, _, language
+from modelhub.configuration.problems import SettingsInvalid
 from modelhub.errors import ModelHubError
 from modelhub.types.json import JSON
 
@@ -27,6 +29,7 @@ __all__ = [
     "show_bug",
     "show_failure",
     "show_usage_failure",
+    "told",
     "unread",
 ]
 
@@ -98,14 +101,29 @@ def show_failure(terminal: Terminal, error: ModelHubError, *, debug: bool = Fals
         return FAILED
     if debug:
         terminal.note(_traceback(error, secrets), dim=True)
-    _headline(terminal, one_line(_where(error), _kind(error), error.message))
+    message, below = told(error)
+    _headline(terminal, one_line(_where(error), _kind(error), message))
     failed = [attempt for attempt in error.attempts if attempt.error is not None]
     if len(failed) > 1:
         tried = (f"{attempt.deployment} ({_(KINDS.get(attempt.error or '', ''))})" for attempt in failed)
         terminal.note("  " + _("tried: {deployments}").format(deployments=", ".join(tried)))
-    if error.remedy:
-        terminal.note("  " + _("remedy: {remedy}").format(remedy=one_line(error.remedy)))
+    for line in below:
+        terminal.note(f"  {line}")
     return FAILED
+
+
+def told(error: ModelHubError) -> tuple[str, list[str]]:
+    """Return what an error says, in one line, and what stands below it: the remedy, or the problems of settings."""
+    if not isinstance(error, SettingsInvalid) or len(error.problems) == 1:
+        return one_line(error.message), _remedy(error.remedy)
+    below: list[str] = []
+    for problem in error.problems:
+        below += [one_line(str(problem)), *(f"  {line}" for line in _remedy(problem.remedy))]
+    return one_line(error.message.partition("\n")[0]), below
+
+
+def _remedy(remedy: str | None) -> list[str]:
+    return [_("remedy: {remedy}").format(remedy=one_line(remedy))] if remedy else []
 
 
 def show_usage_failure(terminal: Terminal, message: str, *, usage: str = "", help_command: str = "") -> int:
@@ -164,6 +182,8 @@ def error_document(error: Exception) -> dict[str, JSON]:
         value = getattr(error, name, None)
         if value is not None:
             document[name] = value
+    if isinstance(error, SettingsInvalid):
+        document["problems"] = [asdict(problem) for problem in error.problems]
     document["attempts"] = [
         {"deployment": attempt.deployment, "error": attempt.error, "seconds": attempt.seconds}
         for attempt in error.attempts
