@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelhub.errors import UnsupportedFeature
-from modelhub.provider import Credential, DecodeState, HttpCall, HttpLargeLanguageModel, ProviderContext
+from modelhub.provider import (
+    Credential,
+    DecodeState,
+    HttpCall,
+    HttpLargeLanguageModel,
+    ProviderContext,
+    vendor_parameters,
+)
 from modelhub.types.events import ChatEvent, Finish, FinishReason, TextDelta
 from modelhub.types.json import JSON
 from modelhub.types.messages import Message, TextPart
@@ -12,7 +19,6 @@ from modelhub.types.requests import ChatRequest
 from modelhub.types.usage import TokenCount, Usage
 
 REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-NAMES = {"max_tokens": "num_predict"}
 
 
 class MyOllamaLLM(HttpLargeLanguageModel):
@@ -22,12 +28,11 @@ class MyOllamaLLM(HttpLargeLanguageModel):
         """Build the request."""
         if request.tools:
             raise UnsupportedFeature("this provider sends no tools", parameter="tools")
-        options: dict[str, Any] = {NAMES.get(name, name): value for name, value in request.parameters.items()}
         body: dict[str, JSON] = {
             "model": request.name,
             "messages": [{"role": message.role, "content": text_of(message)} for message in request.messages],
             "stream": request.stream,
-            "options": {**options, **request.options},
+            "options": vendor_parameters(request),
         }
         if request.response_format is not None:
             body["format"] = request.response_format.schema or "json"

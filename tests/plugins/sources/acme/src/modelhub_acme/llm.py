@@ -5,7 +5,14 @@ from typing import Any
 
 from modelhub import Finish, FinishReason, ReasoningDelta, Started, TextDelta, TokenCount, ToolCallDelta, Usage
 from modelhub.errors import UnsupportedFeature
-from modelhub.provider import Credential, DecodeState, HttpCall, HttpLargeLanguageModel, ProviderContext
+from modelhub.provider import (
+    Credential,
+    DecodeState,
+    HttpCall,
+    HttpLargeLanguageModel,
+    ProviderContext,
+    vendor_parameters,
+)
 from modelhub.types.events import ChatEvent
 from modelhub.types.requests import ChatRequest
 
@@ -19,16 +26,13 @@ class AcmeLLM(HttpLargeLanguageModel):
         """Build the request."""
         if request.response_format is not None:
             raise UnsupportedFeature("acme models write as they like", parameter="response_format")
-        parameters = request.parameters
         body = {
             "model": request.name,
             "texts": [str(message.content) for message in request.messages],
             "tools": [tool.name for tool in request.tools],
             "stream": request.stream,
             "region": credential.text("region"),
-            **({"temperature": parameters["temperature"]} if "temperature" in parameters else {}),
-            **({"n_predict": parameters["max_tokens"]} if "max_tokens" in parameters else {}),
-            **request.options,
+            **vendor_parameters(request),
         }
         return HttpCall("/v1/chat", json=body, query={"id": request.id}, headers={"X-Acme": "1"})
 
