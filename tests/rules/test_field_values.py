@@ -221,6 +221,24 @@ def test_several_choices(given_value: Any, value: list[str]) -> None:
     assert read(FormField("x", "multi-select", options=OPTIONS), given_value) == value
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("switch", "yes", True),
+        ("number", "5", 5),
+        ("select", "a", "a"),
+        ("multi-select", "1,a", ["a", "1"]),
+        ("json", '{"a": 1}', {"a": 1}),
+        ("key-value", "X-A: 1", {"X-A": "1"}),
+        ("url", "https://a", "https://a"),
+        ("textarea", "a\nb", "a\nb"),
+    ],
+)
+def test_a_secret_is_read_as_its_text(kind: Any, text: str, value: Any) -> None:
+    """What comes out of a store or a reference may be one, whatever the field's type."""
+    assert read(FormField("x", kind, options=OPTIONS), Secret(text)) == value
+
+
 def test_each_wrong_choice_is_a_complaint_of_its_own() -> None:
     """The path says which; no complaint repeats what was chosen."""
     field = FormField("x", "multi-select", options=OPTIONS)

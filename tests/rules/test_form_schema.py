@@ -157,6 +157,21 @@ def test_a_default_counts_in_conditions() -> None:
     assert accepts(form, {"mode": "raw"})
 
 
+def test_a_default_that_is_not_offered_does_not_count() -> None:
+    """A condition on a field whose default hangs on another field follows both."""
+    only = [Condition("region", "eu")]
+    form = [
+        FormField("region", default="eu"),
+        FormField("zone", "select", required=False, default="north", options=[FormOption("north", show_on=only)]),
+        FormField("a", show_on=[Condition("zone", "north")]),
+        FormField("b", show_on=[Condition("zone", exists=False)]),
+    ]
+    for values in ({"a": "x"}, {"b": "x"}, {"region": "us", "a": "x"}, {"region": "us", "b": "x"}):
+        assert accepts(form, values) is not bool(problems(form, values))
+    assert accepts(form, {"a": "x"})
+    assert accepts(form, {"region": "us", "b": "x"})
+
+
 def test_a_long_chain_of_conditions_stays_short() -> None:
     """Each condition is written once, however many fields hang on it."""
     form = [FormField("a0", "switch")]

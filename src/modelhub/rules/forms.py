@@ -6,7 +6,7 @@ What each type of field takes is in `modelhub.rules.field_values`, which fields 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from modelhub.errors import ConfigurationError, CredentialsInvalid
@@ -125,7 +125,7 @@ def endpoint_in(credential: Credential) -> Endpoint | None:
 class _Decided:
     """What came of a form: the values that count, and every complaint."""
 
-    values: Mapping[str, JSON]
+    values: Mapping[str, JSON] = field(repr=False)  # tracebacks with locals would show the secrets among them
     problems: Sequence[FieldProblem]
     endpoint: str | None
 
