@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,16 @@ def test_nothing_given_and_nothing_there_is_the_default() -> None:
         assert settings.plugins.allow is None
         assert settings.policy == "strict"
         assert settings.credentials == {}
+
+
+def test_where_nothing_is_configured_pydantic_is_not_loaded() -> None:
+    """It costs more than everything else that entering a hub does."""
+    code = (
+        "import sys; from modelhub.configuration.settings import read_settings\n"
+        "read_settings({'credentials': {'acme': {'api_key': 'k'}}, 'routes': {}}, {})\n"
+        "sys.exit('pydantic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_whole_file_is_read(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def deployment_named(text: str) -> DeploymentTable:
 def deployment_table(given: object, keys: Keys) -> tuple[DeploymentTable, list[Complaint]]:
     """Read one deployment; what it calls is in ``target``, ``provider`` and ``model`` alike."""
     table, complaints = shaped(DeploymentTable, given, keys)
-    complaints += _parameter_complaints(table.parameters, (*keys, "parameters"))
+    complaints += _parameter_complaints(table.parameters, (*keys, "parameters")) if table.parameters else ()
     if table.weight == math.inf:
         complaints.append(Complaint((*keys, "weight"), "it is inf", "1 is the usual share"))
     if any(each.keys in {keys, *((*keys, name) for name in _NAMING)} for each in complaints):

@@ -82,6 +82,8 @@ def shaped(cls: type[T], given: object, keys: Keys) -> tuple[T, list[Complaint]]
     """
     if not isinstance(given, Mapping):
         return cls(), [Complaint(keys, f"it must be a table, not {what_is(given)}")]
+    if not given:
+        return cls(), []  # without the library, which most applications that configure nothing do not need
     types = types_of(cls)  # type: ignore[arg-type]  # classes are hashable
     complaints = list(key_complaints(given, list(types), keys))
     values: dict[str, object] = {}
