@@ -189,6 +189,13 @@ def test_a_base_url_is_for_the_core_to_read() -> None:
     assert problems(form, {"base_url": "http://host:0"})
 
 
+def test_a_line_break_at_the_end_is_no_part_of_a_url() -> None:
+    """The pattern says so to validators of every language; the core takes it away."""
+    form = [FormField("link", "url")]
+    assert not accepts(form, {"link": "http://a\n"})
+    assert not problems(form, {"link": "http://a\n"})
+
+
 def test_the_fields_stand_in_order_with_all_that_is_drawn() -> None:
     """Labels in all their locales, conditions as manifests write them, nothing that the form does not say."""
     form = [

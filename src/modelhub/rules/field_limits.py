@@ -43,9 +43,9 @@ _NOT_IN_A_URL = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200f\u2028-\u202f\u20
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 URL = (
     rf"^[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[^{_NOT_IN_A_URL}/?#@:\[\]]+)(:({_PORT}))?"
-    rf"([/?#][^{_NOT_IN_A_URL}]*)?$"
+    rf"([/?#][^{_NOT_IN_A_URL}]*)?$(?!\n)"
 )
-"""A whole URL without a user name or password."""
+"""A whole URL without a user name or password. Python's ``$`` also stands before a last line break."""
 
 
 def most_characters(field: FormField) -> int:
