@@ -280,6 +280,11 @@ def test_hours_go_before_days_and_over_midnight(time: str, price: int) -> None:
     assert costed(Usage(1), pricing, at).total == price
 
 
+def test_hours_that_are_none_never_hold() -> None:
+    """Whoever passes over `check_pricing` has no price instead of a wrong one."""
+    assert cost_of(Usage(1), Pricing(D(1), hours="noon"), at=NOW) is None
+
+
 def test_of_equal_periods_the_last_counts() -> None:
     """What is written later is meant to go over what stands before it."""
     pricing = Pricing(periods=(PricePeriod(D(1)), PricePeriod(D(2))))

@@ -1,6 +1,7 @@
 """The list's prices in our words charge what the list itself would charge, for every model and time in it."""
 
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from importlib.metadata import version
@@ -8,11 +9,11 @@ from itertools import product
 
 import pytest
 from genai_prices import types as listed
-from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot, set_custom_snapshot
 
 from modelhub.rules.price_checks import check_pricing
 from modelhub.rules.pricing import cost_of
-from modelhub.runtime.price_list import NAME, installed, listed_price, pricing_from
+from modelhub.runtime.price_list import NAME, installed, listed_price, loaded, pricing_from
 from modelhub.types.pricing import Pricing
 from modelhub.types.usage import Usage
 
@@ -140,6 +141,45 @@ def test_models_are_found_by_the_lists_names_and_providers_by_their_own(provider
     pricing = listed_price(provider, model)
     assert (pricing is not None) is known
     assert pricing is None or pricing.source == f"{NAME} {version(NAME)}"
+
+
+@pytest.fixture
+def own_prices() -> Iterator[None]:
+    """Put the package's own prices back after a test."""
+    yield
+    set_custom_snapshot(None)
+
+
+@pytest.mark.usefixtures("own_prices")
+def test_prices_that_an_application_gives_the_package_are_the_ones() -> None:
+    """As where it keeps itself up to date."""
+    model = listed.ModelInfo("gpt-4o", MATCH, prices=listed.ModelPrice(input_mtok=Decimal(77)))
+    provider = listed.Provider("openai", "OpenAI", "x", models=[model])
+    set_custom_snapshot(DataSnapshot([provider], from_auto_update=True))
+    pricing = listed_price("openai", "m")
+    assert pricing is not None
+    assert pricing.input == 77
+
+
+@pytest.mark.usefixtures("own_prices")
+def test_a_list_of_another_making_costs_nobody_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """A version that is made in another way knows no prices, and the log says so."""
+    set_custom_snapshot(DataSnapshot([object()], from_auto_update=False))  # type: ignore[list-item]  # that is what is shown
+    assert listed_price("openai", "gpt-4o") is None
+    assert "could not say the prices of gpt-4o: AttributeError" in caplog.text
+
+
+def test_a_package_that_does_not_import_costs_nobody_an_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried once, and the log says what is wrong with it."""
+    monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
+    loaded.cache_clear()
+    try:
+        assert [listed_price("openai", "gpt-4o") for _ in range(2)] == [None, None]
+    finally:
+        loaded.cache_clear()
+    assert caplog.text.count("genai-prices cannot be used") == 1
 
 
 def test_the_package_is_there() -> None:

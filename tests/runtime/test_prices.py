@@ -328,6 +328,14 @@ async def test_a_list_is_asked_once_for_each_model() -> None:
     assert asked == [("theirs", "a"), ("theirs", "b")]
 
 
+async def test_names_without_end_fill_no_memory() -> None:
+    """Names of models come with calls: so many are remembered, and then those that come again."""
+    book = PriceBook("manifest")
+    schemas = [ModelSchema(str(number), pricing=PLAIN) for number in range(5000)]
+    assert list(await book.priced(schemas, ProviderSchema("acme"))) == schemas
+    assert repr(book) == "<PriceBook of plugins alone: 904 models>"
+
+
 async def test_a_list_that_does_not_answer_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
     """An answer is not held up for its price: the list is given up, once, and the log says so."""
     hanging = threading.Event()

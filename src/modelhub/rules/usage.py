@@ -41,12 +41,14 @@ def billable(request: Request[Any], result: Result) -> Usage | None:
 
 def _of_chat(usage: Usage, request: ChatRequest[Any], result: Result) -> Usage:
     asked = list(_kinds(request))
+    no_sight = {"image", "video", "document"}.isdisjoint(asked)
+    no_sound = {"audio", "video"}.isdisjoint(asked)
     silent = isinstance(result, ChatResult) and not any(isinstance(part, MediaPart) for part in result.message.parts)
     return replace(
         usage,
         images=_either(usage.images, asked.count("image")),
-        image_input_tokens=_either(usage.image_input_tokens, None if "image" in asked or "document" in asked else 0),
-        audio_input_tokens=_either(usage.audio_input_tokens, None if "audio" in asked or "video" in asked else 0),
+        image_input_tokens=_either(usage.image_input_tokens, 0 if no_sight else None),
+        audio_input_tokens=_either(usage.audio_input_tokens, 0 if no_sound else None),
         audio_output_tokens=_either(usage.audio_output_tokens, 0 if silent else None),
     )
 
