@@ -353,6 +353,36 @@ async def test_a_list_that_does_not_answer_is_done_without(caplog: pytest.LogCap
     assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["modelhub.prices"]
 
 
+async def test_a_stream_that_is_cancelled_while_its_price_is_looked_up_closes_all_the_same() -> None:
+    """The wait for a price is the last of a stream, and leaves nothing open behind it."""
+    closed: list[bool] = []
+    hanging = threading.Event()
+
+    class Watched(Vendor):
+        @hookimpl
+        async def stream(self, request: Request[Any], context: ProviderContext) -> AsyncGenerator[Event, None]:
+            """Tell when it ends."""
+            try:
+                async for event in Vendor.stream(self, request, context):
+                    yield event
+            finally:
+                closed.append(True)
+
+    def hang(*_names: str) -> None:
+        hanging.wait(5)
+
+    async with ModelHub(providers=[Watched("openai", None, Usage(1, 1))]) as hub:
+        hub._calls.server.prices = PriceBook("genai-prices", listed=hang)  # noqa: SLF001  no setting makes a list hang
+        try:
+            with anyio.move_on_after(0.2) as scope:
+                async with hub.stream("openai/gpt-4o", "Hi") as stream:
+                    [event async for event in stream]
+        finally:
+            hanging.set()
+    assert scope.cancelled_caught
+    assert closed == [True]
+
+
 async def test_a_list_that_is_wanted_and_missing_is_said_before_any_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the line that installs it; one that is not asked for is not missed."""
     monkeypatch.setitem(sys.modules, "genai_prices", None)
