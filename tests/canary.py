@@ -91,11 +91,13 @@ class Watch:
         self._wrap(pytest.RaisesExc, "__exit__", self._caught)
         self._wrap(pytest.CaptureFixture, "readouterr", self._printed)
         logging.getLogger("modelhub").setLevel(logging.DEBUG)
-        for name in _NOISY:  # looked at when the record is made; nobody wants to read it beside a test's failure
+        for name in _NOISY:  # nobody wants to read them beside a test's failure
             logger = logging.getLogger(name)
             logger.setLevel(logging.DEBUG)
-            logger.addFilter(_nothing)
-            self._undo.append(partial(logger.removeFilter, _nothing))
+            self._undo.append(partial(setattr, logger, "propagate", logger.propagate))
+            logger.propagate = False
+            logger.addHandler(_Handler(self))
+            self._undo.append(partial(logger.removeHandler, logger.handlers[-1]))
 
     def stop(self) -> None:
         """Undo it."""
@@ -121,13 +123,18 @@ class Watch:
     def _recording(self, factory: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
         def record_of(*arguments: Any, **keywords: Any) -> logging.LogRecord:
             record = factory(*arguments, **keywords)
-            with suppress(Exception):  # a message that does not fit its arguments is the logging module's to report
-                self._note(f"the log of {record.name}", f"{record.getMessage()} {record.args!r}")
-            if record.exc_info and record.exc_info[1] is not None:
-                self.error(record.exc_info[1], f"an error logged by {record.name}")
+            if record.name not in _NOISY:
+                self.record(record)
             return record
 
         return record_of
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Look at what is logged."""
+        with suppress(Exception):  # a message that does not fit its arguments is the logging module's to report
+            self._note(f"the log of {record.name}", f"{record.getMessage()} {record.args!r}")
+        if record.exc_info and record.exc_info[1] is not None:
+            self.error(record.exc_info[1], f"an error logged by {record.name}")
 
     def _caught(self, given: object, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         del given, kind, trace
@@ -185,9 +192,16 @@ class Watch:
             terminalreporter.write_line(line)
 
 
-def _nothing(record: logging.LogRecord) -> bool:
-    del record
-    return False
+class _Handler(logging.Handler):
+    """Shows records to the watch as handlers get them."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at it."""
+        self._watch.record(record)
 
 
 def _shown(value: object) -> str:

@@ -7,9 +7,11 @@ Environment proxies are honoured except for loopback addresses.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol, final
 
 import anyio
@@ -33,6 +35,17 @@ __all__ = ["HttpxBackend", "tls_context"]
 
 _KEEPALIVE_SECONDS = 15.0
 _CLOSE_SECONDS = 2.0
+
+_LOGGERS = ("httpcore.http11", "httpcore.proxy", "httpcore.socks")
+_sending = ContextVar("_sending", default=False)
+"""Whether what the library logs is about a request of ours."""
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep only the first word of what the library says: servers repeat keys in headers, and proxies have passwords."""
+    if _sending.get():
+        record.msg, record.args = str(record.msg).partition(" ")[0], ()
+    return True
 
 
 def tls_context() -> ssl.SSLContext:
@@ -135,6 +148,8 @@ class HttpxBackend:
     """
 
     def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None = None, trust_env: bool = True) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_without_values)  # one filter, however often it is added
         self._endpoint = endpoint
         self._scheme = endpoint.scheme.encode()
         self._host = endpoint.host.encode()
@@ -144,6 +159,7 @@ class HttpxBackend:
 
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
+        sending = _sending.set(True)
         try:
             return await self._opened(self._outgoing(request, limits), limits)
         except BaseException as error:
@@ -151,6 +167,8 @@ class HttpxBackend:
             if not isinstance(error, Exception):
                 raise
             raise _translated(error, limits, self._endpoint) from error
+        finally:
+            _sending.reset(sending)
 
     def _outgoing(self, request: HttpRequest, limits: ReadLimits) -> httpcore.Request:
         return httpcore.Request(

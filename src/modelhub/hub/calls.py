@@ -331,6 +331,9 @@ class Calls:
         except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
             error = redacted(foreign(raised, deployment), deployment.credential)
             raise attributed(error, deployment, ()) from error.__cause__
+        except BaseException as cancelled:
+            clear_locals(cancelled)  # as in `Server.tried`
+            raise
         finally:
             if context is not None:
                 await released(context)

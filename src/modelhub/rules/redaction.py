@@ -34,7 +34,9 @@ _LONG = 12
 _NOT_IN_VARS = ("strerror", "filename", "filename2", "object", "name", "obj", "value")
 """What exceptions that are built in hold beside ``args`` and their ``vars``."""
 
-_GAP = re.compile(r"\s+|\\[nrt]")
+_GAP = re.compile(r"\s+|\\+[nrt]?")
+"""What may stand inside of a secret that was wrapped, and written inside of another text, maybe more than once."""
+
 _ESCAPED = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -44,11 +46,13 @@ def clean(error: BaseException, secrets: Iterable[Secret | str]) -> None:
     One that shows a secret all the same, because its text is not made of what it was given, is cut off from the
     exceptions that it led to. The variables of the functions that have ended are taken out of the tracebacks.
     """
+    secrets = tuple(secrets)
     redactor = Redactor(secrets)
     if not redactor:
         return
+    of_content = Redactor(secrets, shortest=_LONG)
     for each in chain(error):
-        _scrub(each, redactor)
+        _scrub(each, redactor, of_content)
     clear_locals(error)
     _cut(error, redactor, set())
 
@@ -59,14 +63,17 @@ class Redactor:
 
     Args:
         secrets: What to look for, in every form in which servers and libraries repeat a value.
+        shortest: Characters that a secret must have to be looked for.
     """
 
-    __slots__ = ("_forms",)
+    __slots__ = ("_forms", "_squeezed")
 
-    def __init__(self, secrets: Iterable[Secret | str]) -> None:
+    def __init__(self, secrets: Iterable[Secret | str], *, shortest: int = _SHORTEST) -> None:
         texts = {secret.reveal() if isinstance(secret, Secret) else secret for secret in secrets}
-        forms = {form for text in texts if len(text) >= _SHORTEST for form in _forms(text)}
+        forms = {form for text in texts if len(text) >= shortest for form in _forms(text)}
         self._forms = sorted(forms, key=len, reverse=True)
+        squeezed = {_GAP.sub("", form) for form in forms}
+        self._squeezed = sorted((form for form in squeezed if len(form) >= _TELLING), key=len, reverse=True)
 
     def __bool__(self) -> bool:
         return bool(self._forms)
@@ -75,7 +82,7 @@ class Redactor:
         """Return a text without the secrets."""
         for form in self._forms:
             text = text.replace(form, _MASK)
-        text = _without_wrapped(text, self._forms)
+        text = _without_wrapped(text, self._squeezed)
         for form in self._forms:
             text = _without_beginning(text, form)
         return text
@@ -142,12 +149,12 @@ def _all_escaped(data: bytes) -> Iterator[str]:
 
 
 def _without_wrapped(text: str, forms: Iterable[str]) -> str:
-    """Replace forms that white space, or the escape for it, was put into."""
+    """Replace forms that white space, the escape for it, or escapes of escapes were put into."""
     squeezed = _GAP.sub("", text)
     if squeezed == text:
         return text
     for form in forms:
-        if len(form) >= _TELLING and form in squeezed:
+        if form in squeezed:
             text = _without_spread(text, form)
     return text
 
@@ -177,12 +184,13 @@ def _without_beginning(text: str, form: str) -> str:
     return text
 
 
-def _scrub(error: BaseException, redactor: Redactor) -> None:
+def _scrub(error: BaseException, redactor: Redactor, of_content: Redactor) -> None:
     with suppress(Exception):  # what cannot be scrubbed is cut off afterwards where it shows a secret
         _replace(error, "args", redactor)
         for name, value in list(vars(error).items()):
             with suppress(Exception):
-                vars(error)[name] = redactor.value(value)
+                # What a model has said is not ours to change for the sake of a word that somebody uses as a key.
+                vars(error)[name] = (of_content if name == "partial" else redactor).value(value)
     for name in _NOT_IN_VARS:
         with suppress(Exception):
             _replace(error, name, redactor)

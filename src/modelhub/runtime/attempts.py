@@ -30,6 +30,7 @@ from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vect
 from modelhub.rules.capabilities import fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.failover import left_to_try
+from modelhub.rules.frames import clear_locals
 from modelhub.rules.parameters import Policy, resolve_parameters
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime, redacted
@@ -176,6 +177,9 @@ class Server:
                 error = raised
             except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
                 error = foreign(raised, deployment)
+            except BaseException as raised:
+                clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
+                raise
             redacted(error, deployment.credential)
             if isinstance(error, AuthenticationFailed):
                 self.runtime.credentials.forget(deployment.plugin)

@@ -11,6 +11,7 @@ import anyio
 
 from modelhub.errors import ConfigurationError, ModelHubError, PluginError
 from modelhub.provider.threads import run_in_thread
+from modelhub.rules.redaction import clean
 from modelhub.runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ async def _left(manager: AbstractAsyncContextManager[object], context: ProviderC
         try:
             await manager.__aexit__(None, None, None)
         except Exception as error:
+            clean(error, context.credential.secrets)
             context.log.warning("closing a session raised %s", type(error).__name__, exc_info=error)
         if context.open_http is not None:
             await context.open_http.aclose()

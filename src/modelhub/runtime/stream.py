@@ -24,7 +24,7 @@ from modelhub.errors import (
     StreamNotFinished,
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
-from modelhub.rules.frames import hides_arguments
+from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
 from modelhub.runtime.core import redacted
 from modelhub.runtime.deployments import Deployment
@@ -240,7 +240,8 @@ class Stream(Generic[E_co, R_co]):
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
             broken = await self._broken(error)
             raise broken from broken.__cause__
-        except BaseException:
+        except BaseException as error:
+            clear_locals(error)  # as in `Server.tried`
             await self.aclose()
             raise
         finally:
@@ -275,6 +276,7 @@ class Stream(Generic[E_co, R_co]):
         text = "the stream was closed while it was read" if closing else "the stream broke off before its end"
         message = f"{text}: {cause.message}" if cause is not None else text
         error = StreamInterrupted(message, partial=self.partial, cause=cause)
+        redacted(error, prepared.deployment.credential)  # what came by then may repeat a key too
         if closing:
             error.scope, error.retry = Scope.CALLER, Retry.NO
         seconds = self._clock() - self._start
