@@ -7,7 +7,7 @@ import pytest
 
 from modelhub.rules.auth import auth_headers, template_variables
 from modelhub.rules.forms import filled
-from modelhub.types.forms import FormField
+from modelhub.types.forms import Condition, FormField
 from modelhub.types.secret import Secret
 
 KEY = FormField("api_key", "secret-input")
@@ -36,6 +36,12 @@ def test_auth_headers_are_filled_in_from_the_credential() -> None:
         ("authorization", "Basic x"),
         ("X-Own", "2"),
     ]
+
+
+def test_a_variable_with_several_fields_is_sent_once() -> None:
+    """Each field stands for it under another condition."""
+    form = [KEY, HEADERS, FormField("headers", "key-value", role="headers", show_on=[Condition("api_key", "other")])]
+    assert headers({}, form, api_key="k", headers={"X-Own": "1"}) == [("X-Own", "1")]
 
 
 def test_headers_do_not_show_what_they_hold() -> None:

@@ -21,8 +21,8 @@ def auth_headers(
     secrets, which the HTTP backend reveals where it sends them.
     """
     own: list[tuple[str, Secret]] = []
-    for field in form:
-        given = credential.get(field.variable) if field.role == "headers" else None
+    for variable in dict.fromkeys(field.variable for field in form if field.role == "headers"):
+        given = credential.get(variable)
         if isinstance(given, Mapping):
             own.extend(
                 (name, value if isinstance(value, Secret) else Secret(str(value))) for name, value in given.items()

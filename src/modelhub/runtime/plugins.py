@@ -19,6 +19,7 @@ from modelhub.manifest.contract import AUTHOR_MENDS, check_contract
 from modelhub.manifest.reading import Manifest, manifest_folder, read_manifest, read_models
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.auth import template_variables
+from modelhub.rules.forms import model_form
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.loading import LoadFailure, failure_of, in_time, instance_of, load, module_of, shielded
 from modelhub.runtime.plugin import Plugin, admitted
@@ -258,7 +259,7 @@ def _own_schema(bound: BoundProvider) -> ProviderSchema | None:
 
 
 def _check_auth(bound: BoundProvider, schema: ProviderSchema) -> None:
-    fields = [field.variable for field in schema.form]
+    fields = [field.variable for field in model_form(schema)]
     for header, template in bound.auth.items():
         for name in template_variables(template):
             if name not in fields:
