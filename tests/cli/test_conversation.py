@@ -1,5 +1,6 @@
 """The conversation on a terminal: it remembers, and Ctrl-C stops the answer and not the program."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,22 @@ def test_slashes_are_commands(screen: Any) -> None:
     shown.wait_for("user: /slash\n")
     shown.type("/usage\n")
     shown.wait_for("7 token masuk")
+    shown.type("/exit\n")
+    assert shown.end() == 0
+
+
+def test_a_conversation_tells_what_it_cost(screen: Any, tmp_path: Path) -> None:
+    """The last answer by itself, and all of them together once there are several."""
+    settings = tmp_path / "priced.toml"
+    settings.write_text('[models."acme/echo".pricing]\ninput = "1000"\noutput = "1000"\ncached_read = "1000"\n')
+    shown = screen("chat", "acme/echo", environment={"MODELHUB_LANG": "en", "MODELHUB_CONFIG": str(settings)})
+    shown.wait_for(PROMPT)
+    for text in ("one", "two"):
+        shown.type(f"{text}\n")
+        shown.wait_for(f"user: {text}\n")
+    shown.type("/usage\n")
+    shown.wait_for("$0.008 · ")
+    shown.wait_for("$0.016 for 2 answers")
     shown.type("/exit\n")
     assert shown.end() == 0
 

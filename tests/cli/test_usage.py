@@ -8,7 +8,7 @@ import pytest
 from modelhub.cli.documents import document_of
 from modelhub.cli.failures import show_bug
 from modelhub.cli.terminal import Terminal
-from modelhub.cli.usage import tokens_per_second, usage_line
+from modelhub.cli.usage import spent, tokens_per_second, usage_line
 from modelhub.types.cost import Cost
 from modelhub.types.events import MediaDelta
 from modelhub.types.forms import FormField
@@ -37,6 +37,16 @@ def test_what_is_unknown_is_left_out() -> None:
     """Never a zero in its place."""
     assert usage_line(answered()) == "acme/any"
     assert usage_line(answered(usage=Usage(), timing=Timing())) == "acme/any"
+
+
+def test_several_answers_cost_what_they_cost_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each currency for itself; what is not known is counted, and nothing at all is said where all of it is."""
+    monkeypatch.setenv("MODELHUB_LANG", "en")
+    dollars = Cost({"input": Decimal("0.25")}, "USD")
+    euros = Cost({"input": Decimal(1)}, "EUR", unknown=("output",))
+    assert spent([dollars, dollars]) == "$0.50 for 2 answers"
+    assert spent([dollars, euros, None]) == "$0.25 + at least €1.00 for 3 answers · the cost of 1 of them is not known"
+    assert spent([None, None]) == ""
 
 
 @pytest.mark.parametrize(

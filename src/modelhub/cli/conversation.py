@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from modelhub.cli.answers import Answering, Writer
 from modelhub.cli.texts import N_, _
-from modelhub.cli.usage import usage_line
+from modelhub.cli.usage import spent, usage_line
 from modelhub.errors import ModelHubError
 from modelhub.types.messages import AssistantMessage, Message, UserMessage
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelhub import ModelHub
+    from modelhub.types.cost import Cost
     from modelhub.types.results import ChatResult
 
 __all__ = ["COMMANDS", "Conversation"]
@@ -53,6 +54,7 @@ class Conversation:
         self._terminal = answering.command.terminal
         self._history: list[Message] = []
         self._last: ChatResult[Any] | None = None
+        self._costs: list[Cost | None] = []
         self._scope: anyio.CancelScope | None = None
 
     def run(self) -> None:
@@ -101,6 +103,8 @@ class Conversation:
                 self._terminal.hint(_("forgotten"))
             case "/usage":
                 self._terminal.say(usage_line(self._last) if self._last else _("there was no answer yet"))
+                if len(self._costs) > 1 and (line := spent(self._costs)):
+                    self._terminal.say(line)
             case _ if line.startswith("/") and not line.startswith("//"):
                 self._terminal.hint(
                     _("there is no {name}; /help lists what there is").format(name=line.partition(" ")[0])
@@ -124,6 +128,8 @@ class Conversation:
             self._answering.command.failed(error)
             return
         self._last = result or self._last
+        # What a stopped answer used is not known, and it was paid for all the same.
+        self._costs.append(result.cost if result is not None else None)
         reply = result.message if result is not None else AssistantMessage(writer.text)
         if reply.parts:
             self._history = [*messages, reply]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import N_, _, n_
+from modelhub.types.cost import Cost, Costs
 from modelhub.types.events import FinishReason
 from modelhub.types.results import ChatResult, Result
 from modelhub.types.usage import Timing, Usage
 
-__all__ = ["show_remarks", "tokens_per_second", "usage_line"]
+__all__ = ["show_remarks", "spent", "tokens_per_second", "usage_line"]
 
 _ENDINGS = {
     FinishReason.LENGTH: N_("the answer was cut off: the limit of tokens was reached (--max-tokens)"),
@@ -27,6 +30,20 @@ def usage_line(result: Result) -> str:
     if result.timing is not None:
         parts += _times(result.timing, result.usage)
     return " · ".join(part for part in parts if part)
+
+
+def spent(costs: Sequence[Cost | None]) -> str:
+    """Return what several answers cost together, each currency for itself; empty where nothing of it is known."""
+    sums = Costs.of(costs)
+    if not sums.by_currency:
+        return ""
+    from modelhub.cli.money import cost_text  # noqa: PLC0415  likewise
+
+    amounts = " + ".join(cost_text(cost) for cost in sums.by_currency.values())
+    line = _("{amounts} for {number} answers").format(amounts=amounts, number=len(costs))
+    if not sums.unpriced:
+        return line
+    return f"{line} · " + _("the cost of {number} of them is not known").format(number=sums.unpriced)
 
 
 def _tokens(usage: Usage | None) -> list[str]:
