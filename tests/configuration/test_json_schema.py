@@ -8,6 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelhub.configuration.json_schema import json_schema
 from modelhub.configuration.problems import SettingsInvalid
@@ -147,3 +149,57 @@ def test_what_the_code_refuses_the_schema_refuses(toml: str) -> None:
     with pytest.raises(SettingsInvalid):
         read_settings(document, {})
     assert not VALIDATOR.is_valid(plain(document))
+
+
+WORDS = st.sampled_from(["", " ", "a", "a#b", "strict", "drop", "manifest", "env:KEY", "file:", "literal:x"])
+NUMBERS = st.sampled_from([0, 1, -1, 0.5, 1e300, True, False])
+VALUES = st.one_of(
+    WORDS, NUMBERS, st.lists(WORDS | NUMBERS, max_size=2), st.dictionaries(st.just("a"), WORDS | NUMBERS)
+)
+
+
+def table_of(*keys: str) -> st.SearchStrategy[Any]:
+    """Make a table that may have these keys and a misspelt one, or what is no table."""
+    return VALUES | st.dictionaries(st.sampled_from([*keys, "x"]), VALUES, max_size=3)
+
+
+CREDENTIAL = st.one_of(
+    st.dictionaries(st.sampled_from(["api_key", "id"]), VALUES, max_size=2),
+    st.fixed_dictionaries(
+        {"values": st.dictionaries(st.just("api_key"), VALUES)},
+        optional={"id": VALUES, "weight": VALUES, "x": VALUES},
+    ),
+)
+TARGETS = st.sampled_from([["a/b"], ["a/b", "c/d"], [], [1], "a/b", 1, {}])
+TABLES = {
+    "plugins": table_of("allow", "deny", "prefer", "load_seconds"),
+    "policy": table_of("parameters"),
+    "timeouts": table_of("connect", "first_token", "idle", "total"),
+    "prices": table_of("source"),
+    "store": table_of("path", "key", "enabled"),
+    "credentials": VALUES | st.fixed_dictionaries({"acme": VALUES | CREDENTIAL | st.lists(CREDENTIAL, max_size=1)}),
+    "deployments": VALUES
+    | st.fixed_dictionaries(
+        {
+            "d": st.fixed_dictionaries(
+                {"target": st.just("a/b")}, optional={"weight": VALUES, "timeout": VALUES, "vendor": VALUES}
+            )
+        }
+    ),
+    "routes": VALUES | st.fixed_dictionaries({"r": st.fixed_dictionaries({"targets": TARGETS})}),
+    "$schema": VALUES,
+}
+DOCUMENTS = st.sampled_from(list(TABLES)).flatmap(lambda name: st.fixed_dictionaries({name: TABLES[name]}))
+
+
+@settings(max_examples=400, deadline=None)
+@given(DOCUMENTS)
+def test_the_code_and_the_schema_agree(document: dict[str, Any]) -> None:
+    """On every table whose keys are not a manifest's: neither takes what the other refuses."""
+    try:
+        read_settings(document, {})
+    except SettingsInvalid:
+        taken = False
+    else:
+        taken = True
+    assert VALIDATOR.is_valid(document) == taken

@@ -67,6 +67,8 @@ def test_a_deployment_has_what_its_calls_have() -> None:
         ({"target": "acme", "model": "large"}, ("deployments.fast.model", "it has a target and a model")),
         ({"target": "/large"}, ("deployments.fast.target", "it is no provider/model")),
         ({"target": "acme/"}, ("deployments.fast.target", "it is no provider/model")),
+        ({"target": "acme/#eu"}, ("deployments.fast.target", "it is no provider/model")),
+        ({"target": "#eu"}, ("deployments.fast.target", "it is no provider/model")),
         ({"target": "acme/large#"}, ("deployments.fast.target", "it is no provider/model")),
         ({"provider": "acme/large"}, ("deployments.fast.provider", "it is no provider/model")),
         ({"target": 5}, ("deployments.fast.target", "it must be a text")),

@@ -78,8 +78,7 @@ def json_schema() -> Mapping[str, JSON]:
         "$ref": "#/$defs/ChatParameters",
         "description": "Neutral parameters that a call may override.",
     }
-    definitions["DeploymentTable"]["oneOf"] = [{"required": ["target"]}, {"required": ["provider"]}]
-    definitions["RouteTable"]["oneOf"] = [{"required": ["groups"]}, {"required": ["targets"]}]
+    _close_serving(definitions["DeploymentTable"], definitions["RouteTable"])
     _describe(whole, SettingsFile)
     whole["title"] = "modelhub.toml"
     return cast("Mapping[str, JSON]", {"$schema": _DIALECT, **_tidy(whole), "$defs": _tidy(definitions)})
@@ -128,6 +127,16 @@ def _close_table(cls: type, definition: _Schema) -> None:
         for each in given.get("anyOf", [given]) if limits else ():
             if each.get("type") != "null":
                 each.update(limits)
+
+
+def _close_serving(deployment: _Schema, route: _Schema) -> None:
+    """Say that a deployment and a route lead somewhere, each in one of two ways."""
+    deployment["oneOf"] = [{"required": ["target"]}, {"required": ["provider"]}]
+    deployment["properties"]["target"]["pattern"] = r"^[^/#]([\s\S]*[^/#])?$"
+    route["oneOf"] = [{"required": ["groups"]}, {"required": ["targets"]}]
+    for name in ("groups", "targets"):
+        route["properties"][name].update({"minItems": 1})
+    route["properties"]["groups"]["items"].update({"minItems": 1, "uniqueItems": True})
 
 
 def _credentials() -> _Schema:

@@ -63,7 +63,7 @@ def _naming_complaints(table: DeploymentTable, keys: Keys) -> Iterator[Complaint
             yield Complaint((*keys, name), f"it has a target and a {name}", _TARGET)
     given = "target" if table.target else "provider"
     named = deployment_named(table.target or table.provider)
-    if not named.provider or named.credential == "" or "/" in table.provider or table.target.endswith("/"):
+    if not named.provider or named.credential == "" or "/" in table.provider or named.target.endswith("/"):
         yield Complaint((*keys, given), "it is no provider/model", _TARGET)
     if named.credential and table.credential is not None:
         yield Complaint((*keys, "credential"), "the target names a credential too", "name it once")
