@@ -83,9 +83,7 @@ class Redactor:
         for form in self._forms:
             text = text.replace(form, _MASK)
         text = _without_wrapped(text, self._squeezed)
-        for form in self._forms:
-            text = _without_beginning(text, form)
-        return text
+        return _without_beginnings(text, self._forms)
 
     def value(self, value: Any) -> Any:
         """Return a value without the secrets in its texts; itself where it has none, or cannot be looked into."""
@@ -170,18 +168,33 @@ def _without_spread(text: str, form: str) -> str:
     return text
 
 
-def _without_beginning(text: str, form: str) -> str:
-    """Replace what is left of a form that was cut short: at the end of a text, or a long piece anywhere."""
-    at = text.find(form[:_TELLING]) if len(form) >= _TELLING else -1
-    while at >= 0:
-        length = _TELLING
-        while length < len(form) and text.startswith(form[length], at + length):
-            length += 1
-        cut = at + length >= len(text) or text[at + length] == "…"
-        if cut or length >= max(_LONG, len(form) // 2):
-            text = text[:at] + _MASK + text[at + length :]
-        at = text.find(form[:_TELLING], at + 1)
+def _without_beginnings(text: str, forms: Iterable[str]) -> str:
+    """Replace what is left of forms that were cut short."""
+    alike: dict[str, list[str]] = {}
+    for form in forms:
+        if len(form) >= _TELLING:
+            alike.setdefault(form[:_TELLING], []).append(form)
+    for beginning, candidates in alike.items():
+        at = text.find(beginning)
+        while at >= 0:
+            length = max(_common(text, at, form) for form in candidates)
+            if _tells(text, at + length, length, len(candidates[0])):
+                text = text[:at] + _MASK + text[at + length :]
+            at = text.find(beginning, at + 1)
     return text
+
+
+def _common(text: str, at: int, form: str) -> int:
+    """Return how many characters a text has in common with the beginning of a form."""
+    length = _TELLING
+    while length < len(form) and text.startswith(form[length], at + length):
+        length += 1
+    return length
+
+
+def _tells(text: str, end: int, length: int, whole: int) -> bool:
+    """Whether a beginning of this length tells too much: at the end of a text, or a long piece anywhere."""
+    return end >= len(text) or text[end] == "…" or length >= max(_LONG, whole // 2)
 
 
 def _scrub(error: BaseException, redactor: Redactor, of_content: Redactor) -> None:
