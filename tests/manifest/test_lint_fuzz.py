@@ -1,6 +1,7 @@
 """Whatever bytes and values a plugin's files hold, `lint` says what is wrong and never fails."""
 
 import copy
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelhub.errors import PluginError
+from modelhub.manifest.contract import IncompatibleContract
 from modelhub.manifest.lint import CODES, Defect, lint
+from modelhub.manifest.reading import read_manifest, read_models
 
 CLEAN = Path(__file__).parents[1] / "fixtures" / "lint" / "clean"
 PROVIDERS = [CLEAN / "project/src/acme_clean/provider.yaml", CLEAN / "dify/provider/acme.yaml"]
@@ -29,7 +33,8 @@ SCALARS = st.one_of(
     ),
     st.dates(),
 )
-VALUES = st.recursive(
+ODD = [None, True, -1, 0, "", "1M", [], {}, [{}], [None], {"x": 1}, ["x"], float("nan"), float("inf"), 10**30, "snan"]
+VALUES = st.sampled_from(ODD) | st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.booleans(), inner, max_size=3),
     max_leaves=6,
@@ -109,6 +114,39 @@ def test_any_value_anywhere_in_a_model_is_checked(source: Path, data: st.DataObj
         document = changed(document, data.draw(st.sampled_from(places(document))), data.draw(VALUES))
     text = yaml.safe_dump(document, allow_unicode=True).encode()
     checked({"provider.yaml": b"provider: x\n", "models/llm/x.yaml": text})
+
+
+@pytest.mark.parametrize("source", [*PROVIDERS, *MODELS], ids=lambda path: path.parent.name + path.name)
+@SEVERAL
+@given(st.data())
+def test_whatever_the_reader_complains_of_lint_tells(source: Path, data: st.DataObject) -> None:
+    """Each notice of a plugin that is loaded stands, with its line, among the defects."""
+    document = yaml.safe_load(source.read_text("utf-8"))
+    document = changed(document, data.draw(st.sampled_from(places(document))), data.draw(VALUES))
+    text = yaml.safe_dump(document, allow_unicode=True)
+    files = {"provider.yaml": text, "models/llm/acme-1.yaml": "model: acme-1\n"}
+    if source in MODELS:
+        files = {"provider.yaml": "provider: x\n", "models/llm/x.yaml": text}
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, name).write_text(content, "utf-8")
+        told = {(Path(each.file).relative_to(folder).as_posix(), each.line) for each in lint(folder)}
+        for notice in notices(Path(folder)):
+            place = re.match(r"([^:]+):([0-9]+): ", notice)
+            assert place is not None, notice
+            assert (place[1], int(place[2])) in told, notice
+
+
+def notices(folder: Path) -> list[str]:
+    """Return what the reader complains of, where it complains of lines; a contract is refused as a whole."""
+    try:
+        manifest = read_manifest(folder)
+    except IncompatibleContract:
+        return []
+    except PluginError as error:
+        return [each for each in error.message.split("; ") if each.startswith("provider.yaml:")]
+    return [*manifest.notices, *read_models(manifest)[1]]
 
 
 @SEVERAL

@@ -36,7 +36,15 @@ class Defect:
 
 _ERRORS = (
     # files
-    *("unreadable", "not-yaml", "not-mapping", "duplicate-key", "several-documents", "no-manifest"),
+    *(
+        "unreadable",
+        "not-yaml",
+        "not-mapping",
+        "duplicate-key",
+        "several-documents",
+        "several-manifests",
+        "no-manifest",
+    ),
     # keys and values
     *("unknown-key", "missing-key", "wrong-type", "unknown-value"),
     # the provider

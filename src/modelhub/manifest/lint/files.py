@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -12,12 +12,14 @@ from modelhub.manifest.lint.layout import TYPES, YAML, Package, kind_by_folder, 
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.opening import opened
-from modelhub.manifest.lint.shape import unknown_key
+from modelhub.manifest.lint.shape import misshapen, unknown_key
 from modelhub.rules.names import did_you_mean
 
 __all__ = ["Catalogue", "catalogue"]
 
 _MOST_NAMES = 5
+_HINTS: Mapping[str, object] = {"position": Sequence[str] | str, "predefined": Sequence[str] | str}
+"""What ``models`` says of a type."""
 _NO_MODELS = {"manifest.yaml", "manifest.yml"}
 """YAML beside a provider's that is about something else."""
 
@@ -66,8 +68,10 @@ def _declared(models: Node) -> Iterator[Defect]:
             remedy = did_you_mean(key, TYPES, what="model types")
             yield item.defect("unknown-model-type", f"models: there is no model type {key!r}", remedy)
         for inner, place in item.entries():
-            if inner not in {"predefined", "position"}:
-                yield unknown_key(inner, place, ("position", "predefined"))
+            if inner not in _HINTS:
+                yield unknown_key(inner, place, _HINTS)
+            elif place.value is not None:
+                yield from misshapen(_HINTS[inner], place)
 
 
 def _folders(kind: str) -> tuple[str, ...]:
@@ -192,7 +196,6 @@ def _strays(package: Package, found: Catalogue) -> Iterator[Defect]:
         if path in found.files or path in package.manifests or path.name.startswith("_"):
             continue
         if package.dify and path.name in _NO_MODELS:
-            yield from opened(path).defects
             continue
         file = opened(path, mapping=False)
         inside = path.relative_to(package.folder).parts[0] == "models"

@@ -15,7 +15,7 @@ __all__ = ["endpoint_like", "forms"]
 _CHOOSING = {"select", "radio", "multi-select"}
 _TYPED = {"", "text-input", "textarea", "url", "json", "key-value", "file"}
 _SECRET = re.compile(
-    r"(.*_)?(token|secret|password|passwd|passphrase|apikey|"
+    r"(?!(?:max|min|num|count)_)(.*_)?(token|secret|password|passwd|passphrase|apikey|"
     r"(api|secret|access|private|app|auth|account|signing|service_account)_?key)",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.parameters import parameters
 from modelhub.manifest.lint.pricing import prices
 from modelhub.manifest.lint.shape import labelled, misshapen
+from modelhub.manifest.lint.unread import unread
 from modelhub.rules.names import did_you_mean
 from modelhub.types.schema import ModelSchema
 
@@ -60,10 +61,15 @@ def model(file: YamlFile, folder_kind: str = "") -> Iterator[Defect]:
         file: The file.
         folder_kind: The type that its folder says; empty where it says none.
     """
-    root = file.root
+    found = list(_model(file.root, folder_kind))
+    yield from found
+    yield from unread(ModelSchema, file, found)
+
+
+def _model(root: Node, folder_kind: str) -> Iterator[Defect]:
     yield from misshapen(ModelSchema, root, apart=_APART)
     written = root.get("model_type")
-    kind = kind_of(written.text) if written.text else folder_kind
+    kind = kind_of(written.text) if written.value is not None else folder_kind
     if written.value is not None and kind not in TYPES:
         kind = folder_kind
         yield unserved(written, "model_type")

@@ -148,6 +148,8 @@ def number_of(text: str) -> Decimal | None:
         number = Decimal(text.strip().replace("_", ""))
     except InvalidOperation:
         number = _of_base(text)
+    if number is not None and number.is_snan():
+        return None
     if number is not None and number.is_finite() and number and abs(number.adjusted()) > _MOST_DIGITS:
         return None
     return number

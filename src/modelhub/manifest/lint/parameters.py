@@ -141,7 +141,7 @@ def _default(default: Node, rule: Node, name: str, kind: str, span: Range) -> It
     if kind not in {"int", "float"}:
         return
     yield from span.excludes(default)
-    precision, number = rule.get("precision").number, _finite(default)
+    precision, number = rule.get("precision").whole, _finite(default)
     if kind == "float" and precision is not None and number is not None and 0 <= precision < decimals(number):
         message = f"{name}: the default {default.text} has more decimals than precision {precision}"
         yield default.defect("default-precision", message, "round it, or raise precision")

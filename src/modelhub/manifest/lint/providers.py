@@ -11,7 +11,8 @@ from modelhub.manifest.lint.labels import labels
 from modelhub.manifest.lint.layout import TYPES, kind_of
 from modelhub.manifest.lint.models import characteristics, unserved
 from modelhub.manifest.lint.nodes import Node, YamlFile, text_of
-from modelhub.manifest.lint.shape import keys_of, labelled, misshapen, unknown_key
+from modelhub.manifest.lint.shape import keys_of, labelled, misshapen, shown, unknown_key
+from modelhub.manifest.lint.unread import unread
 from modelhub.manifest.lint.values import duplicates
 from modelhub.rules.names import did_you_mean
 from modelhub.types.schema import ProviderSchema
@@ -31,7 +32,12 @@ def provider(file: YamlFile, *, dify: bool = False) -> Iterator[Defect]:
         file: The manifest.
         dify: Whether it lies in a Dify plugin, which has none of our keys.
     """
-    root = file.root
+    found = list(_provider(file.root, dify=dify))
+    yield from found
+    yield from unread(ProviderSchema, file, found)
+
+
+def _provider(root: Node, *, dify: bool) -> Iterator[Defect]:
     yield from misshapen(ProviderSchema, root, apart=_APART)
     yield from _types(root)
     yield from _methods(root)
@@ -80,8 +86,8 @@ def _contract(root: Node, *, dify: bool) -> Iterator[Defect]:
     if contract.value is None and not dify:
         message = "it does not say which contract it was written for"
         yield contract.defect("contract-missing", message, f"add contract: {CONTRACT}")
-    elif contract.value is not None and contract.value not in CONTRACTS:
-        message = f"contract {contract.text or 'as written'!r} is none that this modelhub serves"
+    elif contract.value is not None and contract.whole not in CONTRACTS:
+        message = f"contract {shown(contract)} is none that this modelhub serves"
         yield contract.defect("contract-unknown", message, f"write {CONTRACT}, or upgrade modelhub-core")
 
 

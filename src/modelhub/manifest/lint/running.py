@@ -53,6 +53,9 @@ def _package(package: Package) -> Iterator[Defect]:
             remedy = f"add {(package.folder / MANIFEST).as_posix()}, and to the wheel"
             yield defect(package.project.file.as_posix(), package.entry.line, "no-manifest", message, remedy)
         return
+    for path in package.manifests[1:]:
+        message = f"a plugin has one provider, and {package.manifests[0].name} is read"
+        yield defect(path.as_posix(), 1, "several-manifests", message, "make a plugin of its own of it")
     for path in package.manifests:
         file = opened(path)
         yield from file.defects
@@ -67,10 +70,16 @@ def _package(package: Package) -> Iterator[Defect]:
 
 
 def _manifest_of_dify(package: Package) -> Iterator[Defect]:
-    """Yield what keeps a Dify plugin's ``manifest.yaml`` from being read; its keys are Dify's own affair."""
+    """Yield what is wrong with a Dify plugin's ``manifest.yaml``; most of its keys are Dify's own affair."""
     path = package.folder / "manifest.yaml"
-    if package.dify and path.exists():
-        yield from opened(path).defects
+    if not package.dify or not path.exists():
+        return
+    file = opened(path)
+    yield from file.defects
+    for item in file.yaml.root.at("plugins", "models").items() if file.yaml is not None else ():
+        if item.text and not (package.folder / item.text.replace("\0", "")).is_file():
+            message = f"plugins.models names {item.text!r}, which is not there"
+            yield item.defect("no-manifest", message, "add the file, or mend the path")
 
 
 def _id(package: Package, file: YamlFile) -> Iterator[Defect]:

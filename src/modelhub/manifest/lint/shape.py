@@ -18,7 +18,7 @@ from modelhub.manifest.lint.codes import Defect
 from modelhub.manifest.lint.nodes import Node, text_of
 from modelhub.rules.names import nearest
 
-__all__ = ["keys_of", "labelled", "misshapen", "unknown_key"]
+__all__ = ["keys_of", "labelled", "misshapen", "shown", "unknown_key"]
 
 _LABELS = Mapping[str, str]
 _AUTHOR = "see the table of keys in the contract"
@@ -167,8 +167,8 @@ def _wrong(hint: Any, node: Node) -> Defect:
         choices = _choices(hint)
         near = nearest(node.text, choices, most=1)
         remedy = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(choices)}"
-        return node.defect("unknown-value", f"{key}: {_shown(node)} is not known", remedy)
-    return node.defect("wrong-type", f"{key}: {_shown(node)} is not {_word(hint)}", f"write {_word(hint)}; {_AUTHOR}")
+        return node.defect("unknown-value", f"{key}: {shown(node)} is not known", remedy)
+    return node.defect("wrong-type", f"{key}: {shown(node)} is not {_word(hint)}", f"write {_word(hint)}; {_AUTHOR}")
 
 
 def _word(hint: Any) -> str:
@@ -186,7 +186,8 @@ def _word(hint: Any) -> str:
     return _WORDS.get(hint, "what is wanted here")
 
 
-def _shown(node: Node) -> str:
+def shown(node: Node) -> str:
+    """Return what stands at a place, as messages say it."""
     match node.value:
         case list():
             return "a list"
