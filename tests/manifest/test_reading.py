@@ -115,8 +115,8 @@ def test_a_manifest_that_cannot_be_one_says_where(tmp_path: Path, text: str, mes
     ("text", "notice"),
     [
         (
-            "supported_model_types: [llm, smell]",
-            f"supported_model_types[1]: {ONE_OF}, not 'smell' (did you mean 'llm'?); it is left out",
+            "supported_model_types: [llm, reranker]",
+            f"supported_model_types[1]: {ONE_OF}, not 'reranker' (did you mean 'rerank'?); it is left out",
         ),
         ("supported_model_types: llm", "supported_model_types: a list is wanted; this is read as a list of one"),
         ("timeouts: {idle: soon}", "timeouts.idle: must be a number, not 'soon'; it is left out"),
@@ -504,11 +504,11 @@ def test_a_name_stands_for_one_model(tmp_path: Path) -> None:
 
 def test_every_problem_of_a_mapping_is_in_one_message() -> None:
     """Of what the application says itself, which must be right."""
-    source = {"model": "m", "model_type": "smell", "pricing": {"input": -1}, "parameter_rules": [{"min": "low"}]}
+    source = {"model": "m", "model_type": "reranker", "pricing": {"input": -1}, "parameter_rules": [{"min": "low"}]}
     with pytest.raises(PluginError) as caught:
         schema_from(ModelSchema, source, "[models.m]")
     assert caught.value.message.split("; ") == [
-        f"[models.m]: model_type: {ONE_OF}, not 'smell' (did you mean 'llm'?)",
+        f"[models.m]: model_type: {ONE_OF}, not 'reranker' (did you mean 'rerank'?)",
         "[models.m]: pricing.input: -1 is no price",
         "[models.m]: parameter_rules[0].min: must be a number, not 'low'",
         "[models.m]: parameter_rules[0]: 'name' is missing",

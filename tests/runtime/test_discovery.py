@@ -91,7 +91,7 @@ async def test_a_plugin_that_works_becomes_ready(installation: Installing) -> No
     assert await registry.bound(plugin) is bound
     assert list(await registry.models(plugin)) == [(ModelType.LLM, "m")]
     assert repr(plugin) == "<plugin readier: ready>"
-    assert plugin.notices == ("models/llm/m.yaml:2: unknown key 'odd'; did you mean 'model'?",)
+    assert plugin.notices == ("models/llm/m.yaml:2: unknown key 'odd'",)
 
 
 COUNTING = """

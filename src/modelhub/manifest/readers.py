@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from modelhub.manifest import scalars
 from modelhub.manifest.problems import Problem, Reading, WrongValue
-from modelhub.manifest.spellings import AFTER, BEFORE, CHECKS, INSTEAD, UNDIVIDED
+from modelhub.manifest.spellings import AFTER, BEFORE, CHECKS, INSTEAD, LIKE, UNDIVIDED
 from modelhub.rules.names import nearest
 
 __all__ = ["read_class"]
@@ -76,7 +76,7 @@ def _choice(choices: tuple[Any, ...], reading: Reading, value: Any) -> Any:
     if isinstance(given, str) and given in choices:
         return choices[choices.index(given)]
     wrong = scalars.wanted(reading, f"one of {', '.join(str(choice) for choice in choices)}", value)
-    near = nearest(given, [str(choice) for choice in choices], most=1) if isinstance(given, str) else []
+    near = nearest(given, [str(choice) for choice in choices], most=1, least=LIKE) if isinstance(given, str) else []
     raise reading.wrong(f"{wrong.message} (did you mean {near[0]!r}?)") if near else wrong
 
 
@@ -263,6 +263,6 @@ def _one(key: _Key, written: str, item: Any, reading: Reading, given: dict[str, 
 
 
 def _unknown(reading: Reading, written: str, keys: Mapping[str, _Key]) -> None:
-    near = nearest(written, keys, most=1)
+    near = nearest(written, keys, most=1, least=LIKE)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     reading.note("unknown-key", f"unknown key {written!r}{hint}", written)

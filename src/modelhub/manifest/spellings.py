@@ -21,7 +21,7 @@ from modelhub.types.parameters import ParameterRule
 from modelhub.types.pricing import Prices, Pricing
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
-__all__ = ["AFTER", "BEFORE", "CHECKS", "INSTEAD", "UNDIVIDED", "model_type_named"]
+__all__ = ["AFTER", "BEFORE", "CHECKS", "INSTEAD", "LIKE", "UNDIVIDED", "model_type_named"]
 
 _LEGACY_TYPES: Mapping[str, ModelType] = MappingProxyType(
     {
@@ -44,6 +44,9 @@ INSTEAD: Mapping[tuple[type, str], Any] = MappingProxyType(
     }
 )
 """What stands in for a value that cannot be read, where the default would do harm."""
+
+LIKE = 0.65
+"""How like a known word a misspelt one must be, so that what is new is not taken for what is old."""
 
 _COUNTS = frozenset(
     {"context_size", "max_chunks", "file_upload_limit", "max_characters_per_chunk", "word_limit", "max_workers"}
@@ -106,7 +109,7 @@ def _after_rule(reading: Reading, given: dict[str, Any]) -> None:
     """Read a rule's default as what the parameter is; a template that does not exist is none."""
     named = given.get("use_template")
     if named is not None and named not in TEMPLATES and named not in NEUTRAL:
-        near = nearest(named, TEMPLATES, most=1)
+        near = nearest(named, TEMPLATES, most=1, least=LIKE)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         reading.note("odd-value", f"there is no template {named!r}{hint}", "use_template")
         del given["use_template"]

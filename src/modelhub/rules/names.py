@@ -14,10 +14,17 @@ _LONG = 12
 _UNBROKEN = 20
 
 
-def nearest(name: str, names: Iterable[str], *, most: int = 3) -> list[str]:
-    """Return the names most like ``name``, the likest first."""
+def nearest(name: str, names: Iterable[str], *, most: int = 3, least: float = 0.5) -> list[str]:
+    """Return the names most like ``name``, the likest first.
+
+    Args:
+        name: The name.
+        names: Those that exist.
+        most: How many to return at most.
+        least: How like they must be, from 0 to 1.
+    """
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=most, cutoff=0.5)]
+    return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=most, cutoff=least)]
 
 
 def did_you_mean(name: str, names: Iterable[str], *, what: str) -> str:
