@@ -7,15 +7,17 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.canary import CANARY
 
 from modelhub.credentials.envelope import Envelope, KeyEncryptionKey, KeyMaterial, KeyParameters, derived
 from modelhub.errors import ConfigurationError
+from modelhub.types.secret import Secret
 
-CANARY = "canary-7c1f9be2-sk"
+SECRET = Secret(CANARY)
 KEY = KeyEncryptionKey(bytes(range(32)))
 OTHER = KeyEncryptionKey(bytes(range(1, 33)))
 PLACE = ("secret", "acme", "", "default", "/api_key")
-SEALED = Envelope([KEY]).seal(CANARY, bound_to=PLACE)
+SEALED = Envelope([KEY]).seal(SECRET, bound_to=PLACE)
 
 words = st.lists(st.text(max_size=6), max_size=5)
 
@@ -35,21 +37,21 @@ def refused(sealed: str, *keys: KeyEncryptionKey, bound_to: tuple[str, ...] = PL
 def test_any_text_comes_back(text: str, bound_to: list[str]) -> None:
     """In its place, with its key."""
     envelope = Envelope([KEY])
-    assert envelope.open(envelope.seal(text, bound_to=bound_to), bound_to=bound_to) == text
+    assert envelope.open(envelope.seal(Secret(text), bound_to=bound_to), bound_to=bound_to) == Secret(text)
 
 
 def test_a_lone_surrogate_comes_back() -> None:
     """JSON can bring one, which UTF-8 has no bytes for."""
     envelope = Envelope([KEY])
-    assert envelope.open(envelope.seal("\ud800", bound_to=["\udfff"]), bound_to=["\udfff"]) == "\ud800"
+    assert envelope.open(envelope.seal(Secret("\ud800"), bound_to=["\udfff"]), bound_to=["\udfff"]) == Secret("\ud800")
 
 
 @given(words, words)
 def test_another_place_opens_nothing(here: list[str], there: list[str]) -> None:
     """No two lists of words are the same place, however their letters are spread over the words."""
-    sealed = Envelope([KEY]).seal(CANARY, bound_to=here)
+    sealed = Envelope([KEY]).seal(SECRET, bound_to=here)
     if here == there:
-        assert Envelope([KEY]).open(sealed, bound_to=there) == CANARY
+        assert Envelope([KEY]).open(sealed, bound_to=there) == SECRET
     else:
         refused(sealed, bound_to=tuple(there))
 
@@ -57,16 +59,16 @@ def test_another_place_opens_nothing(here: list[str], there: list[str]) -> None:
 @pytest.mark.parametrize("place", [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("a", "b", "c")])
 def test_letters_do_not_move_between_words(place: tuple[str, ...]) -> None:
     """Provider ``ab`` with name ``c`` is not provider ``a`` with name ``bc``."""
-    sealed = Envelope([KEY]).seal(CANARY, bound_to=["ab", "c"])
+    sealed = Envelope([KEY]).seal(SECRET, bound_to=["ab", "c"])
     if place == ("ab", "c"):
-        assert Envelope([KEY]).open(sealed, bound_to=place) == CANARY
+        assert Envelope([KEY]).open(sealed, bound_to=place) == SECRET
     else:
         refused(sealed, bound_to=place)
 
 
 def test_each_seal_is_another() -> None:
     """Two seals of one text have nothing in common: not the nonces, not the data key, not the ciphertext."""
-    datas = [base64.urlsafe_b64decode(Envelope([KEY]).seal(CANARY, bound_to=PLACE)[21:] + "==") for _ in range(200)]
+    datas = [base64.urlsafe_b64decode(Envelope([KEY]).seal(SECRET, bound_to=PLACE)[21:] + "==") for _ in range(200)]
     pieces = [data[start : start + 12] for data in datas for start in (0, 12, 24, 36, 48, 60, 72)]
     assert len(set(pieces)) == len(pieces)
 
@@ -131,10 +133,10 @@ def test_a_key_that_only_calls_itself_so_opens_nothing() -> None:
 def test_the_first_key_seals_and_all_open() -> None:
     """So keys can be changed while texts of both are about."""
     both = Envelope([OTHER, KEY])
-    assert both.open(SEALED, bound_to=PLACE) == CANARY
-    assert both.seal("x", bound_to=PLACE).startswith(f"mh1:{OTHER.id}:")
+    assert both.open(SEALED, bound_to=PLACE) == SECRET
+    assert both.seal(Secret("x"), bound_to=PLACE).startswith(f"mh1:{OTHER.id}:")
     with pytest.raises(ConfigurationError, match="no key to seal with"):
-        Envelope([]).seal("x", bound_to=PLACE)
+        Envelope([]).seal(Secret("x"), bound_to=PLACE)
 
 
 def test_the_same_secret_derives_other_keys_with_other_salts() -> None:

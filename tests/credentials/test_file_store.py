@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import anyio
 import pytest
+from tests.canary import CANARY, canary
 
 from modelhub.credentials.envelope import KeyMaterial
 from modelhub.credentials.file_store import EncryptedFileStore, default_store, user_config_dir
@@ -26,7 +27,7 @@ from modelhub.types.secret import Secret
 
 KEY = RandomKey(bytes(range(7, 39)))
 OTHER = RandomKey(bytes(range(8, 40)))
-CANARIES = ("canary-7c1f9be2/+~", "canary-in-headers", "canary-of-b")
+CANARIES = (CANARY, canary("headers"), canary("b"))
 URL = "https://acme.example/v1"
 A = StoredCredential("acme", "a", {"base_url": URL, "api_key": Secret(CANARIES[0]), "more": {"X": Secret(CANARIES[1])}})
 B = StoredCredential("acme", "b", {"base_url": URL, "api_key": Secret(CANARIES[2]), "more": {"X": Secret("x")}}, "m")
@@ -102,13 +103,13 @@ class TestWhatTheFileShows:
         """No cache, no backup, no log: what was opened stays in memory."""
         store = EncryptedFileStore(path, KEY)
         await store.list()
-        await store.put(replace(A, values={**A.values, "api_key": Secret("canary-new-key-0")}))
+        await store.put(replace(A, values={**A.values, "api_key": Secret(canary("new"))}))
         await store.remove("acme", "b", "m")
         await store.rotate(OTHER)
         assert {each.name for each in path.parent.iterdir()} == {"store.json", "store.json.lock"}
         output = capfd.readouterr()
         content = all_bytes(path.parent) + (output.out + output.err + caplog.text).encode()
-        assert [each for text in (*CANARIES, "canary-new-key-0") for each in spellings(text) if each in content] == []
+        assert [each for text in (*CANARIES, canary("new")) for each in spellings(text) if each in content] == []
 
     async def test_the_key_is_never_beside_it_in_clear_unless_asked_for(self, path: Path) -> None:
         """Only a `KeyFile` writes a key, into its own file."""
@@ -162,8 +163,8 @@ EDITS: dict[str, Callable[[Any], None]] = {
     "a field less": lambda it: it["secrets"].pop("/more/X"),
     "a field more": lambda it: it["secrets"].update({"/base_url": it["secrets"]["/api_key"]}),
     "a field elsewhere": lambda it: it.update(secrets={"/base_url": it["secrets"]["/api_key"]}),
-    "a secret in clear": lambda it: it["secrets"].update({"/api_key": "sk-in-clear"}),
-    "a secret among the values": lambda it: (it["values"].update(api_key="sk-in-clear"), it["secrets"].clear()),
+    "a secret in clear": lambda it: it["secrets"].update({"/api_key": canary("clear")}),
+    "a secret among the values": lambda it: (it["values"].update(api_key=canary("clear")), it["secrets"].clear()),
     "an empty secret": lambda it: it["secrets"].update({"/api_key": ""}),
     "seal in clear": lambda it: it.update(seal=""),
     "seal from a secret": lambda it: it.update(seal=it["secrets"]["/api_key"]),
@@ -177,6 +178,7 @@ EDITS: dict[str, Callable[[Any], None]] = {
 class TestChangedFiles:
     """Whoever can write the file and has not its key."""
 
+    @pytest.mark.holds_secrets("store.json")
     @pytest.mark.parametrize("name", EDITS)
     async def test_an_edited_credential_is_refused(self, path: Path, name: str) -> None:
         """Whatever of it was changed; the other one is as good as before, and the message names this one."""
@@ -313,7 +315,7 @@ class TestChangedFiles:
     async def test_what_is_damaged_can_be_put_anew_or_removed(self, path: Path) -> None:
         """Without touching the other; before that, changing keys is refused, since it would lose it."""
         store = EncryptedFileStore(path, KEY)
-        edit(path, lambda document: document["credentials"][0]["secrets"].update({"/api_key": "sk-in-clear"}))
+        edit(path, lambda document: document["credentials"][0]["secrets"].update({"/api_key": canary("clear")}))
         with pytest.raises(ConfigurationError, match="'a' of acme cannot be used"):
             await store.rotate(OTHER)
         await store.put(A)

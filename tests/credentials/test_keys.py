@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.canary import CANARY
 
 from modelhub.credentials.keys import KeyFile, KeySource, Passphrase, RandomKey, new_key
 from modelhub.errors import ConfigurationError
 from modelhub.types.secret import Secret
 
 KEY = bytes(range(7, 39))
+BAD = f"{CANARY}!"
+"""A secret that is no key."""
 POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes")
 
 
@@ -73,6 +76,27 @@ def test_a_weak_key_is_refused(key: bytes | str, reason: str) -> None:
     error = refused(RandomKey(key))
     assert reason in error.message
     assert isinstance(key, bytes) or key.startswith("env:") or key not in str(error)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(RandomKey(BAD), RandomKey(Secret(BAD)), RandomKey(f"literal:{BAD}"), RandomKey("env:WEAK")),
+        *(RandomKey(b"weak"), RandomKey("file:weak", folder=Path("nowhere")), Passphrase("env:MODELHUB_NOT_SET")),
+    ],
+)
+def test_no_error_holds_a_key(source: KeySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in its text, nor in the variables of the functions that it came through: see tests/canary.py."""
+    monkeypatch.setenv("WEAK", BAD)
+    refused(source)
+
+
+@pytest.mark.holds_secrets("key")
+def test_no_error_holds_the_content_of_a_key_file(tmp_path: Path) -> None:
+    """A secret that was written into the wrong file is not shown."""
+    (tmp_path / "key").write_text(BAD, "utf-8")
+    (tmp_path / "key").chmod(0o600)
+    refused(KeyFile(tmp_path / "key"))
 
 
 def test_a_passphrase_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
+from tests.canary import CANARY
 
 from modelhub.credentials.references import is_dynamic, is_reference, literal, resolved
 from modelhub.errors import CredentialsInvalid
 from modelhub.types.secret import Secret
-
-CANARY = "canary-7c1f9be2"
 
 
 class Passwords(KeyringBackend):
@@ -91,6 +90,7 @@ async def fields_of(values: dict[str, object], folder: Path | None = None) -> di
 
 
 @pytest.mark.anyio
+@pytest.mark.holds_secrets("key", "binary")
 @pytest.mark.usefixtures("passwords")
 async def test_each_kind_of_value_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environment, files, keyring, functions of both colours and secrets become texts, wherever they stand."""
@@ -145,6 +145,7 @@ async def test_what_comes_out_is_not_looked_at_again(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.anyio
+@pytest.mark.holds_secrets("key", "binary")
 @pytest.mark.usefixtures("passwords")
 async def test_all_problems_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each value that leads to nothing has its own line, by its path; no line has a value in it."""
@@ -222,6 +223,7 @@ async def test_a_pipe_is_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
 @pytest.mark.anyio
+@pytest.mark.holds_secrets("key", "binary")
 @pytest.mark.parametrize(
     ("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o622, True)]
 )

@@ -100,6 +100,16 @@ def edited(
         CredentialsInvalid: A secret would be kept though the endpoint moves to another origin, or there was none
             before, or the sentinel stands where there is no secret; ``fields`` says which, all at once.
     """
+    outcome = _outcome(old, new, form)
+    del new  # the error's traceback must not hold what was typed
+    if isinstance(outcome, CredentialsInvalid):
+        raise outcome
+    return outcome
+
+
+def _outcome(
+    old: Mapping[str, CredentialValue], new: Mapping[str, object], form: Sequence[FormField]
+) -> dict[str, CredentialValue] | CredentialsInvalid:
     plain = _plain(form)
     moved = [field.variable for field in form if field.role == "endpoint" and _moves(field, old, new)]
     problems: dict[str, str] = {}
@@ -119,7 +129,7 @@ def edited(
             problems[name] = f"{HIDDEN} stands for a secret that there is, as a whole: give the value"
     if problems:
         what = "; ".join(f"{place}: {problem}" for place, problem in problems.items())
-        raise CredentialsInvalid(f"the edit cannot be taken over: {what}", fields=problems)
+        return CredentialsInvalid(f"the edit cannot be taken over: {what}", fields=problems)
     return values
 
 

@@ -138,7 +138,7 @@ def sealed_record(credential: StoredCredential, envelope: Envelope) -> Record:
 
     def without_secrets(value: object, place: str) -> JSON:
         if isinstance(value, Secret):
-            secrets[place] = envelope.seal(value.reveal(), bound_to=_bound(credential.key, place))
+            secrets[place] = envelope.seal(value, bound_to=_bound(credential.key, place))
             return None
         if isinstance(value, Mapping):
             return {str(name): without_secrets(item, _below(place, str(name))) for name, item in value.items()}
@@ -156,7 +156,7 @@ def sealed_record(credential: StoredCredential, envelope: Envelope) -> Record:
         "values": without_secrets(credential.values, ""),
         "secrets": secrets,
     }
-    return {**record, "seal": envelope.seal("", bound_to=("credential", _canonical(record)))}
+    return {**record, "seal": envelope.seal(Secret(""), bound_to=("credential", _canonical(record)))}
 
 
 def opened_record(record: Record, envelope: Envelope) -> StoredCredential:
@@ -169,28 +169,30 @@ def opened_record(record: Record, envelope: Envelope) -> StoredCredential:
     Raises:
         ConfigurationError: It is not; nothing of it is returned.
     """
+    outcome = _outcome(record, envelope)
+    del record  # it may hold a secret in clear, written by hand, and the error's traceback must not
+    if isinstance(outcome, ConfigurationError):
+        raise outcome
+    return outcome
+
+
+def _outcome(record: Record, envelope: Envelope) -> StoredCredential | ConfigurationError:
     provider, model, name = key_of(record)
     try:
         body = {key: value for key, value in record.items() if key != "seal"}
         envelope.open(str(record["seal"]), bound_to=("credential", _canonical(body)))
         secrets = {
-            place: Secret(envelope.open(str(token), bound_to=_bound((provider, model, name), place)))
+            place: envelope.open(str(token), bound_to=_bound((provider, model, name), place))
             for place, token in cast("Mapping[str, JSON]", record["secrets"]).items()
         }
     except ConfigurationError as error:
-        problem, remedy = error.message, error.remedy
-    else:
-        return StoredCredential(
-            provider,
-            name,
-            cast("Mapping[str, CredentialValue]", _with_secrets(record["values"], "", secrets)),
-            model,
-            cast("str | None", record["model_type"]),
-            _moment(str(record["created"])),
-            _moment(str(record["updated"])),
-        )
-    of = provider if model is None else f"{provider}/{model}"
-    raise ConfigurationError(f"the stored credential {name!r} of {of} cannot be used: {problem}", remedy=remedy)
+        of = provider if model is None else f"{provider}/{model}"
+        message = f"the stored credential {name!r} of {of} cannot be used: {error.message}"
+        return ConfigurationError(message, remedy=error.remedy)
+    values = cast("Mapping[str, CredentialValue]", _with_secrets(record["values"], "", secrets))
+    model_type = cast("str | None", record["model_type"])
+    times = (_moment(str(record[when])) for when in ("created", "updated"))
+    return StoredCredential(provider, name, values, model, model_type, *times)
 
 
 def _with_secrets(value: JSON, place: str, secrets: Mapping[str, Secret]) -> CredentialValue:

@@ -1,4 +1,4 @@
-"""Sealing texts: AES-256-GCM, each under a random key of its own, which a key-encryption key wraps.
+"""Sealing secrets: AES-256-GCM, each under a random key of its own, which a key-encryption key wraps.
 
 Owns the sealed form, ``mh1:<key id>:<base64url>``, and the derivation of key-encryption keys; knows nothing of files.
 A data key seals one text and no other: no nonce can come up twice with it, whoever reads one learns one text, and a
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, final
 
 from modelhub.errors import ConfigurationError
+from modelhub.types.secret import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -45,6 +46,7 @@ _SALT_BYTES = 16
 _HEAD_BYTES = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
 _LEAST_COST, _COST, _GREATEST_COST = 2**15, 2**17, 2**20
 _BLOCK_SIZE = 8
+_PLAIN = "it is not sealed, and plain text is refused"
 _CHANGED = "it was changed after it was sealed, or belongs elsewhere"
 _RESTORE = "whoever keeps the store must put this credential anew, or restore the store from a copy; nothing was sent"
 
@@ -112,8 +114,10 @@ class KeyEncryptionKey:
     __slots__ = ("_key", "id")
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != _KEY_BYTES:
-            raise ConfigurationError(f"a key-encryption key has {_KEY_BYTES} bytes, not {len(key)}")
+        length = len(key)
+        if length != _KEY_BYTES:
+            del key  # the error's traceback must not hold it
+            raise ConfigurationError(f"a key-encryption key has {_KEY_BYTES} bytes, not {length}")
         self._key = key
         self.id: str = hmac.new(key, b"modelhub key id 1", hashlib.sha256).hexdigest()[:16]
 
@@ -123,7 +127,7 @@ class KeyEncryptionKey:
         Raises:
             ConfigurationError: The library is not installed.
         """
-        return _cipher(self._key)
+        return _aesgcm()(self._key)
 
     def __repr__(self) -> str:
         return f"<KeyEncryptionKey {self.id}>"
@@ -155,7 +159,7 @@ def derived(material: KeyMaterial, parameters: KeyParameters) -> KeyEncryptionKe
 
 @final
 class Envelope:
-    """Seals texts with the first of its keys, and opens what any of them has sealed.
+    """Seals secrets with the first of its keys, and opens what any of them has sealed.
 
     Args:
         keys: The key-encryption keys, the current one first, older ones after it.
@@ -167,11 +171,11 @@ class Envelope:
         self._keys = {key.id: key for key in keys}
         self._current = keys[0] if keys else None
 
-    def seal(self, text: str, *, bound_to: Sequence[str]) -> str:
-        """Return a text sealed.
+    def seal(self, secret: Secret, *, bound_to: Sequence[str]) -> str:
+        """Return a secret sealed.
 
         Args:
-            text: What nobody may read.
+            secret: What nobody may read.
             bound_to: What it belongs to, such as provider, name and field: it opens with the same words only.
 
         Raises:
@@ -181,12 +185,13 @@ class Envelope:
             raise ConfigurationError("there is no key to seal with", remedy="give the store a key")
         key_id = self._current.id
         bound = _associated(key_id, bound_to)
+        wrapping, cipher = self._current.cipher(), _aesgcm()
         data_key, wrap_nonce, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES), os.urandom(_NONCE_BYTES)
-        wrapped = self._current.cipher().encrypt(wrap_nonce, data_key, b"key" + bound)
-        sealed = _cipher(data_key).encrypt(nonce, text.encode("utf-8", "surrogatepass"), b"text" + bound)
+        wrapped = wrapping.encrypt(wrap_nonce, data_key, b"key" + bound)
+        sealed = cipher(data_key).encrypt(nonce, secret.reveal().encode("utf-8", "surrogatepass"), b"text" + bound)
         return f"{_VERSION}:{key_id}:{b64encoded(wrap_nonce + wrapped + nonce + sealed)}"
 
-    def open(self, sealed: str, *, bound_to: Sequence[str]) -> str:
+    def open(self, sealed: str, *, bound_to: Sequence[str]) -> Secret:
         """Return what was sealed, or nothing at all.
 
         Args:
@@ -196,6 +201,9 @@ class Envelope:
         Raises:
             ConfigurationError: It is not sealed, with none of these keys, for another place, or was changed.
         """
+        if not _SEALED.fullmatch(sealed):
+            del sealed  # it may be a secret in clear, and the error's traceback must not hold it
+            raise ConfigurationError(_PLAIN, remedy=_RESTORE)
         key_id = key_id_of(sealed)
         key = self._keys.get(key_id)
         if key is None:
@@ -205,8 +213,9 @@ class Envelope:
         if data is None or len(data) < _HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES:
             raise ConfigurationError(_CHANGED, remedy=_RESTORE)
         bound = _associated(key_id, bound_to)
-        data_key = _decrypted(key.cipher(), data[:_HEAD_BYTES], b"key" + bound)
-        return _decrypted(_cipher(data_key), data[_HEAD_BYTES:], b"text" + bound).decode("utf-8", "surrogatepass")
+        # No variable has the key or the text: tracebacks show variables.
+        cipher = _aesgcm()(_decrypted(key.cipher(), data[:_HEAD_BYTES], b"key" + bound))
+        return Secret(_decrypted(cipher, data[_HEAD_BYTES:], b"text" + bound).decode("utf-8", "surrogatepass"))
 
     def __repr__(self) -> str:
         return f"<Envelope with the keys {', '.join(self._keys) or 'none'}>"
@@ -220,7 +229,8 @@ def key_id_of(sealed: str) -> str:
     """
     found = _SEALED.fullmatch(sealed)
     if found is None:
-        raise ConfigurationError("it is not sealed, and plain text is refused", remedy=_RESTORE)
+        del sealed  # it may be a secret in clear, and the error's traceback must not hold it
+        raise ConfigurationError(_PLAIN, remedy=_RESTORE)
     return found["key"]
 
 
@@ -254,12 +264,12 @@ def _decrypted(cipher: AESGCM, data: bytes, associated: bytes) -> bytes:
     raise ConfigurationError(_CHANGED, remedy=_RESTORE)
 
 
-def _cipher(key: bytes) -> AESGCM:
+def _aesgcm() -> type[AESGCM]:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  an extra, wanted only here
     except ImportError:
         raise _not_installed() from None
-    return AESGCM(key)
+    return AESGCM
 
 
 def _not_installed() -> ConfigurationError:

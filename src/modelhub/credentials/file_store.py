@@ -23,7 +23,7 @@ from modelhub.credentials.envelope import Envelope, KeyEncryptionKey, KeyMateria
 from modelhub.credentials.file_lock import locked
 from modelhub.credentials.keys import KeyFile, KeySource
 from modelhub.credentials.store import StoredCredential, not_stored, order, stamped, storable, utc_now
-from modelhub.errors import ConfigurationError
+from modelhub.errors import ConfigurationError, ModelHubError
 from modelhub.provider.threads import run_in_thread
 
 __all__ = ["EncryptedFileStore", "default_store", "user_config_dir"]
@@ -118,14 +118,20 @@ class EncryptedFileStore:
         def body() -> _T:
             try:
                 return function(stop)
+            except ModelHubError as error:
+                # The functions that it came through hold what the file says, and tracebacks show variables.
+                raised = error.with_traceback(None)
             except OSError as error:
-                problem = f"{error.filename or self.path}: {error.strerror or type(error).__name__}"
+                raised = self._unusable(f"{error.filename or self.path}: {error.strerror or type(error).__name__}")
             except RecursionError:
-                problem = "it is nested too deep"
-            message = f"the store {self.path} cannot be used: {problem}"
-            raise ConfigurationError(message, remedy="whoever runs this program must be able to read and write there")
+                raised = self._unusable("it is nested too deep")
+            raise raised
 
         return await run_in_thread(body, name="modelhub-credential-store", on_cancel=stop.set)
+
+    def _unusable(self, why: str) -> ModelHubError:
+        message = f"the store {self.path} cannot be used: {why}"
+        return ConfigurationError(message, remedy="whoever runs this program must be able to read and write there")
 
     def _list(self, provider: str | None) -> Sequence[StoredCredential]:
         def opened(found: Document) -> Sequence[StoredCredential]:

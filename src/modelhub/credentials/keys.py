@@ -80,8 +80,8 @@ class RandomKey(KeySource):
     def materials(self, *, make: bool = False) -> Sequence[KeyMaterial]:
         """Return the key; see `KeySource`."""
         if isinstance(self._key, bytes):
-            return [KeyMaterial("hkdf-sha256", _strong(self._key))]
-        return [KeyMaterial("hkdf-sha256", _bytes_of(_text(self._key, self._folder, "key")))]
+            return [_material(self._key)]
+        return [_random(_text(self._key, self._folder, "key"))]
 
     def __repr__(self) -> str:
         return "<RandomKey>"
@@ -106,11 +106,11 @@ class Passphrase(KeySource):
 
     def materials(self, *, make: bool = False) -> Sequence[KeyMaterial]:
         """Return the passphrase; see `KeySource`."""
-        text = _text(self._passphrase, self._folder, "passphrase")
-        if len(text) < _LEAST_PASSPHRASE:
+        passphrase = _text(self._passphrase, self._folder, "passphrase")
+        if len(passphrase.reveal()) < _LEAST_PASSPHRASE:
             message = f"the passphrase of the store has fewer than {_LEAST_PASSPHRASE} characters"
             raise ConfigurationError(message, remedy="take several words, or a random key")
-        return [KeyMaterial("scrypt", text.encode("utf-8", "surrogatepass"), self._cost)]
+        return [KeyMaterial("scrypt", passphrase.reveal().encode("utf-8", "surrogatepass"), self._cost)]
 
     def __repr__(self) -> str:
         return "<Passphrase>"
@@ -137,14 +137,14 @@ class KeyFile(KeySource):
         if make and not self.path.exists():
             self._make()
         try:
-            return [KeyMaterial("hkdf-sha256", _bytes_of(line)) for line in self._lines()]
+            return [_random(line) for line in self._lines()]
         except OSError as error:
             message = f"the key file {self.path} cannot be read: {error.strerror}"
             raise ConfigurationError(message, remedy="bring it back: without it the store stays closed") from error
 
     def begin_change(self) -> None:
         """Put a new key before the others: it seals from now on, and the others still open."""
-        self._write([new_key().reveal(), *self._lines()])
+        self._write([new_key(), *self._lines()])
 
     def end_change(self) -> None:
         """Forget all keys but the first: what they have sealed is sealed anew."""
@@ -155,22 +155,22 @@ class KeyFile(KeySource):
             whole_file.make_folder(self.path.parent)
             with locked(self.path.with_name(f"{self.path.name}.lock"), stop=threading.Event()):
                 if not self.path.exists():  # another process may have been faster
-                    self._write([new_key().reveal()])
+                    self._write([new_key()])
         except OSError as error:
             message = f"the key file {self.path} cannot be made: {error.strerror}"
             raise ConfigurationError(message, remedy="make its folder writable for you, or give another key") from error
 
-    def _write(self, lines: Sequence[str]) -> None:
-        whole_file.replace(self.path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    def _write(self, lines: Sequence[Secret]) -> None:
+        whole_file.replace(self.path, "".join(f"{line.reveal()}\n" for line in lines).encode("ascii"))
 
-    def _lines(self) -> list[str]:
+    def _lines(self) -> Sequence[Secret]:
         others = stat.S_IRWXG | stat.S_IRWXO
         if os.name == "posix" and self.path.stat().st_mode & others:
             message = f"the key file {self.path} is open to other users of this machine"
             remedy = f"close it with: chmod 600 {self.path}; if others can have read it, change the key (rotate)"
             raise ConfigurationError(message, remedy=remedy)
-        content = whole_file.read(self.path, most=_MOST_BYTES)
-        lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+        content = whole_file.read(self.path, most=_MOST_BYTES).decode("utf-8", "replace")
+        lines = [Secret(line.strip()) for line in content.splitlines() if line.strip()]
         if not lines:
             message = f"the key file {self.path} is empty"
             raise ConfigurationError(
@@ -182,33 +182,41 @@ class KeyFile(KeySource):
         return f"<KeyFile {self.path}>"
 
 
-def _text(given: Secret, folder: Path | None, what: str) -> str:
+def _text(given: Secret, folder: Path | None, what: str) -> Secret:
     try:
-        return read_reference(given.reveal(), folder=folder).strip()
+        return Secret(read_reference(given.reveal(), folder=folder).strip())
     except ReferenceUnreadable as error:
         problem = str(error)
     remedy = "whoever runs this program must set it: without it the store stays closed"
     raise ConfigurationError(f"the {what} of the store cannot be read: {problem}", remedy=remedy)
 
 
-def _bytes_of(text: str) -> bytes:
+def _random(text: Secret) -> KeyMaterial:
+    """Read a key; what is wrong with it is raised where no variable has it, since tracebacks show variables."""
+    return _material(_bytes_of(text.reveal()))
+
+
+def _material(key: bytes | None) -> KeyMaterial:
+    problem = _weakness(key)
+    if problem is not None or key is None:
+        del key
+        raise ConfigurationError(f"the key of the store {problem}", remedy=_MAKE_ONE)
+    return KeyMaterial("hkdf-sha256", key)
+
+
+def _weakness(key: bytes | None) -> str | None:
+    if key is None:
+        return "is neither base64 nor hex; what people think up is a passphrase"
+    if len(key) < _KEY_BYTES:
+        return f"has {len(key)} bytes, fewer than {_KEY_BYTES}"
+    return "is not random" if len(set(key)) < _LEAST_DIFFERENT else None
+
+
+def _bytes_of(text: str) -> bytes | None:
     if _HEX.fullmatch(text):
-        return _strong(bytes.fromhex(text))
+        return bytes.fromhex(text)
     padded = text.rstrip("=").replace("+", "-").replace("/", "_")
     try:
-        key = base64.b64decode(padded + "=" * (-len(padded) % 4), altchars=b"-_", validate=True)
+        return base64.b64decode(padded + "=" * (-len(padded) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        key = None
-    if key is None:  # raised out here, without the library's own error, which may repeat what was given
-        message = "the key of the store is neither base64 nor hex"
-        raise ConfigurationError(message, remedy=f"{_MAKE_ONE}; what people think up is a passphrase")
-    return _strong(key)
-
-
-def _strong(key: bytes) -> bytes:
-    if len(key) < _KEY_BYTES:
-        message = f"the key of the store has {len(key)} bytes, fewer than {_KEY_BYTES}"
-        raise ConfigurationError(message, remedy=_MAKE_ONE)
-    if len(set(key)) < _LEAST_DIFFERENT:
-        raise ConfigurationError("the key of the store is not random", remedy=_MAKE_ONE)
-    return key
+        return None

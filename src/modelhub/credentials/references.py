@@ -102,6 +102,14 @@ async def resolved(values: Mapping[str, object], *, folder: Path | None = None) 
         >>> anyio.run(resolved, {"api_key": "literal:env:not-a-reference", "headers": {"X-Team": lambda: "red"}})
         {'api_key': 'env:not-a-reference', 'headers': {'X-Team': 'red'}}
     """
+    outcome = await _outcome_of(values, folder)
+    del values  # the error's traceback must not hold what was given
+    if isinstance(outcome, CredentialsInvalid):
+        raise outcome
+    return outcome
+
+
+async def _outcome_of(values: Mapping[str, object], folder: Path | None) -> dict[str, JSON] | CredentialsInvalid:
     texts: dict[_Place, str] = {}
     functions: dict[_Place, Callable[[], object]] = {}
     for place, leaf in _leaves(values, ()):
@@ -115,7 +123,7 @@ async def resolved(values: Mapping[str, object], *, folder: Path | None = None) 
     problems = {".".join(at): str(each) for at, each in outcomes.items() if isinstance(each, ReferenceUnreadable)}
     if problems:
         what = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
-        raise CredentialsInvalid(f"the credential cannot be read: {what}", fields=problems)
+        return CredentialsInvalid(f"the credential cannot be read: {what}", fields=problems)
     return {name: _rebuilt(value, (name,), outcomes) for name, value in values.items()}
 
 
