@@ -212,6 +212,21 @@ async def test_what_a_usage_holds_costs_no_answer() -> None:
     assert (cost.total, cost.unknown) == (None, ("input",))
 
 
+@pytest.mark.parametrize(
+    ("pricing", "usage"),
+    [(PLAIN, {"input_tokens": 3}), (PLAIN, 7), (Pricing(D("1e999999")), Usage(10**9, 0))],
+    ids=["a dict", "a number", "more than there is"],
+)
+async def test_what_no_cost_can_be_made_of_costs_no_answer(pricing: Any, usage: Any) -> None:
+    """Whatever a plugin puts in the place of a usage, and whatever it asks for a token."""
+    async with ModelHub(providers=[vendor("acme", pricing, usage)]) as hub:
+        reply = await hub.chat("acme/m", "Hi")
+        async with hub.stream("acme/m", "Hi") as stream:
+            [event async for event in stream]
+    assert (reply.text, reply.cost) == ("ok", None)
+    assert (stream.result.text, stream.result.cost) == ("ok", None)
+
+
 async def test_every_type_of_model_has_its_cost() -> None:
     """By the request, the second, the character, or the token; batches of an embedding are requests each."""
     pricing = Pricing(D(1), unit=D(1), request=D(100), minute=D(60), character=D(10))

@@ -143,7 +143,12 @@ class PriceBook:
         if pricing is None:
             return None
         at = self._now() - dt.timedelta(seconds=seconds)
-        return cost_of(billable(request, result), pricing, at=at)
+        try:
+            return cost_of(billable(request, result), pricing, at=at)
+        except Exception as error:  # noqa: BLE001  plugins make usages of anything; the answer is paid for and must arrive
+            name = f"{provider.provider}/{schema.model}"
+            _log.warning("the cost of an answer of %s cannot be told: %s: %s", name, type(error).__name__, error)
+            return None
 
     def _in_list(self, provider: ProviderSchema) -> bool:
         return self._listed and bool(_listed_id(provider))
