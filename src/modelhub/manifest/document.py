@@ -113,9 +113,9 @@ class Document:
 
     def __init__(self, name: str, root: _Node, remarks: tuple[Remark, ...] = ()) -> None:
         self._root = root
-        self.name = name
+        self.name: str = name
         self.value: Any = root.value
-        self.remarks = remarks
+        self.remarks: tuple[Remark, ...] = remarks
 
     def line(self, path: KeyPath = ()) -> int:
         """Return the line, counted from 1, of the key or list item at a path, or of the nearest value around it."""
