@@ -11,7 +11,7 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, final
 from urllib.parse import quote, quote_plus
@@ -37,6 +37,8 @@ _NOT_IN_VARS = ("strerror", "filename", "filename2", "object", "name", "obj", "v
 _GAP = re.compile(r"\s+|\\+[nrt]?")
 """What may stand inside of a secret that was wrapped, and written inside of another text, maybe more than once."""
 
+_NOT_OF_A_SECRET = dict.fromkeys(map(ord, "\t\n\v\f\r \\"))
+
 _ESCAPED = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -50,7 +52,9 @@ def clean(error: BaseException, secrets: Iterable[Secret | str]) -> None:
     redactor = Redactor(secrets)
     if not redactor:
         return
-    of_content = Redactor(secrets, shortest=_LONG)
+    of_content = (
+        Redactor(secrets, shortest=_LONG) if any("partial" in vars(each) for each in chain(error)) else redactor
+    )
     for each in chain(error):
         _scrub(each, redactor, of_content)
     clear_locals(error)
@@ -66,13 +70,17 @@ class Redactor:
         shortest: Characters that a secret must have to be looked for.
     """
 
-    __slots__ = ("_forms", "_squeezed")
+    __slots__ = ("_alike", "_forms", "_squeezed")
 
     def __init__(self, secrets: Iterable[Secret | str], *, shortest: int = _SHORTEST) -> None:
         texts = {secret.reveal() if isinstance(secret, Secret) else secret for secret in secrets}
         forms = {form for text in texts if len(text) >= shortest for form in _forms(text)}
         self._forms = sorted(forms, key=len, reverse=True)
-        squeezed = {_GAP.sub("", form) for form in forms}
+        self._alike: dict[str, list[str]] = {}
+        for form in self._forms:
+            if len(form) >= _TELLING:
+                self._alike.setdefault(form[:_TELLING], []).append(form)
+        squeezed = {_squeezed(form) for form in forms}
         self._squeezed = sorted((form for form in squeezed if len(form) >= _TELLING), key=len, reverse=True)
 
     def __bool__(self) -> bool:
@@ -80,10 +88,12 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
+        if len(text) < _SHORTEST:
+            return text
         for form in self._forms:
             text = text.replace(form, _MASK)
         text = _without_wrapped(text, self._squeezed)
-        return _without_beginnings(text, self._forms)
+        return _without_beginnings(text, self._alike)
 
     def value(self, value: Any) -> Any:
         """Return a value without the secrets in its texts; itself where it has none, or cannot be looked into."""
@@ -148,13 +158,21 @@ def _all_escaped(data: bytes) -> Iterator[str]:
 
 def _without_wrapped(text: str, forms: Iterable[str]) -> str:
     """Replace forms that white space, the escape for it, or escapes of escapes were put into."""
-    squeezed = _GAP.sub("", text)
+    squeezed = _squeezed(text)
     if squeezed == text:
         return text
     for form in forms:
         if form in squeezed:
             text = _without_spread(text, form)
     return text
+
+
+def _squeezed(text: str) -> str:
+    """Return a text without what `_GAP` finds; many times as fast, and errors come in storms."""
+    if "\\" in text:
+        for escape in ("\\n", "\\r", "\\t"):
+            text = text.replace(escape, "")
+    return text.translate(_NOT_OF_A_SECRET)
 
 
 def _without_spread(text: str, form: str) -> str:
@@ -168,12 +186,8 @@ def _without_spread(text: str, form: str) -> str:
     return text
 
 
-def _without_beginnings(text: str, forms: Iterable[str]) -> str:
-    """Replace what is left of forms that were cut short."""
-    alike: dict[str, list[str]] = {}
-    for form in forms:
-        if len(form) >= _TELLING:
-            alike.setdefault(form[:_TELLING], []).append(form)
+def _without_beginnings(text: str, alike: Mapping[str, Sequence[str]]) -> str:
+    """Replace what is left of forms that were cut short; they are given by how they begin."""
     for beginning, candidates in alike.items():
         at = text.find(beginning)
         while at >= 0:
