@@ -5,7 +5,7 @@ A model of which nothing is known is given the chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,6 @@ from modelhub.types.schema import ModelSchema
 __all__ = ["fit_to_model"]
 
 _NEEDS = {"image": "vision", "audio": "audio", "video": "video", "document": "document"}
-_REASONS = frozenset({"reasoning", "agent-thought"})
 _WORDS = frozenset({"json", "json_schema"})
 
 
@@ -56,12 +55,13 @@ def fit_to_model(
         BadRequest: A parameter can never be right. ``problems`` has everything that is wrong.
     """
     findings = Findings(policy)
-    if schema.features is not None:
-        findings.problems.extend(_lacking(request, schema, schema.features))
+    features = schema.features
+    if features is not None:
+        _check_features(request, schema, features, findings)
     shape = request.response_format
     if shape is not None:
         shape = _fitting(shape, schema, findings)
-    reasons = None if schema.features is None else not _REASONS.isdisjoint(schema.features)
+    reasons = None if features is None else "reasoning" in features or "agent-thought" in features
     others["parameters"], others["options"] = collect_parameters(
         request.parameters if given is None else given,
         request.options if options is None else options,
@@ -78,16 +78,18 @@ def _lacks(schema: ModelSchema, ability: str, parameter: str) -> UnsupportedFeat
     return UnsupportedFeature(f"{schema.model} cannot {ability}", parameter=parameter, remedy=remedy)
 
 
-def _lacking(request: ChatRequest[None], schema: ModelSchema, features: Sequence[str]) -> Iterator[UnsupportedFeature]:
-    """Yield what cannot be left out without changing the question."""
+def _check_features(
+    request: ChatRequest[None], schema: ModelSchema, features: Sequence[str], findings: Findings
+) -> None:
+    """Find what cannot be left out without changing the question."""
     if request.tools and request.tool_choice != "none" and "tool-call" not in features:
-        yield _lacks(schema, "call tools", "tools")
+        findings.problems.append(_lacks(schema, "call tools", "tools"))
     for number, message in enumerate(request.messages):
         if isinstance(message.content, str):
             continue
         for part in message.content:
             if isinstance(part, MediaPart) and _NEEDS[part.kind] not in features:
-                yield _lacks(schema, f"take {part.kind}s", f"messages[{number}]")
+                findings.problems.append(_lacks(schema, f"take {part.kind}s", f"messages[{number}]"))
 
 
 def _fitting(shape: ResponseFormat, schema: ModelSchema, findings: Findings) -> ResponseFormat | None:

@@ -105,11 +105,14 @@ def checked(name: str, given: object, limits: Limits, findings: Findings) -> obj
     Raises:
         BadRequest: It can never be right, or the policy is strict and the model does not take it.
     """
-    if type(given) is int and limits.kind in _NUMBERS:
-        return _number(name, given, limits, findings)  # the commonest case, at once
-    if limits.kind == "texts":
+    kind = limits.kind
+    is_float = type(given) is float and kind == "float" and math.isfinite(given)
+    if is_float or (type(given) is int and kind in _NUMBERS):
+        return _number(name, cast("float", given), limits, findings)  # the commonest case, at once
+    if kind == "texts":
         return _texts(name, given, limits, findings)
-    kind = None if limits.kind == "reasoning" else limits.kind
+    if kind == "reasoning":
+        kind = None
     if isinstance(given, str) and given in limits.options and kind in _NUMBERS and number_of_text(given) is None:
         return given  # a word among the options of a number, such as "auto"
     value = typed(name, given, kind)

@@ -63,8 +63,7 @@ def resolve_parameters(
             ``problems`` them all.
         UnsupportedFeature: The model does not take the parameter, and the policy is strict.
     """
-    lookup = None if rules is None else RuleSet.of(rules).lookup
-    if not given and not options and (lookup is None or not lookup.required):
+    if not given and not options and (rules is None or not RuleSet.of(rules).lookup.required):
         return Resolved(ChatParameters(), options)
     findings = Findings(policy)
     parameters, sent = collect_parameters(given, options, rules, findings, reasons=reasons)
@@ -81,6 +80,8 @@ def collect_parameters(
 ) -> tuple[ChatParameters, Mapping[str, JSON]]:
     """Do as `resolve_parameters` does, and leave it to the caller to settle what was found."""
     lookup = None if rules is None else RuleSet.of(rules).lookup
+    if not given and not options and (lookup is None or not lookup.required):
+        return ChatParameters(), options
     parameters: dict[str, Any] = {}
     for name, value in given.items():
         if value is None:

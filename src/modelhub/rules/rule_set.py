@@ -49,7 +49,7 @@ class RuleSet(tuple[ParameterRule, ...]):  # noqa: SLOT001  it keeps its lookup
     @classmethod
     def of(cls, rules: Iterable[ParameterRule]) -> RuleSet:
         """Return rules with their templates filled in; the same object where it is a `RuleSet` already."""
-        return rules if isinstance(rules, RuleSet) else cls(map(expanded, rules))
+        return rules if type(rules) is RuleSet else cls(map(expanded, rules))
 
     @cached_property
     def lookup(self) -> Lookup:

@@ -132,7 +132,7 @@ def rounded(value: float, decimals: int, *, up: bool | None = None) -> float:
         decimals: 0 or more.
         up: To the next greater or the next smaller one; by default to the nearest.
     """
-    if isinstance(value, int) or value.is_integer():
+    if round(value, decimals) == value:
         return value
     way = ROUND_HALF_EVEN if up is None else ROUND_CEILING if up else ROUND_FLOOR
     exact = Decimal(repr(value)).quantize(Decimal(1).scaleb(-min(decimals, 400)), rounding=way, context=_EXACT)
