@@ -19,7 +19,7 @@ import pytest
 from tests.canary import CANARY, canary
 
 from modelhub.credentials.envelope import KeyMaterial
-from modelhub.credentials.file_store import EncryptedFileStore, default_store, user_config_dir
+from modelhub.credentials.file_store import EncryptedFileStore, default_store
 from modelhub.credentials.keys import KeyFile, KeySource, Passphrase, RandomKey, new_key
 from modelhub.credentials.store import StoredCredential
 from modelhub.errors import ConfigurationError, ModelHubError
@@ -428,6 +428,17 @@ class TestKeys:
         assert (await store.get("acme", "a")).values == A.values
         assert [each.values for each in await store.list()] == [A.values]
 
+    async def test_a_key_file_is_not_changed_where_something_does_not_open(self, tmp_path: Path) -> None:
+        """The damaged credential is named, and the key file is as it was, however often it is tried."""
+        store = default_store(folder=tmp_path)
+        await store.put(A)
+        edit(store.path, lambda document: document["credentials"][0].update(model_type="llm"))
+        before = content_of(tmp_path / "credentials.key")
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="'a' of acme cannot be used"):
+                await store.rotate()
+        assert content_of(tmp_path / "credentials.key") == before
+
     async def test_an_older_key_opens_until_it_is_rotated_away(self, path: Path) -> None:
         """With the new key before the old one, new credentials are sealed with the new, and both open."""
         store = EncryptedFileStore(path, [OTHER, KEY])
@@ -537,13 +548,27 @@ print(user_config_dir().as_posix())
         if system in named:
             assert await printed(script, {**environment, named[system]: "/x"}) == "/x/modelhub"
 
-    async def test_a_user_without_a_home_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The settings' folder named in the environment is enough."""
-        monkeypatch.setenv("XDG_CONFIG_HOME", "/x")
-        monkeypatch.delenv("HOME", raising=False)
+    @POSIX
+    async def test_a_user_without_a_home_is_told(self) -> None:
+        """As in a container whose user has no entry; a folder in the environment is enough."""
+        environment = {"PATH": os.environ["PATH"]}
+        assert await printed(WITHOUT_HOME, environment) == "set HOME, or give the store a folder"
         if sys.platform == "linux":
-            assert user_config_dir() == Path("/x/modelhub")
-            assert default_store().path == Path("/x/modelhub/credentials.json")
+            assert (
+                await printed(WITHOUT_HOME, {**environment, "XDG_CONFIG_HOME": "/x"}) == "/x/modelhub/credentials.json"
+            )
+
+
+WITHOUT_HOME = """
+import sys
+sys.modules["pwd"] = None
+from modelhub.credentials import default_store
+from modelhub.errors import ConfigurationError
+try:
+    print(default_store().path)
+except ConfigurationError as error:
+    print(error.remedy)
+"""
 
 
 async def printed(script: str, environment: dict[str, str] | None = None) -> str:

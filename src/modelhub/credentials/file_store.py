@@ -189,12 +189,15 @@ class EncryptedFileStore:
                 new_key.materials(make=True)
                 self._seal_anew((new_key, *self._sources))
                 self._sources = (new_key,)
+                self._derived = {}
                 return
             source = self._sources[0] if self._sources else None
             if not isinstance(source, KeyFile):
                 remedy = "give the new key: it is kept by you, not by the store"
                 raise ConfigurationError("there is no key file to put a new key into", remedy=remedy)
             if source.path.exists():
+                before = self._read()
+                _all_opened(before.records, self._envelope(before))  # what would fail, fails before anything is changed
                 # First the new key is safe, then it is used, then the old one goes: killed anywhere, all of it opens.
                 source.begin_change()
                 self._seal_anew(self._sources)
