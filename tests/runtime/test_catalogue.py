@@ -1,6 +1,6 @@
 """What models are: asked of the plugin once, remembered per credential, filled in from the manifest."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ from modelhub.errors import (
     PluginError,
     UnknownModel,
 )
-from modelhub.provider import ModelProvider, ProviderContext
+from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
 from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.types.credential import Credential
+from modelhub.types.events import ChatEvent, Finish, FinishReason, TextDelta
 from modelhub.types.forms import CredentialSchema, FormField
 from modelhub.types.parameters import ParameterRule
+from modelhub.types.requests import ChatRequest
 from modelhub.types.schema import ProviderSchema, TypeDefaults
 
 pytestmark = pytest.mark.anyio
@@ -240,6 +242,28 @@ async def test_the_settings_change_hide_and_add_models() -> None:
         assert (await hub.info("listing/small")).context_size == 1024
         with pytest.raises(UnknownModel, match="settings"):
             await hub.info("listing/large", ModelType.LLM)
+
+
+async def test_who_calls_a_model_that_ends_is_warned() -> None:
+    """On every answer, streamed or not; the settings can say it before the plugin does."""
+
+    class EchoLLM(LargeLanguageModel):
+        async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
+            yield TextDelta(0, "hello")
+            yield Finish(FinishReason.STOP)
+
+    class Answering(Listing):
+        llm = EchoLLM
+
+    config = {"models": {"listing/small": {"deprecation": {"date": "2001-02-03", "replacement": "large"}}}}
+    async with ModelHub(config, providers=[Answering]) as hub:
+        reply = await hub.chat("listing/small", "Hi")
+        async with hub.stream("listing/small", "Hi") as stream:
+            assert [text async for text in stream.text()] == ["hello"]
+        assert (await hub.chat("listing/large", "Hi")).warnings == ()
+    for warnings in (reply.warnings, stream.result.warnings):
+        assert [warning.code for warning in warnings] == ["model_deprecated"]
+        assert "2001-02-03; use 'large'" in warnings[0].message
 
 
 async def test_a_provider_can_be_changed_without_a_fork() -> None:
