@@ -362,3 +362,60 @@ async def test_results_and_events_do_not_hold_it() -> None:
         for kept in (result, events, stream, stream.result, stream.partial, bound, hub):
             assert found_in(repr(kept)) is None
         assert found_in(pickle.dumps([result, events, stream.result])) is None
+
+
+HOSTILE = (
+    "line one\r\n2026-01-01 ERROR forged\x1b[2J\x1b]0;title\x07 \u2028\u2029\x85\x9b31m\u202egnp.exe\x00\x7f\u200b end"
+)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(401, body=HOSTILE),
+        json_reply({"error": {"message": HOSTILE, "code": HOSTILE, "param": HOSTILE}}, 400),
+        json_reply({"error": HOSTILE}),
+        Reply(500, {"content-type": "text/html"}, body=f"<h1>{HOSTILE}</h1>"),
+        Reply(200, {"content-type": "text/html;\x1b[2J\x9b31m"}, body="<p>"),
+        Reply(302, {"location": "http://127.0.0.1:1/\x1b[2J\x9b31m"}),
+        Reply(429, {"x-request-id": "\x1b[2J\x9b31m", "retry-after": "\x1b[2J"}, body="{}"),
+        Reply(body=HOSTILE),
+        Reply(raw=b"HTTP/1.1 2\x1b[2J0 OK\r\n\r\n"),
+        json_reply({"text": "decode", "said": HOSTILE}),
+        json_reply([HOSTILE]),
+    ],
+    ids=[
+        "a body",
+        "an error",
+        "an error inside an answer",
+        "a page",
+        "a media type",
+        "a redirect",
+        "headers",
+        "no JSON",
+        "no HTTP",
+        "a bug in decode",
+        "no object",
+    ],
+)
+async def test_what_a_server_says_cannot_forge_a_line_of_a_log(reply: Reply) -> None:
+    """Control characters, terminal sequences and separators of lines come out escaped, on one line."""
+    async with WireServer(reply) as server, hub_of() as hub:
+        with pytest.raises(ModelHubError) as caught:
+            await hub.chat("talkative/m", "Hi", credentials=given(server.url))
+    error = caught.value
+    for text in (f"{error}", error.message, error.excerpt or "", error.code or "", error.request_id or ""):
+        assert text.isprintable(), ascii(text)
+
+
+async def test_what_a_plugin_says_cannot_forge_a_line_of_a_log() -> None:
+    """Its exceptions repeat what its server, or its user, said."""
+
+    class Forging(Talkative):
+        async def list_models(self, context: ProviderContext) -> Sequence[ModelSchema]:
+            raise LookupError(HOSTILE)
+
+    async with ModelHub({}, providers=[Forging]) as hub:
+        with pytest.raises(ModelHubError) as caught:
+            await hub.models("talkative", credentials=given("http://127.0.0.1:9"))
+    assert f"{caught.value}".isprintable(), ascii(f"{caught.value}")

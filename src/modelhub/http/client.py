@@ -23,6 +23,7 @@ from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.parameters import check_text
 from modelhub.types.secret import Secret
 from modelhub.wire.encoding import ContentDecoder
+from modelhub.wire.excerpt import clean as printable
 from modelhub.wire.json import UnencodableValue, dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
 from modelhub.wire.sse import SseJsonDecoder
@@ -243,7 +244,7 @@ class HttpClient:
 
     def _not_json(self, call: HttpCall, content_type: str) -> MalformedResponse:
         return MalformedResponse(
-            f"{self._url(call)} answered a web page ({content_type}), not the API",
+            f"{self._url(call)} answered a web page ({printable(content_type, limit=100)}), not the API",
             remedy="check the base URL: a login page or another server stands there",
             status=200,
             sent=True,

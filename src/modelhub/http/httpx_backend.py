@@ -30,6 +30,7 @@ from modelhub.http.seam import HttpRequest, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.frames import clear_locals
 from modelhub.types.secret import Secret
+from modelhub.wire.excerpt import clean as printable
 
 __all__ = ["HttpxBackend", "tls_context"]
 
@@ -349,7 +350,7 @@ def _proxy_pool(url: str, context: ssl.SSLContext | None, scheme: str) -> _Pool:
 def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:
     """The one wall between the library's exceptions and ours."""
     where = f" to {endpoint.url}" if endpoint else ""
-    reason = str(error) or type(error).__name__
+    reason = printable(str(error)) or type(error).__name__
     match error:
         case ModelHubError():
             return error

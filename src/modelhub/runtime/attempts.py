@@ -58,6 +58,7 @@ from modelhub.types.results import (
     TranscriptionResult,
 )
 from modelhub.types.usage import Timing, TokenCount
+from modelhub.wire.excerpt import clean as printable
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
@@ -407,7 +408,7 @@ def foreign(error: Exception, deployment: Deployment) -> ModelHubError:
 
 def _text(error: Exception) -> str:
     try:
-        return str(error)
+        return printable(str(error))
     except Exception:  # noqa: BLE001  a plugin's exception may be broken in itself
         return "(its text cannot be shown)"
 

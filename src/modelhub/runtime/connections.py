@@ -13,6 +13,7 @@ from modelhub.errors import ConfigurationError, ModelHubError, PluginError
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.redaction import clean
 from modelhub.runtime.single_flight import SingleFlight
+from modelhub.wire.excerpt import clean as printable
 
 if TYPE_CHECKING:
     from modelhub.http.seam import Backend
@@ -106,7 +107,9 @@ class Connections:
             except ModelHubError:
                 raise
             except Exception as error:
-                raise PluginError(f"opening a session failed: {type(error).__name__}: {error}") from error
+                raise PluginError(
+                    f"opening a session failed: {type(error).__name__}: {printable(str(error))}"
+                ) from error
             self._managers.append((manager, own))
         return self._sessions[key]
 

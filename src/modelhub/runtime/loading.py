@@ -23,6 +23,7 @@ from modelhub.manifest.contract import AUTHOR_MENDS, IncompatibleContract, check
 from modelhub.provider.base import ModelProvider
 from modelhub.provider.threads import run_in_thread
 from modelhub.types.plugins import PluginState
+from modelhub.wire.excerpt import clean as printable
 
 __all__ = [
     "LoadFailure",
@@ -105,7 +106,7 @@ def shielded(what: str) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = printable(str(error))
     text = text if len(text) <= _LINE else f"{text[:_LINE]}…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
