@@ -124,6 +124,15 @@ def test_values_say_the_vendors_own() -> None:
         sent(nested, reasoning=False)
 
 
+def test_yamls_own_true_and_false_are_keys_too() -> None:
+    """`true:` without quotes is a boolean in YAML, and means the same."""
+    rule = ParameterRule("mode", use_template="reasoning", type="string", values={"True": "deep", "False": "flash"})
+    assert [sent(rule, reasoning=value)["mode"] for value in (True, "high", False, "none")] == [
+        *("deep", "deep"),
+        *("flash", "flash"),
+    ]
+
+
 def test_a_budget_without_an_end_cannot_say_a_level() -> None:
     """No number is made up for it; the vendor's own name takes one."""
     rule = ParameterRule("thinking_budget", type="int", min=0)

@@ -13,6 +13,7 @@ from modelhub.cli.command import Command
 from modelhub.cli.options import model_argument, provider_argument, type_option
 from modelhub.cli.states import provider_document, shown_state
 from modelhub.cli.texts import _, label
+from modelhub.rules.templates import meaning
 from modelhub.types.parameters import ParameterRule
 from modelhub.types.plugins import ProviderInfo
 from modelhub.types.pricing import Pricing
@@ -146,7 +147,8 @@ def _show_prices(command: Command, pricing: Pricing | None) -> None:
 
 
 def _rule_row(rule: ParameterRule) -> tuple[str, ...]:
-    name = rule.neutral if rule.neutral == rule.name else f"{rule.neutral} ({rule.name})"
+    meant = meaning(rule)
+    name = meant if meant == rule.name else f"{meant} ({rule.name})"
     default = "" if rule.default is None else str(rule.default)
     return name, rule.type or "", _values(rule), default, label(rule.help) or label(rule.label)
 

@@ -15,6 +15,8 @@ from modelhub.types.schema import ModelSchema
 
 __all__ = ["Lookup", "RuleSet", "with_whole_rules"]
 
+_KEYS = {"True": "true", "False": "false"}
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -49,7 +51,7 @@ class RuleSet(tuple[ParameterRule, ...]):  # noqa: SLOT001  it keeps its lookup
     @classmethod
     def of(cls, rules: Iterable[ParameterRule]) -> RuleSet:
         """Return rules with their templates filled in; the same object where it is a `RuleSet` already."""
-        return rules if type(rules) is RuleSet else cls(map(expanded, rules))
+        return rules if type(rules) is RuleSet else cls(map(_whole, rules))
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -70,6 +72,13 @@ class RuleSet(tuple[ParameterRule, ...]):  # noqa: SLOT001  it keeps its lookup
 
     def __reduce__(self) -> tuple[object, ...]:
         return RuleSet, (tuple(self),)
+
+
+def _whole(rule: ParameterRule) -> ParameterRule:
+    """Fill in a rule's template, and write the keys of its values as they are looked up: YAML has its own ``true``."""
+    if not rule.values.keys().isdisjoint(_KEYS):
+        rule = replace(rule, values={_KEYS.get(key, key): value for key, value in rule.values.items()})
+    return expanded(rule)
 
 
 def _by_suggestion(rule: ParameterRule) -> bool:

@@ -66,10 +66,13 @@ class ParameterRule:
     Attributes:
         name: The vendor's name for it.
         use_template: The neutral name, where it differs; also the template that fills in what is left out here.
-        type, min, max, precision, options, default, required: What values it takes; ``precision`` counts decimals.
-        show_on: (ours) When it is sent, by the values of other parameters.
+        type, min, max, options: What values it takes; the options of a number are written as texts.
+        precision: How many decimals a number has at most; more are rounded.
+        required: Whether it must be in every request: left out, the default is sent.
+        default: What forms show; not sent unless the parameter is required.
+        show_on: (ours) When it is taken, by the values of other parameters.
         values: (ours) The vendor's value for each neutral one, such as a number of tokens for each level of
-            ``reasoning``.
+            ``reasoning``; ``true`` and ``false`` for a switch.
     """
 
     name: str
@@ -88,5 +91,5 @@ class ParameterRule:
 
     @property
     def neutral(self) -> str:
-        """The name that an application gives it by."""
+        """The name of its template; its own name where it has none."""
         return self.use_template or self.name
