@@ -1,5 +1,7 @@
 """`lint`: what a path can be, what is read of code and packaging, and what is left unsaid."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -265,3 +267,60 @@ def test_nothing_of_the_plugin_is_run(tmp_path: Path) -> None:
     project(tmp_path / "acme", code + GOOD)
     assert codes(tmp_path / "acme") == []
     assert not trace.exists()
+
+
+def test_a_repository_of_several_plugins_is_checked_whole(tmp_path: Path) -> None:
+    """Projects, packages and Dify plugins below a folder; what lies in tests and in hidden folders is no plugin."""
+    project(tmp_path / "plugins" / "one", "")
+    write(tmp_path / "plain", {"two/provider.yaml": f"{MANIFEST}lable: x\n"})
+    write(tmp_path / "dify" / "three", {"manifest.yaml": "type: plugin\n", "provider/acme.yaml": MANIFEST})
+    write(tmp_path / "tests" / "four", {"provider.yaml": "x: y\n"})
+    write(tmp_path / ".hidden", {"provider.yaml": "x: y\n"})
+    found = {(Path(each.file).relative_to(tmp_path).parts[:2], each.code) for each in lint(tmp_path)}
+    assert found == {
+        (("plugins", "one"), "entry-point"),
+        (("plain", "two"), "unknown-key"),
+        (("dify", "three"), "type-not-implemented"),
+    }
+    write(tmp_path, {"pyproject.toml": PYPROJECT.format(target="five:Provider") + HATCH, "five/__init__.py": ""})
+    write(tmp_path, {"five/provider.yaml": MANIFEST})
+    found |= {(("pyproject.toml",), "entry-point")}
+    assert {(Path(each.file).relative_to(tmp_path).parts[:2], each.code) for each in lint(tmp_path)} == found
+
+
+WITHOUT_BABEL = """
+import sys
+sys.modules["babel"] = None
+from modelhub.manifest.lint import lint
+print([(each.line, each.code) for each in lint(sys.argv[1])])
+"""
+
+
+def test_lint_does_without_the_library_of_locales(tmp_path: Path) -> None:
+    """It is an extra's: without it the form of locales and currencies is checked, and not whether they exist."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "model: x\nlabel:\n  en_US: X\n  id_ID: X\n  jp_JP: X\n  english: X\n"
+        "pricing:\n  input: 1\n  output: 1\n  currency: RMB\n"
+    )
+    assert [(each.line, each.code) for each in lint(path)] == [(5, "locale"), (6, "locale"), (10, "currency")]
+    path.write_text(path.read_text() + "  unit: 0\n")
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_BABEL, str(path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[(6, 'locale'), (11, 'unit-zero')]\n"
+
+
+def test_remedies_name_what_was_meant(tmp_path: Path) -> None:
+    """The nearest word, the code in place of a name, the number in place of a unit."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "model: x\nfeaturs: []\nlabel: {en_US: X, id_ID: X, jp_JP: X}\n"
+        "parameter_rules:\n  - name: t\n    use_template: temprature\n"
+        "pricing:\n  input: 1\n  output: 1\n  unit: 1K\n  currency: RMB\n  cached: 1\n"
+    )
+    remedies = {each.line: each.remedy for each in lint(path)}
+    assert remedies[2] == "did you mean 'features'?"
+    assert remedies[3] == "did you mean 'ja_JP'?"
+    assert remedies[6] == "did you mean 'temperature'?"
+    assert remedies[10] == "write '0.001'"
+    assert remedies[11] == "write CNY"
+    assert remedies[12].startswith("write 'cached_read'")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import Package, kind_of
+from modelhub.manifest.lint.layout import Package, files_below, kind_of
 from modelhub.manifest.lint.nodes import Node
 from modelhub.manifest.lint.sources import Class, Foreign, Module, Modules, absolute
 
@@ -115,12 +115,7 @@ def _name(node: ast.stmt) -> str:
 
 def foreign_imports(package: Package, modules: Modules) -> Iterator[Defect]:
     """Yield code that was written for the inside of Dify's server, and schemas that repeat the manifest."""
-    for path in sorted(package.folder.rglob("*.py")):
-        if any(
-            part.startswith(".") or part in {"tests", "__pycache__", "venv"}
-            for part in path.relative_to(package.folder).parts
-        ):
-            continue
+    for path in files_below(package.folder, {".py"}):
         module = modules.at(path)
         for node in ast.walk(module.tree) if module.tree is not None else ():
             if isinstance(node, ast.ImportFrom) and absolute(module, node).startswith(_REMOVED):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import TYPES, YAML, Package, kind_by_folder, kind_of, yaml_files
+from modelhub.manifest.lint.layout import TYPES, YAML, Package, files_below, kind_by_folder, kind_of
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.opening import opened
@@ -192,7 +192,7 @@ def _order(node: Node, kind: str, found: Catalogue) -> Iterator[Defect]:
 
 def _strays(package: Package, found: Catalogue) -> Iterator[Defect]:
     """Yield files that look like models and that nothing finds; a file that is no YAML is a defect wherever it lies."""
-    for path in yaml_files(package.folder):
+    for path in files_below(package.folder, YAML):
         if path in found.files or path in package.manifests or path.name.startswith("_"):
             continue
         if package.dify and path.name in _NO_MODELS:

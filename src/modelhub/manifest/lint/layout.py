@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -21,15 +21,18 @@ __all__ = [
     "Entry",
     "Package",
     "Project",
+    "files_below",
     "kind_by_folder",
     "kind_of",
     "line_of",
     "packages_below",
+    "plugins_below",
     "project_at",
-    "yaml_files",
 ]
 
 MANIFEST = "provider.yaml"
+_MARKS = ("pyproject.toml", "manifest.yaml", MANIFEST)
+"""Files that a plugin's folder has."""
 _GROUP = "modelhub.providers"
 YAML = frozenset({".yaml", ".yml"})
 """Endings of YAML files."""
@@ -168,10 +171,25 @@ def packages_below(folder: Path) -> list[Package]:
     own = _package(folder)
     if own is None and project is not None:
         found = [_package(path.parent, project=project) for path in _search(folder, MANIFEST)]
-        return [package for package in found if package is not None]
+        return [package for package in found if package is not None and _project_of(package.folder) == folder]
     if own is None:
         return []
     return [_with_entry(own)] if not own.dify else [own]
+
+
+def plugins_below(folder: Path) -> list[Path]:
+    """Return the folders below one that are plugins by themselves, as of a repository of several; outermost first."""
+    found = {path.parent for path in _search(folder, *_MARKS, depth=5) if path.parent != folder}
+    plugins: list[Path] = []
+    for path in sorted(found, key=lambda path: (len(path.parts), path)):
+        if not any(path.is_relative_to(plugin) for plugin in plugins) and packages_below(path):
+            plugins.append(path)
+    return sorted(plugins)
+
+
+def _project_of(folder: Path) -> Path | None:
+    """Return the nearest folder around a package that has a ``pyproject.toml``."""
+    return next((parent for parent in folder.parents if (parent / "pyproject.toml").is_file()), None)
 
 
 def _registered(project: Project) -> Iterator[Package]:
@@ -215,22 +233,22 @@ def _with_entry(package: Package) -> Package:
     return package
 
 
-def _search(folder: Path, name: str, depth: int = 4) -> Iterator[Path]:
-    """Yield what has a name below a folder, not looking into what is no source."""
+def _search(folder: Path, *names: str, depth: int = 4) -> Iterator[Path]:
+    """Yield what has one of some names below a folder, not looking into what is no source."""
     try:
         children = sorted(folder.iterdir())
     except OSError:
         return
     for child in children:
-        if child.name == name:
+        if child.name in names:
             yield child
         elif depth and child.is_dir() and not child.name.startswith(".") and child.name not in _PASSED_OVER:
-            yield from _search(child, name, depth - 1)
+            yield from _search(child, *names, depth=depth - 1)
 
 
-def yaml_files(folder: Path) -> list[Path]:
-    """Return the YAML files below a folder, in order; links to folders are not followed."""
-    return sorted(path for path in _below(folder, 8) if path.suffix in YAML and not path.is_dir())
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files below a folder that end in one of some ways, in order; links to folders are not followed."""
+    return sorted(path for path in _below(folder, 8) if path.suffix in suffixes and not path.is_dir())
 
 
 def _below(folder: Path, depth: int) -> Iterable[Path]:

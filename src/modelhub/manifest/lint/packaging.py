@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import Package, Project, line_of, yaml_files
+from modelhub.manifest.lint.layout import YAML, Package, Project, files_below, line_of
 
 __all__ = ["packaging"]
 
@@ -47,7 +47,7 @@ def _by_setuptools(settings: Mapping[str, Any]) -> bool:
 
 
 def _package_data(project: Project, package: Package) -> Iterator[Defect]:
-    files = [*yaml_files(package.folder), *sorted((package.folder / "_assets").glob("*"))]
+    files = [*files_below(package.folder, YAML), *sorted((package.folder / "_assets").glob("*"))]
     patterns = _patterns(project.settings, package.folder.name)
     listed = _listed(project)
     left_out = [path for path in files if not _taken(path, package, project, patterns, listed)]

@@ -9,7 +9,16 @@ from modelhub.manifest.lint.code import code
 from modelhub.manifest.lint.codes import Defect, defect
 from modelhub.manifest.lint.files import Catalogue, catalogue
 from modelhub.manifest.lint.icons import icons
-from modelhub.manifest.lint.layout import MANIFEST, TYPES, Package, kind_by_folder, kind_of, packages_below, project_at
+from modelhub.manifest.lint.layout import (
+    MANIFEST,
+    TYPES,
+    Package,
+    kind_by_folder,
+    kind_of,
+    packages_below,
+    plugins_below,
+    project_at,
+)
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import YamlFile
 from modelhub.manifest.lint.opening import opened
@@ -36,6 +45,12 @@ def lint(path: Path | str) -> Sequence[Defect]:
 
 def _folder(folder: Path) -> Iterator[Defect]:
     project, packages = project_at(folder), packages_below(folder)
+    own = [package.folder for package in packages]
+    below = [path for path in plugins_below(folder) if not any(path.is_relative_to(each) for each in own)]
+    for plugin in below:
+        yield from _folder(plugin)
+    if below and not packages:
+        return
     if project is not None:
         yield from packaging(project, packages)
     if not packages and (project is None or project.problem is None):
