@@ -1,5 +1,7 @@
 """A YAML file becomes plain values with their lines and their texts; no file does anything else."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -220,3 +222,29 @@ def test_no_bytes_do_anything_but_be_read_or_refused(data: bytes) -> None:
     """Whatever they are: a document, or the one error."""
     with suppress(DocumentError):
         assert parse_document(data, "x.yaml").line(["a", 0]) >= 1
+
+
+def test_the_same_is_read_without_the_librarys_c_half() -> None:
+    """Which not every machine has."""
+    corpus = Path(__file__).parents[1] / "fixtures" / "dify"
+    files = [file for file in sorted(corpus.rglob("*.yaml")) if file.is_file()]
+    code = (
+        "import sys, yaml\n"
+        "if sys.argv[1] == 'python': del yaml.CSafeLoader\n"
+        "from pathlib import Path\n"
+        "from modelhub.manifest.document import DocumentError, parse_document\n"
+        "def shown(data):\n"
+        "    try: document = parse_document(data, 'x.yaml')\n"
+        "    except DocumentError: return 'refused'\n"
+        "    return document.value, document.remarks, [document.line([key]) for key in document.value or ()]\n"
+        "for file in sys.argv[2:]: print(shown(Path(file).read_bytes()))\n"
+        "odd = [b'a: \"\\\\UFFFFFFFF\"', b'\"\\\\ud800\": a', b'[' * 10**5, b'- ' * 10**5, b'{a: ' * 10**5]\n"
+        "for text in odd: print(shown(text))\n"
+    )
+    halves = [
+        subprocess.run([sys.executable, "-c", code, half, *files], capture_output=True, text=True, check=False)
+        for half in ("c", "python")
+    ]
+    assert [half.stderr for half in halves] == ["", ""]
+    assert halves[0].stdout == halves[1].stdout
+    assert halves[0].stdout.splitlines()[-5:] == ["refused"] * 5

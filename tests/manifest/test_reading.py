@@ -531,3 +531,23 @@ def test_messages_are_lines_whatever_they_quote(tmp_path: Path) -> None:
     lines = (*found.notices, *read_models(found)[1])
     assert len(lines) == 5
     assert all(line.isprintable() and len(line) < 700 for line in lines)
+
+
+def test_a_file_is_read_once_however_often_it_is_declared(tmp_path: Path) -> None:
+    """For the type that declares it first."""
+    write(tmp_path / "all/a.yaml", "model: a\n")
+    write(tmp_path / "all/b.yaml", "model: b\nmodel_type: rerank\n")
+    text = "provider: acme\nmodels: {llm: {predefined: all/*}, rerank: {predefined: all/*}}\n"
+    found, notices = read_models(manifest(tmp_path, text))
+    assert list(found) == [(ModelType.LLM, "a"), (ModelType.RERANK, "b")]
+    assert notices == ("all/b.yaml:2: a model of type 'rerank' stands among those of 'llm'",)
+
+
+def test_a_manifest_that_is_gone_has_no_lines(tmp_path: Path) -> None:
+    """What is odd in it is told all the same."""
+    found = manifest(tmp_path, "provider: acme\nmodels: {llm: {position: gone.yaml}}\n")
+    write(tmp_path / "models/llm/a.yaml", "model: a\n")
+    (tmp_path / "provider.yaml").unlink()
+    models, notices = read_models(found)
+    assert list(models) == [(ModelType.LLM, "a")]
+    assert notices == ("provider.yaml: models.llm.position: 'gone.yaml' is no file of the package",)

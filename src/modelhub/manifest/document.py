@@ -193,7 +193,7 @@ def parse_document(data: bytes, name: str) -> Document:
     except yaml.YAMLError as error:
         problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
         raise _refusal(name, _line_of(error, data), f"it is no YAML: {problem}") from error
-    except ValueError as error:  # surrogates, which the library lets through
+    except (ValueError, OverflowError) as error:  # of escapes of no character, which the library lets through
         raise _refusal(name, None, f"it is no YAML: {error}") from error
     return Document(name, root, tuple(builder.remarks))
 
@@ -292,8 +292,7 @@ class _Builder:
         return node
 
     def _scalar(self, event: Any) -> _Node:
-        self._count(1, event)
-        text: str = event.value
+        text = self._text(event)
         if event.tag is not None:
             if event.tag not in _PLAIN_TAGS:
                 raise self._tagged(event)
@@ -362,8 +361,14 @@ class _Builder:
         """Return a key as it was written: ``no`` is a language and ``1.10`` a version before they are values."""
         if type(event) is not self._yaml.ScalarEvent:
             raise self._refusal(event, "a key must be a text")
+        return self._text(event)
+
+    def _text(self, event: Any) -> str:
         self._count(1, event)
-        return str(event.value)
+        text: str = event.value
+        if not text.isascii():
+            text.encode()  # half of a character cannot be
+        return text
 
     def _twice(self, name: str, before: int, event: Any) -> None:
         message = f"the key {shortened(repr(name))} stands here a second time; what line {before} says is lost"

@@ -92,16 +92,6 @@ def _union(readers: Mapping[str, list[Reader]], reading: Reading, value: Any) ->
     return candidates[-1](reading, value)
 
 
-def _other(hint: Any, reading: Reading, value: Any) -> Any:
-    """Read what no reader here knows."""
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  wanted only where a class has such a field
-
-    try:
-        return TypeAdapter(hint).validate_python(value)
-    except ValidationError as error:
-        raise reading.wrong(error.errors(include_url=False)[0]["msg"]) from error
-
-
 _SCALARS: Mapping[Any, Reader] = {
     str: scalars.text,
     bool: scalars.boolean,
@@ -137,7 +127,7 @@ def _reader(hint: Any) -> Reader:
             if argument is not type(None):
                 readers.setdefault(_kind(argument), []).append(_reader(argument))
         return partial(_union, readers)
-    return partial(_other, hint)
+    raise TypeError(f"nothing reads {hint!r} from a manifest")
 
 
 def _kind(hint: Any) -> str:
@@ -188,8 +178,6 @@ def read_class(cls: type[T], value: Any, reading: Reading) -> T:
 
 
 def _object(cls: type, reading: Reading, value: Any) -> Any:
-    if isinstance(value, cls):
-        return value
     if not isinstance(value, Mapping):
         raise scalars.wanted(reading, "a mapping", value)
     whole = issubclass(cls, UNDIVIDED)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelhub.manifest.problems import Reading
+from modelhub.manifest.scalars import shown
 from modelhub.rules.names import nearest
 from modelhub.rules.parameters import NEUTRAL
 from modelhub.rules.price_checks import check_pricing
@@ -137,8 +138,8 @@ def _as(reading: Reading, value: Any, kind: str | None) -> Any:
     Raises:
         ValueError: It cannot be that.
     """
-    if isinstance(value, list | Mapping):
-        if kind in {"boolean", "int", "float"}:
+    if isinstance(value, list | tuple | Mapping):
+        if kind in {"boolean", "int", "float", "text"}:
             raise ValueError(f"must be a single value of type {kind}")
         return value
     match kind:
@@ -146,7 +147,7 @@ def _as(reading: Reading, value: Any, kind: str | None) -> Any:
             return value if isinstance(value, str) else reading.written(value)
         case "boolean" if not isinstance(value, bool):
             if str(value).strip().lower() not in {"true", "false"}:
-                raise ValueError(f"must be true or false, not {value!r}")
+                raise ValueError(f"must be true or false, not {shown(value)}")
             return str(value).strip().lower() == "true"
         case "int" | "float":
             return _numeric(value, whole=kind == "int")
@@ -161,7 +162,7 @@ def _numeric(value: Any, *, whole: bool) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or (whole and not number.is_integer()):
-        raise ValueError(f"must be a {'whole ' if whole else ''}number, not {str(value)[:40]!r}")
+        raise ValueError(f"must be a {'whole ' if whole else ''}number, not {shown(value)}")
     return int(number) if whole or (number.is_integer() and isinstance(value, str)) else number
 
 
@@ -197,9 +198,8 @@ def _count(reading: Reading, name: str, value: Any, read: dict[str, Any]) -> Non
     except ValueError:
         read[name] = -1
     if read[name] < 0:
-        shown = repr(value) if len(repr(value)) <= 40 else "that"  # noqa: PLR2004  enough to find it by
         del read[name]
-        reading.cost(reading.wrong(f"must be a whole number of 0 or more, not {shown}"))
+        reading.cost(reading.wrong(f"must be a whole number of 0 or more, not {shown(value)}"))
 
 
 AFTER: Mapping[type, Callable[[Reading, dict[str, Any]], None]] = MappingProxyType(
