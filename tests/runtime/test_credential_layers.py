@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelType, TextPart
-from modelhub.credentials import MemoryStore, StoredCredential
+from modelhub.credentials import MemoryStore, StoredCredential, literal, resolved
 from modelhub.errors import AuthenticationFailed, CredentialsInvalid
 from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
 from modelhub.types.forms import Condition, CredentialSchema, EndpointRule, FormField, ModelCredentialSchema
@@ -145,6 +145,25 @@ async def test_values_may_stand_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_p
     async with ModelHub(settings, providers=[Show], store=MemoryStore()) as hub:
         values = json.loads((await hub.chat("show/m", "Hi")).text)
     assert (values["api_key"], values["region"]) == ("from the environment", "from a file")
+
+
+async def test_what_a_call_or_a_bound_model_gives_refers_to_nothing(tmp_path: Path) -> None:
+    """It may be what users typed, who would have the application's files sent to a server of theirs."""
+    (tmp_path / "secret").write_text("of the application")
+    reference = f"file:{tmp_path / 'secret'}"
+    async with ModelHub({}, providers=[Show], store=MemoryStore()) as hub:
+        for values in ({"api_key": reference, "base_url": "http://evil.example"}, {"region": "env:HOME"}):
+            bound = hub.bind({"provider": "show", "model": "m", "credentials": values})
+            for call in (bound.chat("Hi"), hub.chat("show/m", "Hi", credentials=values)):
+                with pytest.raises(CredentialsInvalid, match="only settings and store") as caught:
+                    await call
+                assert list(caught.value.fields) == [next(iter(values))]
+            report = await hub.validate("show", values)
+            assert not report.ok
+        own = await resolved({"api_key": reference})
+        assert json.loads((await hub.chat("show/m", "Hi", credentials=own)).text)["api_key"] == "of the application"
+        typed = literal({"region": "env:HOME"})
+        assert json.loads((await hub.chat("show/m", "Hi", credentials=typed)).text)["region"] == "env:HOME"
 
 
 async def test_a_function_is_asked_at_every_call() -> None:

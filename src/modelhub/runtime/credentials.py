@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
 from modelhub.credentials.references import is_dynamic, is_reference, resolved
-from modelhub.errors import ModelHubError
+from modelhub.errors import CredentialsInvalid, ModelHubError
 from modelhub.rules.forms import filled, layered, model_form
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.credential import Credential
@@ -167,7 +167,7 @@ class Credentials:
             layers = [_of_same_name(layers, source).under(source) for source in own]
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
-            layers = [layers[0].under(source) for source in given.sources]
+            layers = [layers[0].under(_without_references(source, plugin.id)) for source in given.sources]
         credentials: list[Credential] = []
         refused: list[str] = []
         first_error: ModelHubError | None = None
@@ -233,6 +233,24 @@ def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layer
 def _values(stored: StoredCredential) -> Mapping[str, JSON]:
     """Return the values of a stored credential, whose secrets are read with the references of the others."""
     return cast("Mapping[str, JSON]", stored.values)
+
+
+def _without_references(source: CredentialSource, provider: str) -> CredentialSource:
+    """Return what a bound model or a call gives, where it refers to nothing.
+
+    Such values may be what users of the application typed: whoever writes ``file:…`` beside a base URL of their own
+    would be sent the application's files.
+
+    Raises:
+        CredentialsInvalid: A value is a reference.
+    """
+    given = [name for layer in source.layers for name, value in layer.items() if _refers({name: value})]
+    if given:
+        problem = "it refers to a value elsewhere, which only settings and store may do"
+        message = f"the credential {source.id!r} of provider {provider!r} cannot be used: {given[0]}: {problem}"
+        remedy = "give what modelhub.credentials.resolved(…) returns for values of your own, literal(…) for users' ones"
+        raise CredentialsInvalid(message, fields=dict.fromkeys(given, problem), remedy=remedy)
+    return source
 
 
 def _refers(values: Mapping[str, object]) -> bool:
