@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         TranscriptionResult,
     )
     from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
+    from modelhub.types.secret import Secret
     from modelhub.types.tools import Tool, ToolFunction, tool
     from modelhub.types.usage import Timing, TokenCount, Usage
 
@@ -121,6 +122,7 @@ _PLACES = {
         "TranscriptionResult",
     ),
     "modelhub.types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
+    "modelhub.types.secret": ("Secret",),
     "modelhub.types.tools": ("Tool", "ToolFunction", "tool"),
     "modelhub.types.usage": ("Timing", "TokenCount", "Usage"),
 }
@@ -164,6 +166,7 @@ __all__ = [
     "RerankRequest",
     "RerankResult",
     "Result",
+    "Secret",
     "SpeechRequest",
     "SpeechResult",
     "Started",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from modelhub.errors import ConfigurationError, MalformedResponse, OutputInvalid
 from modelhub.types.json import JSON
 from modelhub.types.requests import ResponseFormat
+from modelhub.wire.excerpt import clean as printable
 from modelhub.wire.json import loads
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def output_of(result: ChatResult[None], wanted: ResponseFormat) -> object:
         reason = (
             f"the answer ends at {result.finish_reason}" if result.finish_reason == "length" else _first_line(error)
         )
-        invalid = OutputInvalid(f"the answer has not the shape asked for: {reason}", excerpt=result.text[:2048])
+        invalid = OutputInvalid(f"the answer has not the shape asked for: {reason}", excerpt=printable(result.text))
         invalid.partial = result
         raise invalid from error
 
