@@ -66,8 +66,7 @@ class ParameterRule:
     Attributes:
         name: The vendor's name for it.
         use_template: The neutral name, where it differs; also the template that fills in what is left out here.
-        type, min, max, options: What values it takes; the options of a number are written as texts.
-        precision: How many decimals a number has at most; more are rounded.
+        type, min, max, precision, options: What values it takes; ``precision`` counts decimals, and more are rounded.
         required: Whether it must be in every request: left out, the default is sent.
         default: What forms show; not sent unless the parameter is required.
         show_on: (ours) When it is taken, by the values of other parameters.
