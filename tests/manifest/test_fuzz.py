@@ -65,6 +65,12 @@ SCALARS = (
     | WORDS
     | st.text(max_size=10)
 )
+SYNTAX = st.lists(
+    st.sampled_from(
+        [b"[", b"]", b"{", b"}", b": ", b"- ", b"\n", b"  ", b"&a ", b"*a", b"<<: ", b"!!", b"|", b"'", b"? ", b"#"]
+    ),
+    max_size=5,
+).map(b"".join)
 VALUES = st.recursive(
     SCALARS,
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inside, max_size=3),
@@ -154,6 +160,18 @@ def test_any_bytes_are_read_or_refused(folder: Path, manifest: bytes, model: byt
     """As a manifest, and as a model of one that is right."""
     read(folder, manifest)
     read(folder, b"provider: fuzz\n", model)
+
+
+@ENDLESS
+@given(data=st.data(), file=st.sampled_from([*PROVIDERS, *MODELS]), put=st.binary(max_size=4) | SYNTAX)
+def test_a_slip_of_the_pen_is_read_or_refused(folder: Path, data: st.DataObject, file: Path, put: bytes) -> None:
+    """A few bytes of a file that is right are others."""
+    text = file.read_bytes()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(start + 20, len(text))))
+    slipped = text[:start] + put + text[end:]
+    read(folder, slipped)
+    read(folder, b"provider: fuzz\n", slipped)
 
 
 @ENDLESS
