@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
@@ -32,6 +33,7 @@ from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.failover import left_to_try
 from modelhub.rules.frames import clear_locals
 from modelhub.rules.parameters import Policy, resolve_parameters
+from modelhub.runtime.batches import in_order
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime, redacted
 from modelhub.runtime.deployments import Deployment
@@ -69,8 +71,6 @@ __all__ = ["Call", "Prepared", "Server", "attributed", "foreign", "released"]
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
 T = TypeVar("T")
-
-_BATCHES_AT_ONCE = 4
 
 _ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
     ChatRequest: ChatResult,
@@ -264,34 +264,16 @@ class Server:
         if len(batches) == 1:
             result = checked_vectors(await self._invoked(prepared, request), request)
         else:
-            result = joined_vectors(await self._batches(prepared, batches))
+            try:
+                result = joined_vectors(await in_order(partial(self._batch, prepared), batches))
+            except BaseException:
+                await released(prepared.context)
+                raise
         return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
 
-    async def _batches(self, prepared: Prepared, batches: Sequence[EmbedRequest]) -> list[EmbedResult]:
-        """Embed several batches, some at a time, in order. The first failure ends them all."""
-        results: dict[int, EmbedResult] = {}
-        failures: list[Exception] = []
-        limiter = anyio.CapacityLimiter(_BATCHES_AT_ONCE)
-
-        async def embed(number: int, batch: EmbedRequest) -> None:
-            async with limiter:
-                prepared.context.limits.restart()
-                try:
-                    results[number] = checked_vectors(await self._timed(prepared, batch), batch)
-                except Exception as error:  # noqa: BLE001  raised below, alone however many batches failed together
-                    failures.append(error)
-                    group.cancel_scope.cancel()
-
-        try:
-            async with anyio.create_task_group() as group:
-                for number, batch in enumerate(batches):
-                    group.start_soon(embed, number, batch)
-            if failures:
-                raise failures[0]
-        except BaseException:
-            await released(prepared.context)
-            raise
-        return [results[number] for number in range(len(batches))]
+    async def _batch(self, prepared: Prepared, batch: EmbedRequest) -> EmbedResult:
+        prepared.context.limits.restart()
+        return checked_vectors(await self._timed(prepared, batch), batch)
 
     async def _counted(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> TokenCount:
         del attempts
