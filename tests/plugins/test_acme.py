@@ -1,5 +1,6 @@
 """A plugin that uses all of the contract, installed from its wheel, under every verb of the hub."""
 
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,7 @@ from modelhub.errors import (
     ConfigurationError,
     CredentialsInvalid,
     ModelNotFound,
+    OutputInvalid,
     PluginError,
     QuotaExhausted,
     RateLimited,
@@ -133,6 +135,52 @@ async def test_stream_of_server_sent_events(vendor: Answering, cache_dir: Path) 
     assert (reply.text, reply.raw_finish_reason) == ("Hello there", "enough")
     assert asked(vendor, "/events")[0].headers["x-api-key"] == canary("events")
     assert described.context_size == 4096
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, {}),
+        ({"temperature": 0.123, "max_tokens": 9}, {"temperature": 0.12, "max_tokens": 9}),
+        ({"reasoning": False}, {"enable_thinking": False}),
+        ({"reasoning": True}, {"enable_thinking": True}),
+        ({"reasoning": "low"}, {"enable_thinking": True, "thinking_budget": 2000}),
+        ({"vendor": {"acme_events": {"enable_thinking": True, "thinking_budget": 7}}}, None),
+    ],
+)
+async def test_parameters_go_in_the_vendors_words(
+    vendor: Answering, cache_dir: Path, options: dict[str, Any], sent: dict[str, Any] | None
+) -> None:
+    """By the model's YAML alone, in Dify's own shape; what the vendor requires is there without asking."""
+    async with entered(vendor, cache_dir) as hub:
+        await hub.chat("acme_events", "Hi", **options)
+    (request,) = asked(vendor, "/events")
+    if sent is None:
+        sent = options["vendor"]["acme_events"]
+    assert body_of(request) == {"model": "acme-talk", "stream": False, "max_tokens": 512, **sent}
+
+
+async def test_a_response_format_goes_in_the_vendors_words(vendor: Answering, cache_dir: Path) -> None:
+    """A word and a schema in a text, as the rules say; the answer is no JSON, and that is told."""
+    shape = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    async with entered(vendor, cache_dir) as hub:
+        for given in ("json", shape):
+            with pytest.raises(OutputInvalid):
+                await hub.chat("acme_events", "Hi", response_format=given)
+    any_json, whole = (body_of(request) for request in asked(vendor, "/events"))
+    assert any_json["response_format"] == "json_object"
+    assert "json_schema" not in any_json
+    assert whole["response_format"] == "json_schema"
+    assert json.loads(whole["json_schema"]) == shape
+
+
+async def test_a_parameter_that_hangs_on_another_is_refused_before_the_wire(vendor: Answering, cache_dir: Path) -> None:
+    """The complaint says on which; the others are listed with it."""
+    async with entered(vendor, cache_dir) as hub:
+        with pytest.raises(BadRequest, match="enable_thinking is true") as caught:
+            await hub.chat("acme_events", "Hi", vendor={"acme_events": {"thinking_budget": 7}}, temperature=9)
+    assert [problem.parameter for problem in caught.value.problems] == ["temperature", "thinking_budget"]
+    assert asked(vendor, "/events") == []
 
 
 async def test_requests_of_ones_own(vendor: Answering, cache_dir: Path) -> None:

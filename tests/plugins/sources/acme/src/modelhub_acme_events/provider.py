@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from modelhub import Finish, FinishReason, TextDelta, Usage
-from modelhub.provider import Credential, DecodeState, HttpCall, HttpLargeLanguageModel, ModelProvider
+from modelhub.provider import (
+    Credential,
+    DecodeState,
+    HttpCall,
+    HttpLargeLanguageModel,
+    ModelProvider,
+    vendor_parameters,
+)
 from modelhub.types.events import ChatEvent
 from modelhub.types.requests import ChatRequest
 
@@ -14,7 +21,7 @@ class AcmeEventsLLM(HttpLargeLanguageModel):
 
     def encode(self, request: ChatRequest[None], credential: Credential) -> HttpCall:
         """Build the request."""
-        body = {"model": request.name, "stream": request.stream}
+        body = {"model": request.name, "stream": request.stream, **vendor_parameters(request)}
         return HttpCall("/events", json=body, framing="sse")
 
     def decode(self, document: Mapping[str, Any], state: DecodeState) -> Iterable[ChatEvent]:
