@@ -9,11 +9,12 @@ from modelhub.rules.rule_set import RuleSet
 from modelhub.rules.vendor_words import format_words, vendor_words
 from modelhub.types.json import JSON
 from modelhub.types.requests import ChatRequest, Request
+from modelhub.types.results import Result
 
 __all__ = ["vendor_parameters"]
 
 
-def vendor_parameters(request: Request[Any]) -> dict[str, JSON]:
+def vendor_parameters(request: Request[Result]) -> dict[str, JSON]:
     """Return a request's parameters as its model's rules say them: the vendor's names, the vendor's values.
 
     The neutral parameters go by the rules that are for them (``use_template``), ``reasoning`` and the response format
