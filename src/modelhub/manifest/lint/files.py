@@ -12,7 +12,7 @@ from modelhub.manifest.lint.layout import TYPES, YAML, Package, files_below, kin
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.opening import opened
-from modelhub.manifest.lint.shape import misshapen, unknown_key
+from modelhub.manifest.lint.shape import misshapen, shown, unknown_key
 from modelhub.rules.names import did_you_mean
 
 __all__ = ["Catalogue", "catalogue"]
@@ -87,20 +87,20 @@ def _declaration(root: Node, kind: str) -> Node:
 def _paths(package: Package, root: Node, kind: str, found: Catalogue) -> list[Path]:
     """Return the model files of a type: what the manifest's globs find, else what lies in the type's folder."""
     given = _declaration(root, kind).get("predefined")
-    patterns = [item for item in (given.items() if isinstance(given.value, list) else [given]) if item.text]
+    patterns = list(given.items()) if isinstance(given.value, list) else [given] if given.text else []
     paths: set[Path] = set()
     for item in patterns:
         outside = _outside(item.text)
-        matches = [] if outside else [path for path in _glob(package.folder, item.text) if _is_model(path)]
+        matches = [] if outside else [path for path in _glob(package.folder, item) if _is_model(path)]
         if outside:
             message = f"models: {item.text!r} leads out of the package"
             found.defects.append(item.defect("glob-outside", message, "keep model files inside of it"))
         elif not matches:
-            message = f"models: no file matches {item.text!r}"
+            message = f"models: no file matches {shown(item)}"
             found.defects.append(item.defect("glob-empty", message, "mend the pattern, or remove it"))
         paths.update(matches)
     if not patterns:
-        everything = (path for name in _folders(kind) for path in _glob(package.folder, f"models/{name}/**/*"))
+        everything = (path for name in _folders(kind) for path in package.folder.glob(f"models/{name}/**/*"))
         paths.update(path for path in everything if _is_model(path))
     for path in sorted(path for path in paths if not _holds(package, path)):
         found.files.add(path)
@@ -124,9 +124,11 @@ def _outside(pattern: str) -> bool:
     return Path(pattern).is_absolute() or ".." in Path(pattern).parts or "\0" in pattern
 
 
-def _glob(folder: Path, pattern: str) -> list[Path]:
+def _glob(folder: Path, pattern: Node) -> list[Path]:
+    if not isinstance(pattern.value, str) or not pattern.value.strip():
+        return []
     try:
-        return sorted(folder.glob(pattern))
+        return sorted(folder.glob(pattern.value))
     except (ValueError, NotImplementedError, OSError, IndexError):
         return []
 

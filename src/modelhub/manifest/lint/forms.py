@@ -45,8 +45,8 @@ def _form(fields: Sequence[Node], inherited: Sequence[Node]) -> Iterator[Defect]
     for field in fields:
         yield from _field(field, variables)
         yield from _secrets(field)
-        if not has_endpoint:
-            yield from _endpoint(field)
+    if not has_endpoint:
+        yield from _endpoint(fields)
     for name in by_variable:
         yield from _declared_twice(name, [field for field in fields if field.get("variable").text == name])
     own = {name: [node for node in nodes if node in fields] for name, nodes in by_variable.items()}
@@ -166,8 +166,10 @@ def endpoint_like(field: Node) -> bool:
     return field.get("type").text in {"", "text-input", "url"} and bool(_ENDPOINT.fullmatch(field.get("variable").text))
 
 
-def _endpoint(field: Node) -> Iterator[Defect]:
-    if endpoint_like(field) and not field.has("role"):
+def _endpoint(fields: Sequence[Node]) -> Iterator[Defect]:
+    """Yield the field that is most likely the base URL: the first that must be filled in, else the first."""
+    likely = [field for field in fields if endpoint_like(field) and not field.has("role")]
+    for field in sorted(likely, key=lambda field: field.get("required").flag is False)[:1]:
         message = f"{_name(field)} looks like the base URL; without a role it is a text like any other"
         yield field.defect("endpoint-role", message, "add role: endpoint; requests are joined to it, keys bound to it")
 
