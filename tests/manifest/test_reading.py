@@ -551,3 +551,32 @@ def test_a_manifest_that_is_gone_has_no_lines(tmp_path: Path) -> None:
     models, notices = read_models(found)
     assert list(models) == [(ModelType.LLM, "a")]
     assert notices == ("provider.yaml: models.llm.position: 'gone.yaml' is no file of the package",)
+
+
+def test_names_that_no_file_can_have_lead_nowhere(tmp_path: Path) -> None:
+    """However they are given."""
+    long = "a" * 5000
+    write(tmp_path / "manifest.yaml", f"plugins: {{models: [{long}, provider/acme.yaml]}}")
+    models = f"{{llm: {{predefined: [{long}, {long}/*.yaml, 'models/llm/*'], position: {long}}}}}"
+    write(tmp_path / "provider/acme.yaml", f"provider: acme\nmodels: {models}\n")
+    write(tmp_path / "models/llm/a.yaml", "model: a\n")
+    manifest = read_manifest(tmp_path)
+    found, notices = read_models(manifest)
+    assert list(found) == [(ModelType.LLM, "a")]
+    assert [len(notice) < 400 for notice in (*manifest.notices, *notices)] == [True] * (1 + len(notices))
+    assert "position" in notices[-1]
+
+
+def test_a_position_names_models_as_they_are_written(tmp_path: Path) -> None:
+    """A name may look like a number."""
+    for name in ("1.10", "1.9", "zulu"):
+        write(tmp_path / f"models/llm/{name}.yaml", f"model: {name}\n")
+    text = "provider: acme\nmodels: {llm: {position: [zulu, 1.10, {a: b}]}}\n"
+    assert [name for _, name in read_models(manifest(tmp_path, text))[0]] == ["zulu", "1.10", "1.9"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path) -> None:
+    """As one is whose name no folder can have."""
+    with pytest.raises(PluginError, match=r"cannot be read: File name too long \(mend its permissions") as caught:
+        read_manifest(tmp_path / ("a" * 300))
+    assert caught.value.remedy is not None

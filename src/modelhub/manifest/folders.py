@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, final
 
 from modelhub.errors import PluginError
-from modelhub.manifest.document import DocumentError, read_document
+from modelhub.manifest.document import DocumentError, read_document, shortened
 from modelhub.types.schema import ModelType
 
 __all__ = ["MANIFEST", "MOST_FILES", "Oddity", "PackageFiles", "manifest_file"]
@@ -63,7 +63,7 @@ class _Boundary:
 
     def holds_file(self, path: Path) -> bool:
         """Return whether a path is that of a file inside."""
-        return self.holds(path) and path.is_file()
+        return self.holds(path) and _is_file(path)
 
 
 def manifest_file(folder: Path) -> tuple[str, tuple[str, ...]]:
@@ -75,17 +75,21 @@ def manifest_file(folder: Path) -> tuple[str, tuple[str, ...]]:
     Raises:
         PluginError: There is none.
     """
-    if (folder / MANIFEST).exists():
-        return MANIFEST, ()
-    found, notices = _declared(folder)
-    if not found:
-        found = [path.relative_to(folder).as_posix() for path in _yaml_in(folder / "provider")]
+    try:
+        if (folder / MANIFEST).exists():
+            return MANIFEST, ()
+        found, notices = _declared(folder)
+        if not found:
+            found = [path.relative_to(folder).as_posix() for path in _yaml_in(folder / "provider")]
+    except OSError as error:
+        remedy = "mend its permissions, or reinstall it"
+        raise PluginError(f"{folder} cannot be read: {error.strerror}", remedy=remedy) from error
     if not found:
         remedy = "it belongs into the plugin's top-level package, and into the wheel"
         raise PluginError(f"{MANIFEST} is missing in {folder}", remedy=remedy)
     if len(found) > 1:
         notices.append(f"{found[0]} is read; a plugin has one provider, and {', '.join(found[1:])} is left out")
-    return found[0], tuple(notices)
+    return found[0], tuple(shortened(notice) for notice in notices)
 
 
 def _declared(folder: Path) -> tuple[list[str], list[str]]:
@@ -104,6 +108,13 @@ def _declared(folder: Path) -> tuple[list[str], list[str]]:
     found = [name for name in names if isinstance(name, str) and boundary.holds_file(folder / name)]
     lost = [str(name) for name in names if name not in found]
     return found, [f"manifest.yaml: plugins.models names {name!r}, which is no file of the plugin" for name in lost]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that nobody may look into
+        return False
 
 
 def _yaml_in(folder: Path) -> Iterator[Path]:
@@ -138,19 +149,13 @@ class PackageFiles:
         oddities: list[Oddity] = []
         for number, pattern in enumerate([given] if isinstance(given, str) else given):
             path = ("models", name, "predefined", *(() if isinstance(given, str) else (number,)))
-            if not isinstance(pattern, str) or not pattern.strip() or _leads_out(pattern):
-                problem = (
-                    "leads out of the package" if isinstance(pattern, str) and pattern.strip() else "is no pattern"
-                )
-                oddities.append(Oddity(f"{str(pattern)!r} {problem} and is left out", path))
-                continue
-            try:
+            problem = _problem(pattern)
+            if problem is None:
                 found, odd = self._found([pattern], path)
-            except (ValueError, NotImplementedError, OSError) as error:
-                oddities.append(Oddity(f"{pattern!r} is no pattern: {error}", path))
             else:
-                files.update(found)
-                oddities += odd
+                found, odd = [], [Oddity(f"{str(pattern)!r} {problem} and is left out", path)]
+            files.update(found)
+            oddities += odd
         return sorted(files), oddities
 
     def _declared(self, kind: ModelType) -> tuple[str, Mapping[str, Any]]:
@@ -163,8 +168,17 @@ class PackageFiles:
         return kind.value, {}
 
     def _found(self, patterns: Iterable[str], path: tuple[str | int, ...]) -> tuple[list[Path], list[Oddity]]:
-        models = (filter(_is_model, self._folder.glob(pattern)) for pattern in patterns)
-        files = sorted({file for found in models for file in islice(found, self._most + 1)})
+        files: set[Path] = set()
+        for pattern in patterns:
+            try:
+                files.update(islice(filter(_is_model, self._folder.glob(pattern)), self._most + 1))
+            except (ValueError, NotImplementedError) as error:
+                return [], [Oddity(f"{pattern!r} is no pattern: {error}", path)]
+            except OSError as error:
+                return [], [Oddity(f"{pattern!r} leads nowhere: {error.strerror}", path)]
+        return self._within(sorted(files), path)
+
+    def _within(self, files: Sequence[Path], path: tuple[str | int, ...]) -> tuple[list[Path], list[Oddity]]:
         inside = [file for file in files if self._boundary.holds(file)]
         oddities = [
             Oddity(f"{file.relative_to(self._folder).as_posix()} leads out of the package and is left out", path)
@@ -188,12 +202,12 @@ class PackageFiles:
         for each in _names(kind):
             if given is None and isinstance(of_types, Mapping):
                 given, path = of_types.get(each), ("position", each)
-        if isinstance(given, list):
+        if isinstance(given, list | tuple):
             return [str(each) for each in given], []
         if isinstance(given, str):
             return self._order_in(given, path)
         usual = [f"models/{each}/_position.yaml" for each in _names(kind)]
-        return next((self._order_in(each, path) for each in usual if (self._folder / each).is_file()), ([], []))
+        return next((self._order_in(each, path) for each in usual if _is_file(self._folder / each)), ([], []))
 
     def _order_in(self, name: str, path: tuple[str | int, ...]) -> tuple[list[str], list[Oddity]]:
         if _leads_out(name) or not self._boundary.holds_file(self._folder / name):
@@ -213,6 +227,12 @@ def _names(kind: ModelType) -> Sequence[str]:
 
 def _is_model(path: Path) -> bool:
     return path.suffix in _ENDINGS and path.name[0] not in "._"
+
+
+def _problem(pattern: object) -> str | None:
+    if not isinstance(pattern, str) or not pattern.strip():
+        return "is no pattern"
+    return "leads out of the package" if _leads_out(pattern) else None
 
 
 def _leads_out(path: str) -> bool:

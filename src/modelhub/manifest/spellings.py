@@ -192,6 +192,21 @@ def _after_model(reading: Reading, given: dict[str, Any]) -> None:
     given["model_properties"] = read
 
 
+def _after_provider(reading: Reading, given: dict[str, Any]) -> None:
+    """Read the names of models in a position as they are written."""
+    given["models"] = models = dict(given.get("models", {}))
+    for kind, declared in models.items():
+        positions = declared.get("position") if isinstance(declared, Mapping) else None
+        if isinstance(positions, list):
+            with reading.at("models"), reading.at(kind), reading.at("position"):
+                models[kind] = {**declared, "position": [_name(reading, *each) for each in enumerate(positions)]}
+
+
+def _name(reading: Reading, number: int, value: Any) -> Any:
+    with reading.at(number):
+        return reading.written(value) if isinstance(value, int | float) else value
+
+
 def _count(reading: Reading, name: str, value: Any, read: dict[str, Any]) -> None:
     try:
         read[name] = _numeric(value if isinstance(value, str | int | float) else "?", whole=True)
@@ -208,6 +223,7 @@ AFTER: Mapping[type, Callable[[Reading, dict[str, Any]], None]] = MappingProxyTy
         ParameterRule: _after_rule,
         Condition: _after_condition,
         ModelSchema: _after_model,
+        ProviderSchema: _after_provider,
     }
 )
 """What reads the values of an object that hang on each other, once each is read by itself."""
