@@ -45,6 +45,20 @@ def test_a_plugin_in_order_has_no_defects(folder: Path) -> None:
     assert lint(folder) == []
 
 
+FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial-provider.md", "docs/id/menulis-provider.md"])
+def test_plugins_that_pages_show_have_no_defects(page: str, tmp_path: Path) -> None:
+    """What a reader copies is in order."""
+    files = {found["path"]: found["text"] for found in FILE.finditer((REPOSITORY / page).read_text("utf-8"))}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    assert any(name.endswith("provider.yaml") for name in files)
+    assert lint(tmp_path) == []
+
+
 def test_the_corpus_has_every_defect() -> None:
     """Each code stands in at least one file."""
     assert {code for folder in BROKEN for _, _, code in marked(folder)} | ELSEWHERE == set(CODES)
