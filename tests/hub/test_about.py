@@ -8,6 +8,7 @@ import pytest
 from tests.canary import CANARY
 
 from modelhub import ModelHub, ModelSchema, ModelType, PluginState, Progress
+from modelhub.credentials import MemoryStore, StoredCredential
 from modelhub.errors import (
     ConfigurationError,
     CredentialsInvalid,
@@ -21,6 +22,7 @@ from modelhub.provider import ProviderContext
 from modelhub.testing.replies import Reply
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.testing.wire_server import WireServer
+from modelhub.types.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +116,24 @@ async def test_a_model_is_validated_with_the_credentials_given(acme: Any, vendor
                 await hub.info("acme/medium")
     assert set(seen[:-6]) == {"given"}
     assert seen[-1] == "configured"
+
+
+async def test_a_credential_is_validated_by_its_name(acme: Any, vendor: Any) -> None:
+    """Whatever others there are, also those in the store; values beside the name would be another credential."""
+    async with WireServer(vendor) as server:
+        rows = [{"id": id, "values": {"base_url": server.url, "api_key": id}} for id in ("right", "wrong-key")]
+        store = MemoryStore(
+            [StoredCredential("acme", "kept", {"base_url": server.url, "api_key": Secret("wrong-key")})]
+        )
+        async with ModelHub({"credentials": {"acme": rows}}, providers=[acme], store=store) as hub:
+            assert (await hub.validate("acme", credential="right")).ok
+            for name in ("wrong-key", "kept"):
+                assert (await hub.validate("acme", credential=name)).errors == {"api_key": "it is refused"}
+            with pytest.raises(ConfigurationError, match="no credential 'rihgt'") as caught:
+                await hub.validate("acme", credential="rihgt")
+            assert caught.value.remedy == "did you mean 'right'?"
+            with pytest.raises(ConfigurationError, match="values and a credential's name"):
+                await hub.validate("acme", {"api_key": "k"}, credential="right")
 
 
 @pytest.mark.parametrize("allowed", [(ModelType.LLM,), (ModelType.TTS,), ()])

@@ -245,19 +245,25 @@ class Calls:
                 first_error = first_error or error
         raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
 
-    async def validated(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
+    async def validated(
+        self, provider: str, credentials: object, model: str | None, name: str | None = None
+    ) -> ValidationReport:
         """Check a credential: the form, then the vendor, then the model."""
-        report = await self._checked(provider, credentials, model)
+        report = await self._checked(provider, credentials, model, name)
         if report.error is not None:
             clear_locals(report.error)  # the report keeps it, with the functions that were given the credential
         return report
 
-    async def _checked(self, provider: str, credentials: object, model: str | None) -> ValidationReport:
+    async def _checked(
+        self, provider: str, credentials: object, model: str | None, name: str | None
+    ) -> ValidationReport:
         if isinstance(credentials, Sequence) and len(credentials) > 1:
             raise ConfigurationError("several credentials are given", remedy="validate one at a time")
+        if credentials is not None and name is not None:
+            raise ConfigurationError("values and a credential's name are given", remedy="give one of them")
         plugin = await self.server.runtime.registry.find(provider)
         try:
-            deployment = Deployment(plugin, model or "", await self._credential(plugin, model or "", credentials))
+            deployment = Deployment(plugin, model or "", await self._credential(plugin, model or "", credentials, name))
         except CredentialsInvalid as error:
             return ValidationReport.of(provider, (), error)
         await self.server.runtime.registry.bound(plugin)
@@ -338,7 +344,9 @@ class Calls:
             if context is not None:
                 await released(context)
 
-    async def _credential(self, plugin: Plugin, model: str, credentials: object) -> Credential:
+    async def _credential(self, plugin: Plugin, model: str, credentials: object, name: str | None = None) -> Credential:
+        if name is not None:
+            return await self.server.runtime.credentials.named(plugin, name, model)
         given = None
         if credentials is not None:
             given = GivenCredentials(plugin.id, credential_sources(credentials, plugin.id))

@@ -384,15 +384,26 @@ class ModelHub:
 
     @hides_arguments
     async def validate(
-        self, provider: str, credentials: Credentials | None = None, *, model: str | None = None
+        self,
+        provider: str,
+        credentials: Credentials | None = None,
+        *,
+        model: str | None = None,
+        credential: str | None = None,
     ) -> ValidationReport:
         """Check credentials in stages: the form, the vendor, and, where one is named, the model.
+
+        Args:
+            provider: The provider's id.
+            credentials: Values of its form, over those configured.
+            model: A model to check too.
+            credential: The name of one that is configured or stored, in place of values; else the first is checked.
 
         Raises:
             UnknownProvider: There is no such provider.
             PluginError: Its plugin cannot be used.
         """
-        return await self._calls.validated(provider, credentials, model)
+        return await self._calls.validated(provider, credentials, model, credential)
 
     def operate(
         self, provider: str, name: str, /, *, credentials: Credentials | None = None, **arguments: JSON

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast, final
 
 from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
 from modelhub.credentials.references import is_dynamic, is_reference, resolved
-from modelhub.errors import CredentialsInvalid, ModelHubError
+from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError
 from modelhub.rules.forms import filled, layered, model_form
+from modelhub.rules.names import did_you_mean
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.credential import Credential
 from modelhub.types.json import JSON
@@ -159,12 +160,7 @@ class Credentials:
     async def _found(
         self, plugin: Plugin, model: str, kind: ModelType | None, given: GivenCredentials | None
     ) -> Usable:
-        own = await self._of_model(plugin, model)
-        schema = plugin.schema
-        form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
-        layers = [_Layers(source.id, source.layers) for source in await self._of_provider(plugin)]
-        if own:
-            layers = [_of_same_name(layers, source).under(source) for source in own]
+        form, layers = await self._layers(plugin, model)
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
             layers = [layers[0].under(_without_references(source, plugin.id)) for source in given.sources]
@@ -182,6 +178,35 @@ class Credentials:
         values = [layer for each in layers for layer in each.all]
         renewable = self._store is not None or any(map(_refers, values))
         return Usable(tuple(credentials), tuple(refused), any(map(is_dynamic, values)), renewable)
+
+    async def named(self, plugin: Plugin, name: str, model: str = "") -> Credential:
+        """Return one of a provider's credentials by its name, filled in, whatever is remembered.
+
+        Args:
+            plugin: The provider.
+            name: The credential's name.
+            model: The model, where it is to be one of its own.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+            CredentialsInvalid: It cannot be used.
+        """
+        form, layers = await self._layers(plugin, model)
+        found = next((each for each in layers if each.id == name), None)
+        if found is None:
+            remedy = did_you_mean(name, [each.id for each in layers], what="credentials")
+            raise ConfigurationError(f"provider {plugin.id!r} has no credential {name!r}", remedy=remedy)
+        return await self._filled(form, found, plugin, None)
+
+    async def _layers(self, plugin: Plugin, model: str) -> tuple[Sequence[FormField], list[_Layers]]:
+        """Return the form to fill in, and what each credential is made of."""
+        own = await self._of_model(plugin, model)
+        schema = plugin.schema
+        form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
+        layers = [_Layers(source.id, source.layers) for source in await self._of_provider(plugin)]
+        if own:
+            layers = [_of_same_name(layers, source).under(source) for source in own]
+        return form, layers
 
     async def _filled(
         self, form: Sequence[FormField], layers: _Layers, plugin: Plugin, kind: ModelType | None
