@@ -144,7 +144,11 @@ async def test_stream_of_server_sent_events(vendor: Answering, cache_dir: Path) 
         ({"temperature": 0.123, "max_tokens": 9}, {"temperature": 0.12, "max_tokens": 9}),
         ({"reasoning": False}, {"enable_thinking": False}),
         ({"reasoning": True}, {"enable_thinking": True}),
-        ({"reasoning": "low"}, {"enable_thinking": True, "thinking_budget": 2000}),
+        ({"reasoning": "low"}, {"enable_thinking": True, "thinking_budget": 128}),
+        (
+            {"reasoning": "low", "max_tokens": 4096},
+            {"enable_thinking": True, "thinking_budget": 1024, "max_tokens": 4096},
+        ),
         ({"vendor": {"acme_events": {"enable_thinking": True, "thinking_budget": 7}}}, None),
     ],
 )

@@ -102,6 +102,19 @@ def test_a_budget_is_a_share_of_the_greatest(value: Any, tokens: int) -> None:
     assert sent(BUDGET, reasoning=value) == {"thinking_budget": tokens}
 
 
+@pytest.mark.parametrize(
+    ("max_tokens", "tokens"), [(64000, 12000), (8001, 6000), (101, 75), (1, 0)], ids=["far", "near", "less", "least"]
+)
+def test_a_budget_that_is_worked_out_leaves_room_for_the_answer(max_tokens: int, tokens: int) -> None:
+    """Vendors that count thinking among the tokens of the answer refuse a budget of `max_tokens` and more."""
+    schema = ModelSchema("m", parameter_rules=[BUDGET, ParameterRule("max_tokens")])
+    request: Any = ChatRequest(parameters={"reasoning": "high", "max_tokens": max_tokens}, schema=schema)
+    assert vendor_parameters(request) == {"thinking_budget": tokens, "max_tokens": max_tokens}
+    least = ModelSchema("m", parameter_rules=[ParameterRule("thinking_budget", type="int", min=1024, max=9000)])
+    request = ChatRequest(parameters={"reasoning": "high", "max_tokens": 100}, schema=least)
+    assert vendor_parameters(request)["thinking_budget"] == 1024
+
+
 def test_values_say_the_vendors_own() -> None:
     """The manifest's words go before any that are worked out."""
     values = {"low": 1024, "high": 24000, "true": -1, "false": 0}

@@ -140,6 +140,7 @@ def test_an_unknown_template_fills_in_nothing() -> None:
         ("num_predict", "max_tokens", "max_tokens"),
         ("max_output_tokens", None, "max_tokens"),
         ("enable_thinking", None, "reasoning"),
+        ("thinking", None, "reasoning"),
         ("thinking_budget", None, "reasoning"),
         ("effort", "reasoning_effort", "reasoning"),
         ("thinking_budget", "max_tokens", "max_tokens"),

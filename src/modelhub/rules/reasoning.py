@@ -79,10 +79,13 @@ def fitted_reasoning(value: Reasoning, rules: Sequence[ParameterRule], findings:
     return findings.left_out("parameter_dropped", complaint, value)
 
 
-def reasoning_words(value: Reasoning, rules: Sequence[ParameterRule]) -> dict[str, JSON]:
+def reasoning_words(
+    value: Reasoning, rules: Sequence[ParameterRule], *, max_tokens: int | None = None
+) -> dict[str, JSON]:
     """Return what to send for it, by the vendor's names.
 
-    Nothing is sent for ``True`` where the model has no switch and thinks anyway.
+    Nothing is sent for ``True`` where the model has no switch and thinks anyway. A budget that is worked out stays
+    below ``max_tokens``: vendors that count thinking among the tokens of the answer refuse it otherwise.
     """
     switch = next((rule for rule in rules if _is_switch(rule)), None)
     if is_off(value):
@@ -91,14 +94,15 @@ def reasoning_words(value: Reasoning, rules: Sequence[ParameterRule]) -> dict[st
     words: dict[str, JSON] = {} if switch is None else dict.fromkeys([switch.name], _on(switch)[0])
     graded = [rule for rule in rules if not _is_switch(rule)]
     if value is True:
-        return words if switch is not None else _by_itself(graded)
+        return words if switch is not None else _by_itself(graded, max_tokens)
     grade = next((rule for rule in graded if value in _grades((rule,))), None)
-    return words if grade is None else {**words, grade.name: _grade(grade, str(value))}
+    return words if grade is None else {**words, grade.name: _grade(grade, str(value), max_tokens)}
 
 
-def _by_itself(rules: Sequence[ParameterRule]) -> dict[str, JSON]:
+def _by_itself(rules: Sequence[ParameterRule], max_tokens: int | None) -> dict[str, JSON]:
     """Say to think as hard as the model does by itself, where that needs saying."""
-    return {rules[0].name: word for word in _on(rules[0])} if rules else {}  # noqa: B035  there is one word or none
+    found = _on(rules[0], max_tokens) if rules else ()
+    return {rules[0].name: word for word in found}  # noqa: B035  there is one word or none
 
 
 def _is_switch(rule: ParameterRule) -> bool:
@@ -136,12 +140,14 @@ def _nearest(level: str, grades: Sequence[str]) -> str:
     return min(grades, key=lambda each: (abs(_GRADES.index(each) - place), _GRADES.index(each)))
 
 
-def _grade(rule: ParameterRule, level: str) -> JSON:
+def _grade(rule: ParameterRule, level: str, max_tokens: int | None) -> JSON:
     if level in rule.values:
         return rule.values[level]
     if not _is_budget(rule):
         return level
     least, most = max(rule.min, 0) if rule.min is not None and is_finite(rule.min) else 0, rule.max or 0
+    if max_tokens is not None:
+        most = max(least, min(most, max_tokens - 1))
     return round(least + (most - least) * _SHARES[level])
 
 
@@ -163,7 +169,7 @@ def _off(rule: ParameterRule) -> Sequence[JSON]:
     return [word for word in _OFF if word in rule.options][:1]
 
 
-def _on(rule: ParameterRule) -> Sequence[JSON]:
+def _on(rule: ParameterRule, max_tokens: int | None = None) -> Sequence[JSON]:
     """Return how a rule says to think as hard as the model does by itself; empty where nothing need be said."""
     if "true" in rule.values:
         return [rule.values["true"]]
@@ -176,4 +182,4 @@ def _on(rule: ParameterRule) -> Sequence[JSON]:
     if not _off(rule) or not grades:
         return []
     usual = rule.default in grades if isinstance(rule.default, str) else _is_budget(rule) and bool(rule.default)
-    return [rule.default] if usual else [_grade(rule, _nearest("medium", grades))]
+    return [rule.default] if usual else [_grade(rule, _nearest("medium", grades), max_tokens)]

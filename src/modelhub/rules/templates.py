@@ -187,7 +187,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "enable_thinking": "reasoning",
         "reasoning_effort": "reasoning",
+        "thinking": "reasoning",
         "thinking_budget": "reasoning",
+        "thinking_level": "reasoning",
+        "thinking_mode": "reasoning",
         "max_completion_tokens": "max_tokens",
         "max_output_tokens": "max_tokens",
         "max_new_tokens": "max_tokens",

@@ -22,7 +22,7 @@ def vendor_words(parameters: Mapping[str, Any], lookup: Lookup) -> dict[str, JSO
     words: dict[str, JSON] = {}
     for name, value in parameters.items():
         if name == "reasoning" and lookup.reasoning:
-            words |= reasoning_words(value, lookup.reasoning)
+            words |= reasoning_words(value, lookup.reasoning, max_tokens=parameters.get("max_tokens"))
         elif name in lookup.meant:
             rule = lookup.meant[name]
             words[rule.name] = _word(value, rule)
