@@ -13,7 +13,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 
 default_role = "code"  # docstrings write names in single backticks
 autodoc_member_order = "bysource"
