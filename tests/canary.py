@@ -94,10 +94,9 @@ class Watch:
         for name in _NOISY:  # nobody wants to read them beside a test's failure
             logger = logging.getLogger(name)
             logger.setLevel(logging.DEBUG)
-            self._undo.append(partial(setattr, logger, "propagate", logger.propagate))
-            logger.propagate = False
-            logger.addHandler(_Handler(self))
-            self._undo.append(partial(logger.removeHandler, logger.handlers[-1]))
+            quiet = _Quiet(self, logger)
+            logger.addFilter(quiet)
+            self._undo.append(partial(logger.removeFilter, quiet))
 
     def stop(self) -> None:
         """Undo it."""
@@ -192,16 +191,21 @@ class Watch:
             terminalreporter.write_line(line)
 
 
-class _Handler(logging.Handler):
-    """Shows records to the watch as handlers get them."""
+class _Quiet(logging.Filter):
+    """Shows the watch what a logger's other filters leave of a record, and nobody else."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, logger: logging.Logger) -> None:
         super().__init__()
         self._watch = watch
+        self._logger = logger
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         """Look at it."""
+        for other in self._logger.filters:
+            if callable(other):
+                other(record)
         self._watch.record(record)
+        return False
 
 
 def _shown(value: object) -> str:
