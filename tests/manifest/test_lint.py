@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelhub.manifest.lint import lint
+from modelhub.manifest.lint.nodes import number_of, text_of
 
 MANIFEST = """\
 provider: acme
@@ -292,6 +293,7 @@ WITHOUT_BABEL = """
 import sys
 sys.modules["babel"] = None
 from modelhub.manifest.lint import lint
+from modelhub.manifest.lint.nodes import number_of, text_of
 print([(each.line, each.code) for each in lint(sys.argv[1])])
 """
 
@@ -324,3 +326,169 @@ def test_remedies_name_what_was_meant(tmp_path: Path) -> None:
     assert remedies[10] == "write '0.001'"
     assert remedies[11] == "write CNY"
     assert remedies[12].startswith("write 'cached_read'")
+
+
+FIELDS = MANIFEST + "provider_credential_schema:\n  credential_form_schemas:\n"
+FIELD = FIELDS + "    - {variable: x, label: X, "
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MANIFEST + "help: [x]\n", [(6, "wrong-type")]),
+        (MANIFEST + "description: [x]\n", [(6, "wrong-type")]),
+        (MANIFEST + "description: {en_US: '', id_ID: X}\n", [(6, "label-empty"), (6, "locale-missing")]),
+        (MANIFEST + "description: {en_US: X, id_ID: X, es_UK: X}\n", [(6, "locale")]),
+        (MANIFEST + "description: {en_US: X, id_ID: X, zh_Abcd: X}\n", [(6, "locale")]),
+        (MANIFEST + "description: {en_US: X, id_ID: X, es_419: X, sr_Latn_RS: X}\n", []),
+        (MANIFEST + f"icon_small: {'x' * 5000}\n", [(6, "icon-missing")]),
+        (MANIFEST + "models:\n  llm: {predefined: ['', 7]}\n", [(7, "glob-empty"), (7, "glob-empty")]),
+        (MANIFEST + "models:\n  llm: {position: [x]}\n", [(7, "unknown-position")]),
+        (MANIFEST + "models:\n  llm: {predefined: {a: b}}\n", [(7, "wrong-type")]),
+        (MANIFEST + "models:\n  llm: {predefined: }\n", []),
+        (MANIFEST + "timeouts: {connect: 0x0A, idle: 1_000, first_token: .5}\n", []),
+        (MANIFEST + "timeouts: {connect: .inf, idle: .nan, first_token: -.inf}\n", [(6, "wrong-type")] * 3),
+        (MANIFEST + "timeouts: {connect: soon}\n", [(6, "wrong-type")]),
+        (FIELD + "type: [select]}\n", [(8, "wrong-type")]),
+        (FIELD + "type: key-value, default: x}\n", [(8, "default-type")]),
+        (FIELD + "default: [x]}\n", [(8, "default-type")]),
+        (
+            FIELD + "type: select, options: [{value: a}], default: b}\n",
+            [(8, "default-option")],
+        ),
+        (FIELD + "type: number, min: 3, default: 2}\n", [(8, "default-range")]),
+        (
+            FIELD + "show_on: {variable: x, value: y}}\n",
+            [(8, "show-on-cycle"), (8, "wrong-type")],
+        ),
+        (FIELDS + "    - {variable: max_tokens, label: X}\n    - {variable: token_name, label: X}\n", []),
+        (FIELD + "show_on: [{variable: y, exists: false}]}\n", [(8, "show-on-unknown")]),
+        (
+            FIELD + "show_on: [{all: [{variable: y, value: z}]}]}\n",
+            [(8, "never-shown"), (8, "show-on-unknown")],
+        ),
+    ],
+)
+def test_a_manifest_is_read_as_the_reader_reads_it(tmp_path: Path, text: str, expected: list[tuple[int, str]]) -> None:
+    """Odd spellings, odd shapes and odd places, each told by its line."""
+    (tmp_path / "provider.yaml").write_text(text, "utf-8")
+    found = lint(tmp_path)
+    assert sorted({(each.line, each.code) for each in found}) == sorted(set(expected))
+
+
+def test_every_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """One hides no other: broken YAML in a folder that nothing declares, and broken code that nothing names."""
+    files = {
+        "src/acme/models/chat/x.yaml": "a: [\n",
+        "src/acme/other.py": "def (\n",
+        "src/acme/big.py": "#" * (1 << 21),
+    }
+    write(project(tmp_path, GOOD), files)
+    assert [(Path(each.file).name, each.code) for each in lint(tmp_path)] == [
+        ("x.yaml", "not-yaml"),
+        ("other.py", "code-unreadable"),
+    ]
+
+
+def test_a_class_that_comes_from_broken_code_is_told_once(tmp_path: Path) -> None:
+    """Nothing is said of what it serves."""
+    write(project(tmp_path, "from .inner import Provider\n"), {"src/acme/inner.py": "class Provider(:\n"})
+    assert codes(tmp_path) == ["code-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("acme:Provider", []),
+        ("acme:Provider [extra]", []),
+        ("acme:Outer.Provider", []),
+        ("acme", []),
+        ("acme:Missing", ["entry-point"]),
+        ("acme.missing:Provider", ["entry-point"]),
+        ("acme.not-a-name:Provider", ["entry-point"]),
+        ("missing:Provider", ["no-manifest"]),
+    ],
+)
+def test_an_entry_point_leads_to_a_class(tmp_path: Path, target: str, expected: list[str]) -> None:
+    """Its module and its name are there, or it is told where in the project file it stands."""
+    found = lint(project(tmp_path, f"{GOOD}class Outer:\n    Provider = Provider\n", target=target))
+    assert [each.code for each in found] == expected
+    assert [(Path(each.file).name, each.line) for each in found] == [("pyproject.toml", 4)] * len(expected)
+
+
+def test_entry_points_of_poetry_are_found(tmp_path: Path) -> None:
+    """They stand under a key of its own; what is no text there is passed over."""
+    group = '[tool.poetry.plugins."modelhub.providers"]\nacme = "acme:Provider"\nodd = {}\n'
+    write(tmp_path, {"pyproject.toml": group + HATCH, "acme/provider.yaml": MANIFEST, "acme/__init__.py": ""})
+    (found,) = lint(tmp_path)
+    assert (found.code, found.line) == ("entry-point", 2)
+
+
+def test_a_difys_own_manifest_is_not_taken_for_a_model(tmp_path: Path) -> None:
+    """Given alone, only its YAML is checked; so is a list of models in their order."""
+    write(
+        tmp_path, {"manifest.yaml": "type: plugin\nplugins: {}\n", "_position.yaml": "- x\n", "broken.yaml": "a: [\n"}
+    )
+    assert codes(tmp_path / "manifest.yaml") == codes(tmp_path / "_position.yaml") == []
+    assert codes(tmp_path / "broken.yaml") == ["not-yaml"]
+
+
+DIFY = """\
+provider: acme
+label: {en_US: Acme, id_ID: Acme}
+supported_model_types: [llm]
+configurate_methods: [customizable-model]
+extra: {python: {model_sources: [models/llm/llm.py]}}
+"""
+
+
+WHOLE = """\
+from dify_plugin import RerankModel
+class Rerank(RerankModel):
+    _invoke_error_mapping = {}
+    validate_credentials: object = None
+    def _invoke(self): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (None, ["type-not-implemented"]),
+        ("class X(:\n", ["code-unreadable"]),
+        ("class Plain: ...\n", ["type-not-implemented"]),
+        ("from dify_plugin import RerankModel\nclass X(RerankModel): ...\n", ["method-missing"]),
+        (WHOLE, []),
+        ("from dify_plugin import RerankModel\nclass X(Mixin, RerankModel): ...\n", []),
+        ("class X(make_base()): ...\n", []),
+    ],
+)
+def test_a_difys_source_serves_its_type(tmp_path: Path, code: str | None, expected: list[str]) -> None:
+    """The file is there, has a class with a base, and the class can be made."""
+    write(tmp_path, {"provider/acme.yaml": DIFY, **({} if code is None else {"models/llm/llm.py": code})})
+    assert sorted(set(codes(tmp_path))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1", 1),
+        ("0x1F", 31),
+        ("1_000", 1000),
+        ("1e3", 1000),
+        ("snan", None),
+        ("1e999999", None),
+        ("0x" + "f" * 6000, None),
+        ("1M", None),
+        ("", None),
+    ],
+)
+def test_numbers_are_read_in_every_spelling(text: str, number: int | None) -> None:
+    """Those of YAML and of Python; what is beyond reason is no number."""
+    assert number_of(text) == number
+
+
+def test_a_number_too_long_to_write_is_no_text() -> None:
+    """Python refuses to write out thousands of digits; nothing fails for it."""
+    assert text_of(1 << 100_000) is None
+    assert [text_of(each) for each in (True, 1.5, [], None)] == ["true", "1.5", None, None]

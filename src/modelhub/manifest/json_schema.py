@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from enum import Enum
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
@@ -110,7 +111,7 @@ def _generator() -> Any:
     }
     methods = {name: partial(_copied, made) for name, made in plain.items()}
     made: dict[str, Any] = {name: lambda _, schema, method=method: method(schema) for name, method in methods.items()}
-    made["enum_schema"] = lambda self, schema: _model_types(schema["cls"]) or base.enum_schema(self, schema)
+    made["enum_schema"] = lambda _, schema: _choices(schema["cls"])
     made["dict_schema"] = lambda self, schema: _with_nothing(base.dict_schema(self, schema))
     made["dataclass_schema"] = lambda self, schema: _described(
         schema["cls"], self.resolve_ref_schema(base.dataclass_schema(self, schema))
@@ -122,10 +123,9 @@ def _copied(made: _Schema, _: object) -> _Schema:
     return deepcopy(made)
 
 
-def _model_types(cls: type) -> _Schema | None:
-    if cls is not ModelType:
-        return None
-    return {"anyOf": [{"enum": list(_TYPES)}, {"enum": list(_OLD_TYPES), "deprecated": True}]}
+def _choices(cls: type[Enum]) -> _Schema:
+    named: _Schema = {"enum": [each.value for each in cls]}
+    return {"anyOf": [named, {"enum": list(_OLD_TYPES), "deprecated": True}]} if cls is ModelType else named
 
 
 def _with_nothing(schema: _Schema) -> _Schema:
@@ -189,15 +189,11 @@ def _documented(cls: type) -> tuple[str, Mapping[str, str]]:
     summary = _plain(head.strip().partition("\n\n")[0].splitlines())
     found: dict[str, str] = {}
     entry: list[str] = []
-    for line in [*section.splitlines(), "    :"]:
+    for line in [*section.partition("\n\n")[0].splitlines(), "    :"]:
         if re.match(r" {4}\S", line):
             found.update(_entry(entry))
-            entry = [line]
-        elif line.strip():
-            entry.append(line)
-        else:
-            found.update(_entry(entry))
             entry = []
+        entry.append(line)
     return summary, found
 
 

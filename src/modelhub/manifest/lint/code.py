@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import final
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.dify_code import dify_code, foreign_imports
+from modelhub.manifest.lint.dify_code import dify_code, every_module
 from modelhub.manifest.lint.layout import TYPES, Package, kind_of
 from modelhub.manifest.lint.nodes import Node
 from modelhub.manifest.lint.sources import Class, Foreign, Module, Modules
@@ -72,7 +72,7 @@ def code(package: Package, root: Node) -> CodeFacts:
         facts = _registered(package, declared, modules)
     else:
         facts.defects += dify_code(package, root, declared, modules, conventional=True)
-    facts.defects += foreign_imports(package, modules)
+    facts.defects += every_module(package, modules)
     return facts
 
 
@@ -87,11 +87,8 @@ def _registered(package: Package, declared: Sequence[Node], modules: Modules) ->
     if module is None:
         remedy = f"add the module, or mend the entry point {package.entry.name}"
         facts.defects.append(defect(*place, "entry-point", f"there is no module {module_name!r}", remedy))
-    elif module.problem is not None:
-        line, problem = module.problem
-        facts.defects.append(defect(module.path.as_posix(), line, "code-unreadable", problem, "mend the syntax"))
-    elif not attribute:
-        facts.lists_models = True  # a module of functions: they may do anything
+    elif not attribute or module.tree is None:
+        facts.lists_models = True  # a module of functions may do anything, and what cannot be read too
     else:
         found = modules.expression(module, attribute.strip())
         if isinstance(found, Class):

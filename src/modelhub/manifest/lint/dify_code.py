@@ -11,7 +11,7 @@ from modelhub.manifest.lint.layout import Package, files_below, kind_of
 from modelhub.manifest.lint.nodes import Node
 from modelhub.manifest.lint.sources import Class, Foreign, Module, Modules, absolute
 
-__all__ = ["dify_code", "foreign_imports"]
+__all__ = ["dify_code", "every_module"]
 
 _ABSTRACT: Mapping[str, Sequence[str]] = {
     "LargeLanguageModel": ("_invoke", "validate_credentials", "get_num_tokens", "_invoke_error_mapping"),
@@ -70,9 +70,6 @@ def _source(item: Node, kind: str, path: Path, modules: Modules) -> Iterator[Def
         yield item.defect("type-not-implemented", message, f"add {shown}, or mend extra.python.model_sources")
         return
     module = modules.at(path)
-    if module.problem is not None:
-        yield defect(shown, module.problem[0], "code-unreadable", module.problem[1], "mend the syntax")
-        return
     classes = [node for node in module.tree.body if isinstance(node, ast.ClassDef)] if module.tree is not None else []
     if module.tree is not None and not any(node.bases for node in classes) and not _star(module):
         message = f"it has no model class: the type {kind} is declared and not served"
@@ -113,10 +110,12 @@ def _name(node: ast.stmt) -> str:
             return ""
 
 
-def foreign_imports(package: Package, modules: Modules) -> Iterator[Defect]:
-    """Yield code that was written for the inside of Dify's server, and schemas that repeat the manifest."""
+def every_module(package: Package, modules: Modules) -> Iterator[Defect]:
+    """Yield code that cannot be read, was written for the inside of Dify's server, or repeats the manifest."""
     for path in files_below(package.folder, {".py"}):
         module = modules.at(path)
+        if module.problem is not None:
+            yield defect(path.as_posix(), module.problem[0], "code-unreadable", module.problem[1], "mend the syntax")
         for node in ast.walk(module.tree) if module.tree is not None else ():
             if isinstance(node, ast.ImportFrom) and absolute(module, node).startswith(_REMOVED):
                 message = f"{absolute(module, node)} is a part of Dify's own server, which nobody can install"

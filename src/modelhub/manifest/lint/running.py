@@ -62,12 +62,10 @@ def _folder(folder: Path) -> Iterator[Defect]:
 
 
 def _package(package: Package) -> Iterator[Defect]:
-    if not package.manifests:
-        if package.entry is not None and package.project is not None:
-            message = f"the package {package.entry.package!r} has no {MANIFEST}"
-            remedy = f"add {(package.folder / MANIFEST).as_posix()}, and to the wheel"
-            yield defect(package.project.file.as_posix(), package.entry.line, "no-manifest", message, remedy)
-        return
+    if not package.manifests and package.entry is not None and package.project is not None:
+        message = f"the package {package.entry.package!r} has no {MANIFEST}"
+        remedy = f"add {(package.folder / MANIFEST).as_posix()}, and to the wheel"
+        yield defect(package.project.file.as_posix(), package.entry.line, "no-manifest", message, remedy)
     for path in package.manifests[1:]:
         message = f"a plugin has one provider, and {package.manifests[0].name} is read"
         yield defect(path.as_posix(), 1, "several-manifests", message, "make a plugin of its own of it")
