@@ -3,6 +3,7 @@
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -196,6 +197,15 @@ def test_the_default_of_a_required_parameter_is_sent() -> None:
     assert resolve({}, REQUIRED, options={"max_output": 7}) == Resolved({}, {"max_output": 7})
     switch = ParameterRule("fast", type="boolean", required=True, default=False)
     assert resolve({}, switch) == Resolved({}, {"fast": False})
+
+
+def test_a_default_is_in_the_vendors_words() -> None:
+    """Where the neutral values have other words, it is sent as it stands."""
+    rule = ParameterRule("probs", use_template="logprobs", type="string", values={"true": "all"}, required=True)
+    given = replace(rule, default="none")
+    assert resolve({}, given) == Resolved({}, {"probs": "none"})
+    assert resolve({"logprobs": True}, given) == Resolved({"logprobs": True}, {})
+    assert refused({}, rule).parameter == "logprobs"
 
 
 @pytest.mark.parametrize(

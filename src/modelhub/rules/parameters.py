@@ -173,15 +173,16 @@ def _add_required(
         if given or rule.name in hidden or wrong & {name, rule.name}:
             continue
         told = name if neutral else rule.name
-        default = _default(rule, lookup.neutral[name] if neutral else lookup.limits[rule.name])
+        own = not neutral or bool(rule.values)  # a default is in the vendor's words, which are not to be mapped again
+        default = _default(rule, lookup.limits[rule.name] if own else lookup.neutral[name])
         if default is LEFT_OUT:
             remedy = f"give {told}=…" if neutral else f"give it in vendor={{provider: {{{told!r}: …}}}}"
             error = BadRequest(f"{told} is missing: this model requires it", parameter=told, remedy=remedy)
             findings.problems.append(error)
-        elif neutral:
-            parameters[name] = default
-        else:
+        elif own:
             options[rule.name] = cast("JSON", default)
+        else:
+            parameters[name] = default
 
 
 def _default(rule: ParameterRule, limits: Limits) -> object:
