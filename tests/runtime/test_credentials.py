@@ -301,3 +301,29 @@ async def test_a_key_that_no_header_can_carry_is_refused_unseen() -> None:
             await hub.chat("vault/ask", "Hi", credentials={"base_url": server.url, "api_key": f"{SECRET}\nx"})
         assert SECRET not in seen(caught.value)
         assert server.requests == []
+
+
+class Sessions(Vault):
+    """A provider whose session holds the key that it was opened with."""
+
+    @asynccontextmanager
+    async def open(self, context: ProviderContext) -> AsyncIterator[str]:
+        """Hold the key."""
+        yield context.credential.secret("api_key").reveal()
+
+    async def list_models(self, context: ProviderContext) -> list[ModelSchema]:
+        """Name a model after the key."""
+        return [ModelSchema("first" if context.session == SECRET else "second")]
+
+
+async def test_tenants_whose_values_change_share_nothing() -> None:
+    """A function that both have makes them no one: a key that is given as a secret is looked at too."""
+
+    def region() -> str:
+        return "eu"
+
+    async with ModelHub({}, providers=[Sessions]) as hub:
+        for key, name in ((SECRET, "first"), (OTHER, "second")):
+            for value in (Secret(key), lambda key=key: key):
+                models = await hub.models("vault", credentials={"api_key": value, "region": region})
+                assert [model.model for model in models] == [name]

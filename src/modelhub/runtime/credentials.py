@@ -7,7 +7,7 @@ operator gives beside settings of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, final
@@ -18,7 +18,7 @@ from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubErro
 from modelhub.rules.forms import filled, layered, model_form
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.single_flight import SingleFlight
-from modelhub.types.credential import Credential
+from modelhub.types.credential import Credential, CredentialKey
 from modelhub.types.json import JSON
 from modelhub.types.schema import ModelType
 
@@ -285,4 +285,15 @@ def _refers(values: Mapping[str, object]) -> bool:
 
 def _identity(layers: _Layers) -> object:
     """Return what is the same for a credential however often its values change: where they come from."""
-    return (layers.id, *(tuple((name, hash(repr(value))) for name, value in each.items()) for each in layers.all))
+    return CredentialKey((layers.id, *layers.all), tuple(_functions(layers.all)))
+
+
+def _functions(value: object) -> Iterator[object]:
+    """Yield the functions in values; whoever keeps them keeps others from being taken for them."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _functions(each)
+    elif callable(value):
+        yield value
