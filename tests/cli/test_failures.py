@@ -51,7 +51,7 @@ def test_arguments_are_refused_in_the_users_language(cli: Any) -> None:
 
 def test_an_error_of_the_core_has_its_kind_in_the_users_language(cli: Any) -> None:
     """The core speaks English; what kind of failure it is, the user can read."""
-    ran = cli("models", "acne", environment={"MODELHUB_LANG": "id"})
+    ran = cli("models", "list", "acne", environment={"MODELHUB_LANG": "id"})
     assert ran.err == ("galat: penyedia tidak dikenal: there is no provider 'acne'\n  solusi: did you mean 'acme'?\n")
 
 

@@ -1,4 +1,4 @@
-"""`providers`, `models`, `info`, `validate`: what there is, without an answer."""
+"""`providers`, `models`, `validate`: what there is, without an answer."""
 
 import json
 from typing import Any
@@ -37,38 +37,38 @@ def test_loading_tells_which_work(cli: Any) -> None:
 
 def test_models_are_listed(cli: Any) -> None:
     """Those of a type, with their facts; a provider that has none now says nothing in a pipe."""
-    ran = cli("models", "local_model", "--type", "llm")
+    ran = cli("models", "list", "local_model", "--type", "llm")
     assert ran.out.startswith("smollm2-135m-instruct\tSmolLM2 135M Instruct")
-    assert ran.out.rstrip("\n").endswith("\tfree")
-    assert cli("models", "acme").out == ""
-    assert cli("models", "local_model", "--json").document["models"][0]["model_type"] == "llm"
+    assert ran.out.rstrip("\n").endswith("\tfree\t")
+    assert cli("models", "list", "acme").out == ""
+    assert cli("models", "list", "local_model", "--json").document["models"][0]["model_type"] == "llm"
 
 
 def test_a_type_that_is_none_is_refused(cli: Any) -> None:
     """The message lists the six types."""
-    ran = cli("models", "acme", "--type", "chat")
+    ran = cli("models", "list", "acme", "--type", "chat")
     assert ran.code == 2
     assert "error: --type: 'chat' is no model type; the types are llm, text-embedding, rerank" in ran.err
 
 
 def test_a_model_tells_what_it_takes(cli: Any) -> None:
     """Its facts, then its parameters; in JSON its whole schema."""
-    ran = cli("info", "acme/echo")
+    ran = cli("models", "show", "acme/echo")
     assert ran.code == 0
-    assert ran.out.startswith("Model     acme/echo\nType      llm\n")
+    assert ran.out.startswith("Model  acme/echo\nType   llm\n")
     assert "temperature\tfloat\t0 … 2\t\tTemperature" in ran.out
     assert "max_tokens\tint\t1 …\t\t" in ran.out
-    schema = cli("info", "acme/echo", "--type", "llm", "--json").document["model"]
+    schema = cli("models", "show", "acme/echo", "--type", "llm", "--json").document["model"]
     assert schema["model_type"] == "llm"
     assert schema["parameter_rules"][0]["max"] == 2
 
 
 def test_unknown_names_bring_the_nearest(cli: Any) -> None:
     """The core knows which names are near."""
-    ran = cli("models", "acne")
+    ran = cli("models", "list", "acne")
     assert ran.code == 1
     assert ran.err == "error: there is no provider 'acne'\n  remedy: did you mean 'acme'?\n"
-    error = cli("info", "acne/x", "--json").document["error"]
+    error = cli("models", "show", "acne/x", "--json").document["error"]
     assert (error["type"], error["remedy"]) == ("UnknownProvider", "did you mean 'acme'?")
 
 

@@ -107,26 +107,26 @@ def test_all_prices_are_listed_with_when_they_hold() -> None:
         ),
     )
     assert price_rows(pricing, NOW) == [
-        ("prompt", "$2.00 per million tokens", "from 2026-06-01"),
-        ("answer", "$5.00 per million tokens", "from 2026-06-01"),
-        ("prompt, read from the cache", "$0.20 per million tokens", "from 2026-06-01"),
-        ("prompt", "$4.00 per million tokens", "above 200000 tokens, from 2026-06-01"),
-        ("prompt", "$1.00 per million tokens", "until 2026-06-01"),
-        ("answer", "$5.00 per million tokens", "until 2026-06-01"),
+        ("prompt", "$2.00 per million tokens", "from Jun 1, 2026"),
+        ("answer", "$5.00 per million tokens", "from Jun 1, 2026"),
+        ("prompt, read from the cache", "$0.20 per million tokens", "from Jun 1, 2026"),
+        ("prompt", "$4.00 per million tokens", "above 200,000 tokens, from Jun 1, 2026"),
+        ("prompt", "$1.00 per million tokens", "until Jun 1, 2026"),
+        ("answer", "$5.00 per million tokens", "until Jun 1, 2026"),
         ("prompt", "$0.50 per million tokens", "22:00-04:00 UTC"),
         ("", "$0.01 per request", "22:00-04:00 UTC"),
     ]
 
 
 def test_models_and_calls_show_what_they_cost(cli: Any, tmp_path: Any) -> None:
-    """`info` shows every price, and `--usage` what an answer cost by them; an answer of unknown prices shows none."""
+    """`models show` has every price, `--usage` what an answer cost by them; an answer of unknown prices shows none."""
     settings = tmp_path / "priced.toml"
     prices = {"input": "2", "output": "8", "cached_read": "0.5", "currency": "USD"}
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in prices.items())
     settings.write_text(f'[models."acme/echo".pricing]\n{lines}\n')
     environment = {"MODELHUB_CONFIG": str(settings), "MODELHUB_LANG": "en"}
-    ran = cli("info", "acme/echo", environment=environment)
-    assert "Price     $2.00 / $8.00 per million tokens\n" in ran.out
+    ran = cli("models", "show", "acme/echo", environment=environment)
+    assert "Price  $2.00 / $8.00 per million tokens\n" in ran.out
     assert "prompt, read from the cache\t$0.50 per million tokens\t" in ran.out
     # Seven tokens, two of them from the cache, and one back: 5 × 2 + 2 × 0.5 + 8 millionths.
     assert "$0.000019" in cli("chat", "acme/echo", "x", "--usage", environment=environment).err

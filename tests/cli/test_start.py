@@ -98,6 +98,7 @@ def test_without_a_command_there_is_help(cli: Any) -> None:
 
 def test_a_shell_completes_providers(process: Any) -> None:
     """Commands, options and the ids of installed providers."""
-    completing = {"_MODELHUB_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
-    assert process(environment={**completing, "COMP_WORDS": "modelhub models ac"}).out.split() == ["acme"]
-    assert process(environment={**completing, "COMP_WORDS": "modelhub chat --temp"}).out.split() == ["--temperature"]
+    completing = {"_MODELHUB_COMPLETE": "complete_bash"}
+    for words, expected in (("modelhub models list ac", "acme"), ("modelhub chat --temp", "--temperature")):
+        typed = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        assert process(environment={**completing, **typed}).out.split() == [expected]

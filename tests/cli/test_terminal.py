@@ -55,10 +55,10 @@ def test_tables_have_titles(screen: Any) -> None:
 
 def test_colours_can_be_turned_off(screen: Any) -> None:
     """`NO_COLOR` leaves errors plain; else they are red."""
-    coloured = screen("models", "acne")
+    coloured = screen("models", "list", "acne")
     assert coloured.end() == 1
     assert "\x1b[31m" in coloured.written
-    plain = screen("models", "acne", environment={"NO_COLOR": "1"})
+    plain = screen("models", "list", "acne", environment={"NO_COLOR": "1"})
     assert plain.end() == 1
     assert "\x1b[" not in plain.written
 

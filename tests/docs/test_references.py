@@ -221,7 +221,7 @@ def test_every_command_is_documented_with_its_options(command: str) -> None:
     """Each command has its section, and each of its options stands there or among those of every command."""
     page = (REPOSITORY / "docs" / "command-line.md").read_text("utf-8")
     text = section(page, command) + section(page, "Options of every command")
-    arguments = [sys.executable, "-m", "modelhub", command, "--help"]
+    arguments = [sys.executable, "-m", "modelhub", *command.split(), "--help"]
     environment = {**os.environ, "MODELHUB_LANG": "en", "COLUMNS": "200"}
     helped = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
     assert {option for option in re.findall(r"--[a-z][a-z-]+", helped) if f"`{option}" not in text} == set()

@@ -12,20 +12,23 @@ from typing import Annotated, Any
 
 import typer
 
-from modelhub.cli.command import common_options, merged, registered, shaped
+from modelhub.cli.command import Command, common_options, merged, registered, shaped
 from modelhub.cli.failures import INTERRUPTED, show_bug, show_usage_failure, unread
 from modelhub.cli.parser import PARSER_ERROR, TranslatedCommand, TranslatedGroup, usage_message
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import N_, _, translate_the_parser
 
-__all__ = ["COMMANDS", "build", "run"]
+__all__ = ["COMMANDS", "GROUPS", "build", "run"]
 
 _PROGRAM = "modelhub"
 
 COMMANDS = {
     "providers": ("listing", N_("List the installed providers.")),
-    "models": ("listing", N_("List the models of a provider.")),
-    "info": ("listing", N_("Show what a model is and takes.")),
+    "models list": ("models", N_("List the models of a provider.")),
+    "models show": ("models", N_("Show what a model is and takes.")),
+    "config check": ("config", N_("Tell everything that is wrong with the settings.")),
+    "config show": ("config", N_("Show what is set, and where.")),
+    "config schema": ("config", N_("Write the JSON Schema of modelhub.toml, for editors.")),
     "validate": ("validate", N_("Check the credentials of a provider.")),
     "chat": ("chat", N_("Talk to a model: one question, or a conversation.")),
     "embed": ("embed", N_("Turn texts into vectors.")),
@@ -34,9 +37,25 @@ COMMANDS = {
     "lint": ("lint", N_("Check a plugin's files: each defect with its line and what to do.")),
     "doctor": ("doctor", N_("Tell what is installed, and what is broken.")),
 }
-"""The commands, each with its module and its help line."""
-_WITHOUT_CREDENTIALS = {"providers", "lint", "doctor"}
-"""Commands that speak to no provider."""
+"""The commands, each with its module and its help line. A group and its command are two words."""
+GROUPS = {
+    "models": N_("What models there are, and what they take."),
+    "credentials": N_("Keys and what goes with them: fill in, list, check, change, remove."),
+    "config": N_("The settings: check and show them."),
+}
+"""The groups of commands, each with its help line."""
+_WITHOUT_CREDENTIALS = {
+    "providers",
+    "lint",
+    "doctor",
+    "credentials list",
+    "credentials test",
+    "credentials remove",
+    "config check",
+    "config show",
+    "config schema",
+}
+"""Commands that take no values of a form."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -48,8 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     terminal = Terminal(json="--json" in arguments)
     completing = f"_{_PROGRAM.upper()}_COMPLETE" in os.environ
     try:
-        app = build(None if completing else arguments)
-        code = typer.main.get_command(app)(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
+        program = _in_order(typer.main.get_command(build(None if completing else arguments)))
+        code = program(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except PARSER_ERROR as error:
         return _usage_failure(terminal, error)
@@ -62,6 +81,13 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, the user gets a line
         return show_bug(terminal, error, debug="--debug" in arguments)
     return _interrupted(terminal) if code == INTERRUPTED else int(code or 0)
+
+
+def _in_order(program: Any) -> Any:
+    """Put the commands into the order of `COMMANDS`: typer has the groups at the end."""
+    words = dict.fromkeys(name.split()[0] for name in COMMANDS)
+    program.commands = {word: program.commands[word] for word in words}
+    return program
 
 
 def _usage_failure(terminal: Terminal, error: Any) -> int:
@@ -84,37 +110,67 @@ def build(arguments: Sequence[str] | None = None) -> typer.Typer:
         arguments: What will be run: commands that are not named in it get a name and a help line and are not imported.
             All of them are where it is ``None``.
     """
-    app = typer.Typer(
-        cls=TranslatedGroup,
-        help=_("AI models of every provider, from the command line."),
+    app = _group(
+        _("AI models of every provider, from the command line."),
         epilog=_(
             "Exit codes: 0 done, 1 it failed, 2 the arguments cannot be used, 130 stopped with Ctrl-C. "
             "With --json, answers and failures alike go to stdout: a failure is an object with the key error."
         ),
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    )
+    app.callback(invoke_without_command=True)(_root())
+    groups = {"": app}
+    for name, (module, text) in COMMANDS.items():
+        group, _space, word = name.rpartition(" ")
+        if group not in groups:
+            groups[group] = _group(_(GROUPS[group]))
+            groups[group].callback(invoke_without_command=True)(_listing())
+            app.add_typer(groups[group], name=group)
+        wanted = arguments is None or all(each in arguments for each in name.split())
+        function = _command(name, module) if wanted else _not_imported
+        groups[group].command(word, cls=TranslatedCommand, help=_(text), options_metavar=_("[OPTIONS]"))(function)
+    return app
+
+
+def _group(text: str, *, epilog: str | None = None) -> typer.Typer:
+    return typer.Typer(
+        cls=TranslatedGroup,
+        help=text,
+        epilog=epilog,
         pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
         context_settings={"help_option_names": ["-h", "--help"]},
         options_metavar=_("[OPTIONS]"),
         subcommand_metavar=_("COMMAND [ARGS]..."),
     )
-    app.callback(invoke_without_command=True)(_root())
-    for name, (module, text) in COMMANDS.items():
-        wanted = arguments is None or name in arguments
-        function = _command(name, module) if wanted else _not_imported
-        app.command(name, cls=TranslatedCommand, help=_(text), options_metavar=_("[OPTIONS]"))(function)
-    return app
 
 
 def _command(name: str, module: str) -> Callable[..., int]:
     from modelhub.cli.options import parameter_options, set_option  # noqa: PLC0415  the words of commands, as above
 
-    function = getattr(import_module(f"modelhub.cli.{module}"), name)
+    function = getattr(import_module(f"modelhub.cli.{module}"), name.replace(" ", "_"))
     further = [] if name in _WITHOUT_CREDENTIALS else [set_option()]
     return registered(function, [*further, *(parameter_options() if name == "chat" else [])])
 
 
 def _not_imported() -> None:
     """Stand for a command that is only listed."""
+
+
+def _listing() -> Callable[..., None]:
+    """Return what a group does: take the options of every command, and tell its commands where none is named."""
+
+    def listing(context: typer.Context, **given: Any) -> None:
+        command = context.obj = merged(context, given)
+        if context.invoked_subcommand is None:
+            _show_help(command, context)
+
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    return shaped(listing, [context, *common_options()])
+
+
+def _show_help(command: Command, context: typer.Context) -> None:
+    text = context.get_help()  # drawn already, and empty, where rich draws it
+    command.terminal.write(f"{text}\n" if text else "")
 
 
 def _root() -> Callable[..., None]:
@@ -126,8 +182,7 @@ def _root() -> Callable[..., None]:
         elif show_version:
             command.terminal.say(f"{_PROGRAM} {_version()}")
         elif context.invoked_subcommand is None:
-            text = context.get_help()  # drawn already, and empty, where rich draws it
-            command.terminal.write(f"{text}\n" if text else "")
+            _show_help(command, context)
         if show_version:
             raise typer.Exit
 

@@ -23,12 +23,13 @@ from modelhub.cli.failures import show_bug, show_failure, unread
 from modelhub.cli.parser import PARSER_ERROR
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import _
-from modelhub.cli.values import credentials_of
+from modelhub.cli.values import credentials_of, typed_keys
 from modelhub.errors import ModelHubError
 from modelhub.types.json import JSON
 
 if TYPE_CHECKING:
     from modelhub import ModelHub
+    from modelhub.credentials import CredentialStore
 
 __all__ = ["Command", "common_options", "merged", "registered", "shaped"]
 
@@ -47,18 +48,24 @@ class Command:
         config: The settings file that was named.
         debug: Whether failures show their traceback.
         credentials: What ``--set`` gave, or ``None``.
+        typed: The keys of ``--set`` whose values stood in the arguments.
     """
 
     terminal: Terminal
     config: Path | None = None
     debug: bool = False
     credentials: dict[str, JSON] | None = field(default=None, repr=False)
+    typed: frozenset[str] = frozenset()
 
-    def hub(self) -> ModelHub:
-        """Make the command's hub, with its settings."""
+    def hub(self, store: CredentialStore | None = None) -> ModelHub:
+        """Make the command's hub, with its settings.
+
+        Args:
+            store: Another store of credentials than the settings name.
+        """
         from modelhub import ModelHub  # noqa: PLC0415  --help does without the runtime
 
-        return ModelHub(self.config)
+        return ModelHub(self.config, store=store)
 
     def failed(self, error: ModelHubError) -> int:
         """Tell of a failure and return the exit code."""
@@ -124,8 +131,8 @@ def merged(context: typer.Context, given: dict[str, Any]) -> Command:
     if before is not None:
         json, config, debug = json or before.terminal.json, config or before.config, debug or before.debug
     # Before any event loop runs: asking for a value waits for the user, who may press Ctrl-C.
-    credentials = credentials_of(given.pop("set", None) or ())
-    return Command(Terminal(json=json), config, debug, credentials)
+    pairs = given.pop("set", None) or ()
+    return Command(Terminal(json=json), config, debug, credentials_of(pairs), typed_keys(pairs))
 
 
 def registered(function: Callable[..., Any], further: Sequence[inspect.Parameter] = ()) -> Callable[..., int]:

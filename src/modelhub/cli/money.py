@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cache
 
-from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
 
-from modelhub.cli.texts import N_, _, language, locales
+from modelhub.cli.figures import day_text, number_text, users_locale
+from modelhub.cli.texts import N_, _
 from modelhub.rules.price_checks import PER_PIECE, PRICE_NAMES
 from modelhub.rules.pricing import period_at, prices_above
 from modelhub.types.cost import Cost, exactly
@@ -49,16 +48,8 @@ def money(amount: Decimal, currency: str) -> str:
         if amount:
             digits = max(digits, _SIGNIFICANT - 1 - amount.adjusted())
         rounded = amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP).normalize()
-    text: str = format_currency(rounded, currency, locale=_locale(next(locales())), decimal_quantization=False)
+    text: str = format_currency(rounded, currency, locale=users_locale(), decimal_quantization=False)
     return text.replace("\N{NO-BREAK SPACE}", " ")
-
-
-@cache
-def _locale(name: str) -> Locale:
-    try:
-        return Locale.parse(name)
-    except (UnknownLocaleError, ValueError):
-        return Locale.parse(language())
 
 
 def cost_text(cost: Cost) -> str:
@@ -110,11 +101,11 @@ def _rows_of(pricing: Pricing, period: PricePeriod) -> Iterator[tuple[str, str, 
 def _when(period: PricePeriod, bound: int) -> str:
     parts = []
     if bound:
-        parts.append(_("above {number} tokens").format(number=bound))
+        parts.append(_("above {number} tokens").format(number=number_text(bound)))
     if period.effective_from is not None:
-        parts.append(_("from {date}").format(date=period.effective_from))
+        parts.append(_("from {date}").format(date=day_text(period.effective_from)))
     if period.until is not None:
-        parts.append(_("until {date}").format(date=period.until))
+        parts.append(_("until {date}").format(date=day_text(period.until)))
     if period.hours is not None:
         parts.append(_("{hours} UTC").format(hours=period.hours))
     return ", ".join(parts)

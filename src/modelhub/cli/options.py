@@ -76,8 +76,8 @@ def type_option() -> Any:
 def set_option() -> inspect.Parameter:
     """``--set``, which every command has that speaks to a provider."""
     text = _(
-        "A value of the provider's credential form. KEY=@FILE reads it from a file; KEY alone asks for it without "
-        "showing it. May be repeated."
+        "A value of the provider's credential form. KEY=@FILE reads it from a file, KEY=- from stdin; KEY alone asks "
+        "for it without showing it. May be repeated."
     )
     annotation = Annotated[list[str] | None, option("--set", _("KEY=VALUE"), text)]
     return inspect.Parameter("set", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -15,13 +15,13 @@ import typer
 from modelhub.cli.texts import _
 from modelhub.types.json import JSON
 
-__all__ = ["arguments_of", "credentials_of", "models_of", "vendor_of"]
+__all__ = ["arguments_of", "credentials_of", "models_of", "typed_keys", "vendor_of"]
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def credentials_of(given: Sequence[str]) -> dict[str, JSON] | None:
-    """Read ``--set``: ``KEY=VALUE``; ``KEY=@FILE`` for what stands in a file; ``KEY`` alone asks without showing it.
+    """Read ``--set``: ``KEY=VALUE``, ``KEY=@FILE`` for a file, ``KEY=-`` for stdin; ``KEY`` alone asks for it.
 
     Returns:
         The form's values as texts, or ``None`` where none was given.
@@ -42,6 +42,8 @@ def credentials_of(given: Sequence[str]) -> dict[str, JSON] | None:
 def _read_secret(key: str, value: str) -> str:
     if value.startswith("@@"):
         return value[1:]
+    if value == "-":
+        return _piped(key)
     if not value.startswith("@"):
         return value
     try:
@@ -49,6 +51,22 @@ def _read_secret(key: str, value: str) -> str:
     except (OSError, UnicodeDecodeError, ValueError):
         message = _("the file named for {key} cannot be read").format(key=key)
         raise typer.BadParameter(message, param_hint="--set") from None
+
+
+def _piped(key: str) -> str:
+    try:
+        if not sys.stdin.isatty():
+            return sys.stdin.buffer.read().decode("utf-8-sig").strip()
+    except (AttributeError, OSError, ValueError):  # no stdin, or no UTF-8
+        pass
+    message = _("nothing that can be read is piped in for {key}").format(key=key)
+    raise typer.BadParameter(message, param_hint="--set")
+
+
+def typed_keys(given: Sequence[str]) -> frozenset[str]:
+    """Return the keys of ``--set`` whose values stood in the arguments, where the shell's history keeps them."""
+    pairs = [pair.partition("=") for pair in given]
+    return frozenset(key for key, equals, value in pairs if equals and value != "-" and not value.startswith("@"))
 
 
 def _asked(key: str) -> str:

@@ -15,6 +15,7 @@ from modelhub.types.parameters import ChatParameters
 __all__ = [
     "deployment_named",
     "deployment_table",
+    "entries",
     "expanded",
     "name_complaints",
     "route_complaints",

@@ -1,0 +1,260 @@
+"""What is wrong with settings beside the plugins that are installed: providers, forms, models and references.
+
+Owns the questions that reading a file cannot answer, because only manifests, the store and the surroundings do. It is
+told what there is, and imports no plugin.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, cast
+
+from modelhub.configuration.credentials import CredentialSource
+from modelhub.configuration.environment import credentials_of_environment, unknown_variables
+from modelhub.configuration.problems import Complaint, ConfigProblem, Keys, shown_key
+from modelhub.configuration.routes import deployment_named, entries
+from modelhub.configuration.settings import Settings
+from modelhub.configuration.tables import DeploymentTable
+from modelhub.credentials.references import resolved
+from modelhub.credentials.store import StoredCredential
+from modelhub.errors import CredentialsInvalid
+from modelhub.rules.forms import layered, model_form, problems
+from modelhub.rules.names import did_you_mean
+from modelhub.types.credential import CredentialValue
+from modelhub.types.forms import FormField
+from modelhub.types.json import JSON
+from modelhub.types.plugins import PluginState, ProviderInfo
+
+__all__ = ["Finding", "Installed", "Severity", "installed_findings"]
+
+Severity: TypeAlias = Literal["error", "warning"]
+"""Whether something fails that the settings ask for, or only may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem, and how bad it is."""
+
+    problem: ConfigProblem
+    severity: Severity = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What there is beside the settings.
+
+    Attributes:
+        providers: Every plugin, by id.
+        models: The names of all models that a provider has, by its id; providers that may have others are left out.
+        stored: The credentials in the store.
+    """
+
+    providers: Mapping[str, ProviderInfo]
+    models: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stored: Sequence[StoredCredential] = ()
+
+
+async def installed_findings(settings: Settings, installed: Installed, environ: Mapping[str, str]) -> list[Finding]:
+    """Return everything that is wrong with settings which can be read, in the order of the file.
+
+    Args:
+        settings: The settings.
+        installed: What they are compared with.
+        environ: The environment.
+    """
+    checks = _Checks(settings, installed, environ)
+    found = [*checks.providers(), *checks.targets(), *[each async for each in _credential_complaints(checks)]]
+    by_problem: dict[ConfigProblem, Severity] = {}
+    for severity, wanted in (("error", True), ("warning", False)):
+        complaints = [complaint for complaint, serious in found if serious is wanted]
+        for problem in settings.document.problems(complaints):
+            by_problem.setdefault(problem, cast("Severity", severity))
+    forms = {id: info.schema.form for id, info in installed.providers.items() if info.schema is not None}
+    found_there = [Finding(each, by_problem[each]) for each in by_problem]
+    found_there.sort(key=lambda each: each.problem.line or math.inf)
+    return [*found_there, *(Finding(each, "warning") for each in unknown_variables(environ, forms))]
+
+
+_Found: TypeAlias = tuple[Complaint, bool]
+"""A complaint, and whether it is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """The settings beside what is installed."""
+
+    settings: Settings
+    installed: Installed
+    environ: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path | None:
+        """What relative paths of references start from."""
+        return self.settings.source.parent if self.settings.source is not None else None
+
+    def providers(self) -> Iterator[_Found]:
+        """Yield what is wrong with the providers that tables are named after."""
+        for id in self.settings.credentials:
+            yield from self.named(id, ("credentials", id))
+        for name, overlay in self.settings.models.items():
+            yield from self.named(overlay.provider, ("models", name))
+        for id in (*self.settings.plugins.overlays, *self.settings.plugins.rows):
+            keys = ("providers", id)
+            yield from self.named(id, keys)
+            info = self.installed.providers.get(id)
+            for notice in info.notices if info is not None else ():
+                yield Complaint(keys, notice, "see the page on manifests for the keys there are"), False
+
+    def named(self, id: str, keys: Keys) -> Iterator[_Found]:
+        """Yield what is wrong with naming a provider: there is none, or it cannot be used."""
+        info = self.installed.providers.get(id)
+        if info is None:
+            remedy = did_you_mean(id, self.installed.providers, what="installed providers")
+            yield Complaint(keys, f"there is no provider {shown_key(id)}", remedy), True
+        elif not info.usable:
+            message = f"the provider {shown_key(id)} cannot be used: {info.reason or info.state.value}"
+            yield Complaint(keys, message, info.remedy), info.state is not PluginState.DISABLED
+
+    def targets(self) -> Iterator[_Found]:
+        """Yield what is wrong with what deployments and routes lead to."""
+        for name, table in self.settings.deployments.items():
+            written = cast("Mapping[str, Mapping[str, object]]", self.settings.document.value["deployments"])[name]
+            keys: Keys = ("deployments", name)
+            yield from self._target(table, (*keys, "target" if written.get("target") else "provider"), keys)
+            for provider in table.vendor:
+                yield from self.named(provider, (*keys, "vendor", provider))
+        for keys, entry in entries(self.settings.routes):
+            if "/" in entry:
+                yield from self._target(deployment_named(entry), keys, keys)
+
+    def _target(self, table: DeploymentTable, keys: Keys, whole: Keys) -> Iterator[_Found]:
+        found = list(self.named(table.provider, keys))
+        yield from found
+        if found:
+            return
+        info = self.installed.providers[table.provider]
+        overlay = self.settings.models.get(f"{table.provider}/{table.model}")
+        if not table.model and info.schema is not None and info.schema.default_model is None:
+            yield Complaint(keys, "it names no model, and the provider has no default one", "name a model"), True
+        elif overlay is not None and overlay.remove:
+            yield Complaint(keys, f"[models] takes {shown_key(overlay.name)} away", "take `remove` out there"), True
+        elif table.model and overlay is None and table.provider in self.installed.models:
+            names = self.installed.models[table.provider]
+            if table.model not in names:
+                message = f"the provider {shown_key(table.provider)} has no model {shown_key(table.model)}"
+                yield Complaint(keys, message, did_you_mean(table.model, names, what="models")), True
+        if table.credential is not None:
+            place = (*whole, "credential") if keys != whole and self._written(whole, "credential") else keys
+            yield from self._credential(table, table.credential, place)
+
+    def _written(self, keys: Keys, key: str) -> bool:
+        value: object = self.settings.document.value
+        for each in (*keys, key):
+            if not isinstance(value, Mapping) or each not in value:
+                return False
+            value = value[each]
+        return True
+
+    def _credential(self, table: DeploymentTable, name: str, keys: Keys) -> Iterator[_Found]:
+        known = [source.id for source in self.settings.credentials.get(table.provider, ())]
+        overlay = self.settings.models.get(f"{table.provider}/{table.model}")
+        known += [source.id for source in overlay.credentials] if overlay is not None else []
+        known += [
+            each.name
+            for each in self.installed.stored
+            if each.provider == table.provider and each.model in {None, table.model}
+        ]
+        if name not in (known or ["default"]):
+            message = f"{shown_key(table.provider)} has no credential {shown_key(name)}"
+            yield Complaint(keys, message, did_you_mean(name, known or ["default"], what="credentials")), True
+
+    def stored(self, provider: str, name: str, model: str | None = None) -> Mapping[str, object]:
+        """Return the values of a stored credential; none where there is no such one."""
+        wanted = (provider, model, name)
+        return next((each.values for each in self.installed.stored if each.key == wanted), {})
+
+
+async def _credential_complaints(checks: _Checks) -> AsyncIterator[_Found]:
+    """Yield what is wrong with the values of credentials: fields that no form has, and references to nothing."""
+    settings = checks.settings
+    for provider, sources in settings.credentials.items():
+        info = checks.installed.providers.get(provider)
+        if info is None or info.schema is None:
+            continue
+        for keys, source in _placed(sources, settings.document.value, ("credentials", provider)):
+            below = {**credentials_of_environment(provider, info.schema.form, checks.environ)}
+            layers = [below, checks.stored(provider, source.id), source.values]
+            for each in await _form_complaints(info.schema.form, layers, keys, checks.folder):
+                yield each
+    for name, overlay in settings.models.items():
+        info = checks.installed.providers.get(overlay.provider)
+        if info is None or info.schema is None:
+            continue
+        form = model_form(info.schema)
+        for keys, source in _placed(overlay.credentials, settings.document.value, ("models", name, "credentials")):
+            below = {**credentials_of_environment(overlay.provider, form, checks.environ)}
+            under = _under(settings.credentials.get(overlay.provider, ()), source.id)
+            kept = [checks.stored(overlay.provider, source.id, each) for each in (None, overlay.model)]
+            layers = [below, kept[0], under, kept[1], source.values]
+            for each in await _form_complaints(form, layers, keys, checks.folder):
+                yield each
+
+
+def _placed(
+    sources: Sequence[CredentialSource], document: Mapping[str, object], keys: Keys
+) -> Iterator[tuple[Keys, CredentialSource]]:
+    """Yield credentials with the keys that lead to their values."""
+    given: object = document
+    for key in keys:
+        given = cast("Mapping[str, object]", given).get(str(key), {})
+    rows = [given] if isinstance(given, Mapping) else cast("Sequence[object]", given)
+    for number, (row, source) in enumerate(zip(rows, sources, strict=False)):
+        place = keys if isinstance(given, Mapping) else (*keys, number)
+        named = isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)
+        yield ((*place, "values") if named else place), source
+
+
+def _under(sources: Sequence[CredentialSource], name: str) -> Mapping[str, object]:
+    """Return the values of the provider that a model's credential stands over: of the same name, else the first."""
+    same = next((each for each in sources if each.id == name), sources[0] if sources else None)
+    return {} if same is None else same.values
+
+
+async def _form_complaints(
+    form: Sequence[FormField], layers: Sequence[Mapping[str, object]], keys: Keys, folder: Path | None
+) -> list[_Found]:
+    """Return what a form says of values; the last layer is what stands in the file at ``keys``.
+
+    What is missing there may come with a call, so that is no error.
+    """
+    found: list[_Found] = []
+    unread: set[str] = set()
+    read: list[Mapping[str, JSON]] = []
+    for layer in layers:
+        values, failures = await _resolved(layer, folder)
+        read.append(values)
+        unread |= {path.partition(".")[0] for path in failures}
+        if layer is layers[-1]:
+            remedy = "whoever runs the program must put it there, or say where it is"
+            found += [(Complaint((*keys, *path.split(".")), said, remedy), True) for path, said in failures.items()]
+    for problem in problems(form, cast("Mapping[str, CredentialValue]", layered(form, *read))):
+        variable = re.split(r"[.\[]", problem.path)[0]
+        if variable not in unread:
+            place = (*keys, variable) if variable in layers[-1] else keys
+            said = problem.message if place != keys else f"{problem.path}: {problem.message}"
+            found.append((Complaint(place, said, "see the provider's form"), problem.code != "required"))
+    return found
+
+
+async def _resolved(values: Mapping[str, object], folder: Path | None) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
+    """Return what values stand for, those left out that lead to nothing; and what is wrong with these, by path."""
+    try:
+        return await resolved(values, folder=folder), {}
+    except CredentialsInvalid as error:
+        failures = error.fields
+    left = {name: value for name, value in values.items() if name not in {each.partition(".")[0] for each in failures}}
+    return await resolved(left, folder=folder), failures
