@@ -41,6 +41,7 @@ RULES = st.lists(
         st.fixed_dictionaries({}, optional=KEYS),
     ),
     max_size=5,
+    unique_by=lambda rule: rule.name,
 )
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = (

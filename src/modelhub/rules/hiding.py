@@ -27,6 +27,7 @@ def hidden_names(parameters: Mapping[str, Any], options: Mapping[str, JSON], loo
     if not lookup.conditional:
         return frozenset()
     values: dict[str, JSON] = {name: rule.default for name, rule in lookup.rules.items() if rule.default is not None}
+    values |= {rule.name: rule.default for rule in lookup.required if rule.default is not None}
     values |= {name: rule.default for name, rule in lookup.meant.items() if rule.default is not None}
     values |= parameters
     values |= vendor_words(parameters, lookup)
