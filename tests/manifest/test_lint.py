@@ -344,6 +344,9 @@ FIELD = FIELDS + "    - {variable: x, label: X, "
         (MANIFEST + f"icon_small: {'x' * 5000}\n", [(6, "icon-missing")]),
         (MANIFEST + "models:\n  llm: {predefined: ['', 7]}\n", [(7, "glob-empty"), (7, "glob-empty")]),
         (MANIFEST + "models:\n  llm: {position: [x]}\n", [(7, "unknown-position")]),
+        (MANIFEST + "position: {llm: order.yaml, tts: 7}\n", [(6, "unknown-position"), (6, "wrong-type")]),
+        (MANIFEST + f"position: {{llm: {'x' * 5000}}}\n", [(6, "unknown-position")]),
+        (MANIFEST + "models:\n  llm: {position: ''}\n", [(7, "unknown-position")]),
         (MANIFEST + "models:\n  llm: {predefined: {a: b}}\n", [(7, "wrong-type")]),
         (MANIFEST + "models:\n  llm: {predefined: }\n", []),
         (MANIFEST + "timeouts: {connect: 0x0A, idle: 1_000, first_token: .5}\n", []),
@@ -406,6 +409,7 @@ def test_a_class_that_comes_from_broken_code_is_told_once(tmp_path: Path) -> Non
         ("acme:Missing", ["entry-point"]),
         ("acme.missing:Provider", ["entry-point"]),
         ("acme.not-a-name:Provider", ["entry-point"]),
+        (f"acme.{'x' * 5000}:Provider", ["entry-point"]),
         ("missing:Provider", ["no-manifest"]),
     ],
 )

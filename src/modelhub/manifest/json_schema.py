@@ -59,7 +59,10 @@ _MORE: Mapping[tuple[str, str], _Schema] = MappingProxyType(
         ("ProviderSchema", "contract"): {"enum": list(CONTRACTS)},
         ("ProviderSchema", "defaults"): {"propertyNames": {"enum": _FOLDERS}},
         ("ProviderSchema", "models"): {"propertyNames": {"enum": _FOLDERS}, "additionalProperties": _FILES},
-        ("ProviderSchema", "position"): {"propertyNames": {"enum": _FOLDERS}},
+        ("ProviderSchema", "position"): {
+            "propertyNames": {"enum": _FOLDERS},
+            "additionalProperties": {"anyOf": [_FILES["properties"]["position"], {"type": "null"}]},
+        },
         ("ProviderSchema", "timeouts"): {"propertyNames": {"enum": ["connect", "first_token", "idle"]}},
         ("ModelSchema", "fetch_from"): {"enum": ["predefined-model", "customizable-model", "remote-model"]},
         ("ParameterRule", "use_template"): {"enum": list(template_names())},

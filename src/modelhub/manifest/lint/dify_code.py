@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import Package, files_below, kind_of
+from modelhub.manifest.lint.layout import Package, files_below, is_file, kind_of
 from modelhub.manifest.lint.nodes import Node
 from modelhub.manifest.lint.sources import Class, Foreign, Module, Modules, absolute
 
@@ -65,7 +65,7 @@ def _listed(sources: Node, kind: str) -> list[str]:
 
 def _source(item: Node, kind: str, path: Path, modules: Modules) -> Iterator[Defect]:
     shown = path.as_posix()
-    if not path.is_file():
+    if not is_file(path):
         message = f"the source {path.name} of the type {kind} is not there"
         yield item.defect("type-not-implemented", message, f"add {shown}, or mend extra.python.model_sources")
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from modelhub.manifest.lint.codes import Defect, defect
-from modelhub.manifest.lint.layout import TYPES, YAML, Package, files_below, kind_by_folder, kind_of
+from modelhub.manifest.lint.layout import TYPES, YAML, Package, files_below, is_file, kind_by_folder, kind_of
 from modelhub.manifest.lint.models import model
 from modelhub.manifest.lint.nodes import Node, YamlFile
 from modelhub.manifest.lint.opening import opened
@@ -145,29 +145,40 @@ def _duplicates(found: Catalogue) -> Iterator[Defect]:
 
 
 def _positions(package: Package, root: Node, found: Catalogue) -> Iterator[Defect]:
-    inline = root.get("position")
-    for key, item in inline.entries():
+    """Yield what is wrong with the order of models: in lists, in files that are named, or in those that usually are."""
+    inline: dict[str, list[Node]] = {}
+    for key, item in root.get("position").entries():
         if kind_of(key) in TYPES:
-            yield from _order(item, kind_of(key), found)
+            inline.setdefault(kind_of(key), []).append(item)
         else:
             yield _no_type(key, item)
     for kind in TYPES:
-        declared = _declaration(root, kind).get("position")
-        if isinstance(declared.value, list):
-            yield from _order(declared, kind, found)
-            continue
-        names = [declared.text] if declared.text else [f"models/{name}/_position.yaml" for name in _folders(kind)]
-        paths = [package.folder / name for name in names if not _outside(name)]
-        there = [path for path in paths if path.is_file()]
-        if declared.text and not there:
-            message = f"models: the position file {declared.text!r} is not there"
-            yield declared.defect("unknown-position", message, "mend the path, or remove position")
-        for path in there:
-            file = opened(path, mapping=False)
-            found.files.add(path)
-            yield from file.defects
-            if file.yaml is not None:
-                yield from _order(file.yaml.root, kind, found)
+        places = [_declaration(root, kind).get("position"), *inline.get(kind, [])]
+        given = [place for place in places if place.value is not None]
+        for place in given:
+            named = isinstance(place.value, str)
+            yield from _named(package, place, kind, found) if named else _order(place, kind, found)
+        usual = [package.folder / f"models/{name}/_position.yaml" for name in _folders(kind)]
+        for path in usual if not given else ():
+            if path.is_file():
+                yield from _listed(path, kind, found)
+
+
+def _named(package: Package, place: Node, kind: str, found: Catalogue) -> Iterator[Defect]:
+    path = package.folder / place.text
+    if _outside(place.text) or not is_file(path):
+        message = f"the position file {place.text!r} is not there"
+        yield place.defect("unknown-position", message, "mend the path, or remove position")
+    else:
+        yield from _listed(path, kind, found)
+
+
+def _listed(path: Path, kind: str, found: Catalogue) -> Iterator[Defect]:
+    file = opened(path, mapping=False)
+    found.files.add(path)
+    yield from file.defects
+    if file.yaml is not None:
+        yield from _order(file.yaml.root, kind, found)
 
 
 def _no_type(key: str, node: Node) -> Defect:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modelhub.manifest.lint.codes import Defect
+from modelhub.manifest.lint.layout import is_file
 from modelhub.manifest.lint.nodes import Node
 
 __all__ = ["icons"]
@@ -34,17 +35,10 @@ def _icon(key: str, place: Node, folder: Path) -> Iterator[Defect]:
     if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name:
         yield place.defect("icon-outside", f"{key}: {name!r} leads out of the package", f"put it into {_ASSETS}/")
         return
-    found = [path for path in (folder / _ASSETS / name, folder / name) if _is_file(path)]
+    found = [path for path in (folder / _ASSETS / name, folder / name) if is_file(path)]
     if not found:
         message = f"{key}: there is no {name!r}, neither in {_ASSETS}/ nor beside the manifest"
         yield place.defect("icon-missing", message, f"add {_ASSETS}/{name}, or remove the key")
     elif not found[0].resolve().is_relative_to(folder.resolve()):
         message = f"{key}: {name!r} is a link that leads out of the package"
         yield place.defect("icon-outside", message, f"put the file itself into {_ASSETS}/")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file system takes
-        return False

@@ -22,6 +22,7 @@ __all__ = [
     "Package",
     "Project",
     "files_below",
+    "is_file",
     "kind_by_folder",
     "kind_of",
     "line_of",
@@ -249,6 +250,14 @@ def _search(folder: Path, *names: str, depth: int = 4) -> Iterator[Path]:
 def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Return the files below a folder that end in one of some ways, in order; links to folders are not followed."""
     return sorted(path for path in _below(folder, 8) if path.suffix in suffixes and not path.is_dir())
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _below(folder: Path, depth: int) -> Iterable[Path]:

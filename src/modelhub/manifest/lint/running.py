@@ -13,6 +13,7 @@ from modelhub.manifest.lint.layout import (
     MANIFEST,
     TYPES,
     Package,
+    is_file,
     kind_by_folder,
     kind_of,
     packages_below,
@@ -90,7 +91,7 @@ def _manifest_of_dify(package: Package) -> Iterator[Defect]:
     file = opened(path)
     yield from file.defects
     for item in file.yaml.root.at("plugins", "models").items() if file.yaml is not None else ():
-        if item.text and not (package.folder / item.text.replace("\0", "")).is_file():
+        if item.text and not is_file(package.folder / item.text):
             message = f"plugins.models names {item.text!r}, which is not there"
             yield item.defect("no-manifest", message, "add the file, or mend the path")
 

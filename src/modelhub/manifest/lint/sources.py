@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+from modelhub.manifest.lint.layout import is_file
+
 __all__ = ["Class", "Foreign", "Module", "Modules", "absolute"]
 
 _MOST_BYTES = 1024 * 1024
@@ -95,7 +97,7 @@ class Modules:
         places = [self.folder.joinpath(*inside, "__init__.py")]
         if inside:
             places.append(self.folder.joinpath(*inside[:-1], f"{inside[-1]}.py"))
-        return next((self.at(path) for path in places if path.is_file()), None)
+        return next((self.at(path) for path in places if is_file(path)), None)
 
     def at(self, path: Path) -> Module:
         """Return the module that a file of the package is."""
