@@ -215,6 +215,6 @@ def _traceback(error: BaseException, secrets: Sequence[str]) -> str:
 
 
 def _masked(text: str, secrets: Sequence[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
+    from modelhub.rules.redaction import Redactor  # noqa: PLC0415  wanted where something is shown as it was raised
+
+    return Redactor(secrets).text(text)
