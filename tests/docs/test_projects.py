@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from modelhub.manifest.lint import lint
 from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, Request
 from modelhub.testing.wire_server import ThreadedWireServer
@@ -112,7 +113,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_plugin_of_the_tutorial_passes_its_tests(tutorial: Path, tmp_path: Path) -> None:
     """Its author runs them in the same way, outside of this repository."""
     shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
-    assert "14 passed" in run("-m", "pytest", "-q", folder=tmp_path, site=tutorial)
+    assert "17 passed" in run("-m", "pytest", "-q", folder=tmp_path, site=tutorial)
 
 
 @pytest.mark.timeout(240)
@@ -122,6 +123,18 @@ def test_the_tutorials_last_step_works(page: Path, tutorial: Path, ollama: str, 
     (program,) = LAST_STEP.findall(page.read_text("utf-8"))
     program = program.replace("http://localhost:11434", ollama)
     assert "Usage(input_tokens=" in run("-c", program, folder=tmp_path, site=tutorial)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])
+def test_the_tutorials_defect_is_told_so(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template that the page misspells leads to the lines that it shows."""
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    manifest = Path("src/modelhub_my_ollama/provider.yaml")
+    manifest.write_text(manifest.read_text("utf-8").replace("template: max_tokens", "template: max_token"), "utf-8")
+    (found,) = lint(Path())
+    shown = f"{found.file}:{found.line}: {found.severity}[{found.code}] {found.message}\n    remedy: {found.remedy}\n"
+    assert f"```text\n{shown}```" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])

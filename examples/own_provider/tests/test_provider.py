@@ -1,11 +1,14 @@
 """The provider against a server that answers as Ollama does, on asyncio and on trio."""
 
 import json
+from pathlib import Path
 
+import modelhub_my_ollama
 import pytest
 
 from modelhub import ChatResult, ModelHub, ModelType
-from modelhub.errors import BadRequest, ModelNotFound, StreamInterrupted
+from modelhub.errors import BadRequest, CredentialsInvalid, ModelNotFound, StreamInterrupted
+from modelhub.manifest.lint import lint
 from modelhub.testing.replies import Reply, Request, json_reply, ndjson_reply
 from modelhub.testing.wire_server import WireServer
 
@@ -38,9 +41,9 @@ def catalogue(request: Request) -> Reply:
     return json_reply({"capabilities": CAPABILITIES[json.loads(request.body)["model"]]})
 
 
-def hub(server: WireServer) -> ModelHub:
-    """Make a hub whose provider talks to the test's server."""
-    return ModelHub({"credentials": {"my_ollama": {"base_url": server.url}}})
+def hub(server: WireServer, **values: str) -> ModelHub:
+    """Make a hub whose provider talks to the test's server, with further values for the form."""
+    return ModelHub({"credentials": {"my_ollama": {"base_url": server.url, **values}}})
 
 
 async def streamed(models: ModelHub) -> list[str]:
@@ -52,14 +55,19 @@ async def streamed(models: ModelHub) -> list[str]:
 
 
 async def test_a_whole_answer() -> None:
-    """Text, usage and finish reason arrive, and the parameters have Ollama's names on the wire."""
+    """Text, usage, cost and finish reason arrive, and the parameters have Ollama's names on the wire."""
+    own = {"my_ollama": {"num_ctx": 8192}}
     async with WireServer(chat) as server, hub(server) as models:
-        reply = await models.chat("my_ollama/llama3", "Hi", max_tokens=16, temperature=0.5)
+        reply = await models.chat("my_ollama/llama3", "Hi", max_tokens=16, temperature=0.5, vendor=own)
     assert reply.text == "Hello world"
     assert reply.finish_reason == "stop"
     assert reply.usage is not None
     assert reply.usage.total_tokens == 12
-    assert json.loads(server.requests[0].body)["options"] == {"num_predict": 16, "temperature": 0.5}
+    assert reply.cost is not None
+    assert reply.cost.total == 0
+    options = json.loads(server.requests[0].body)["options"]
+    assert options == {"num_predict": 16, "temperature": 0.5, "num_ctx": 8192}
+    assert "authorization" not in server.requests[0].headers
 
 
 async def test_a_stream() -> None:
@@ -93,6 +101,18 @@ async def test_a_parameter_out_of_range() -> None:
     assert server.requests == []
 
 
+async def test_a_key() -> None:
+    """It goes out with every request; where it is wanted and not there, nothing goes out."""
+    async with WireServer(chat) as server, hub(server, access="key", api_key="k-123456") as models:
+        await models.chat("my_ollama/llama3", "Hi")
+    assert server.requests[0].headers["authorization"] == "Bearer k-123456"
+    async with WireServer(chat) as server, hub(server, access="key") as models:
+        with pytest.raises(CredentialsInvalid) as caught:
+            await models.chat("my_ollama/llama3", "Hi")
+    assert list(caught.value.fields) == ["api_key"]
+    assert server.requests == []
+
+
 async def test_embeddings() -> None:
     """Texts go in the batches that the model's YAML allows, and the vectors come back in order."""
 
@@ -115,3 +135,8 @@ async def test_validation() -> None:
     async with hub(server) as models:
         report = await models.validate("my_ollama")
     assert "base_url" in report.errors
+
+
+def test_the_files() -> None:
+    """`modelhub lint` has nothing to say about them."""
+    assert list(lint(Path(modelhub_my_ollama.__file__).parent)) == []

@@ -1,6 +1,7 @@
 """The provider: which class serves which model type, and the hooks beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from modelhub.errors import ConnectFailed, CredentialsInvalid, ModelNotFound
 from modelhub.provider import HttpCall, ModelProvider, ProviderContext
@@ -16,6 +17,7 @@ class MyOllamaProvider(ModelProvider):
     contract = 1
     llm = MyOllamaLLM
     text_embedding = MyOllamaEmbedding
+    auth: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {api_key}"}
 
     async def validate_provider_credentials(self, context: ProviderContext) -> None:
         """Ask for the list of models, which costs nothing."""
