@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import CredentialsInvalid, Overloaded
+from modelhub.types.cost import Cost
 from modelhub.types.events import Finish, FinishReason, TextDelta
 from modelhub.types.forms import CredentialSchema, FormField
 from modelhub.types.i18n import label_for
@@ -19,7 +20,7 @@ from modelhub.types.records import Progress
 from modelhub.types.requests import ChatRequest, EmbedRequest
 from modelhub.types.results import ChatResult, EmbedResult
 from modelhub.types.schema import ModelSchema, ProviderSchema
-from modelhub.types.usage import Cost, TokenCount, Usage
+from modelhub.types.usage import TokenCount, Usage
 
 COUNTS = st.none() | st.integers(0, 10**9)
 USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans())
@@ -43,7 +44,7 @@ def test_a_total_of_something_unknown_is_unknown() -> None:
 
 def test_a_cost_has_a_total() -> None:
     """In its own currency, exactly."""
-    assert Cost(Decimal("0.1"), Decimal("0.2"), "IDR").total == Decimal("0.3")
+    assert Cost({"input": Decimal("0.1"), "output": Decimal("0.2")}, "IDR").total == Decimal("0.3")
 
 
 @pytest.mark.parametrize(
