@@ -87,7 +87,8 @@ async def test_closes_its_sockets():
 def guarded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return a test folder with the repository's own configuration and guards."""
     monkeypatch.setenv("COLUMNS", "200")  # pytest cuts the reasons in its summary to the width of the terminal
-    for name in ("conftest.py", "pyproject.toml"):
+    for name in ("conftest.py", "pyproject.toml", "tests/canary.py"):
+        (pytester.path / name).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / name, pytester.path / name)
     return pytester
 
