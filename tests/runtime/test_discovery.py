@@ -520,6 +520,17 @@ async def test_a_distribution_without_metadata_has_no_name(installation: Install
     assert (await infos(PluginSettings(allow=["nameless"])))["nameless"].state is PluginState.DISABLED
 
 
+async def test_a_backport_of_the_finder_changes_nothing(installation: Installing) -> None:
+    """A library may import it, and from then on it finds the distributions of the whole process."""
+    pytest.importorskip("importlib_metadata")
+    installation.add("nameless", code=PROVIDER)
+    (installation.folder / "nameless-1.0.dist-info" / "METADATA").unlink()
+    installation.add("odd", code=PROVIDER, entry="odd = odd-package.provider:Provider")
+    found = await infos(load=True)
+    assert (found["nameless"].state, found["nameless"].distribution) == (PluginState.READY, None)
+    assert "odd-package.provider:Provider" in one_line(found["odd"])
+
+
 def test_scanning_lists_every_claim(installation: Installing) -> None:
     """By id, without imports."""
     claims(installation)

@@ -119,7 +119,7 @@ def module_of(entry_point: EntryPoint) -> str:
     """
     try:
         return entry_point.module
-    except AttributeError:
+    except (AttributeError, ValueError):  # the latter of newer versions, and of the backport that others may import
         message = f"its entry point is {entry_point.value!r}, which is not module:object"
         raise PluginError(message, remedy="the plugin's author must mend it in its pyproject.toml") from None
 

@@ -86,7 +86,10 @@ def distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | N
     distribution = entry_point.dist if entry_point is not None else None
     if distribution is None:
         return None, None
-    metadata = distribution.metadata  # of a half-removed distribution it may be empty
+    try:
+        metadata = distribution.metadata  # of a half-removed distribution it may be empty
+    except Exception:  # noqa: BLE001  or not there, by what each version of the finder raises then
+        return None, None
     return (metadata["Name"], metadata["Version"]) if "Name" in metadata and "Version" in metadata else (None, None)
 
 
