@@ -194,3 +194,25 @@ class TestEdited:
         for each in {"account": [HIDDEN]}, {"account": f"my{HIDDEN}"}, {"region": {"a": [HIDDEN]}}:
             with pytest.raises(CredentialsInvalid, match="as a whole"):
                 edited(OLD, each, FORM)
+
+
+@pytest.mark.parametrize(("before", "after"), [("file:/a", "file:/b"), ("env:A", "env:B"), ("https://a.example", "")])
+def test_a_kept_secret_does_not_follow_a_reference_to_another_server(before: str, after: str) -> None:
+    """Nobody can say that two references lead to the same server, though a path looks like a host's."""
+    form = [FormField("base_url", role="endpoint", required=False), FormField("api_key", "secret-input")]
+    old = {"base_url": before, "api_key": Secret("k-0123456789")}
+    with pytest.raises(CredentialsInvalid) as caught:
+        edited(old, {"base_url": after, "api_key": HIDDEN}, form)
+    assert list(caught.value.fields) == ["api_key"]
+    assert edited(old, {"base_url": before, "api_key": HIDDEN}, form)["api_key"] == Secret("k-0123456789")
+
+
+def test_a_kept_secret_does_not_follow_a_base_url_that_is_for_one_type_of_model() -> None:
+    """An edit does not say which type it is for, so the URL of any counts."""
+    form = [
+        FormField("speech_url", role="endpoint", required=False, show_on=[Condition("__model_type", "tts")]),
+        FormField("api_key", "secret-input"),
+    ]
+    old = {"speech_url": "https://a.example", "api_key": Secret("k-0123456789")}
+    with pytest.raises(CredentialsInvalid, match="speech_url"):
+        edited(old, {"speech_url": "https://b.example", "api_key": HIDDEN}, form)

@@ -420,3 +420,46 @@ def test_any_form_and_any_values_give_a_credential_or_complaints(
     assert set(credential) <= {field.variable for field in form}
     again = filled(form, credential, provider="acme", model_type=model_type)
     assert dict(again) == dict(credential)
+
+
+REGIONS = (
+    FormField("region", "select", default="eu", options=[FormOption("eu"), FormOption("us"), FormOption("own")]),
+    FormField("base_url", role="endpoint", default="https://eu.example", show_on=[Condition("region", "eu")]),
+    FormField("base_url", role="endpoint", default="https://us.example", show_on=[Condition("region", "us")]),
+    FormField("own_url", "url", role="endpoint", show_on=[Condition("region", "own")]),
+    FormField("api_key", "secret-input"),
+)
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        ({}, {"region": "us"}),
+        ({"region": "us"}, {"region": ""}),
+        ({"base_url": "https://mine.example"}, {"base_url": ""}),
+        ({"base_url": "https://mine.example"}, {"base_url": None}),
+        ({"region": "own"}, {"own_url": "none"}),
+        ({"region": "own", "own_url": "https://mine.example"}, {"region": "eu"}),
+        ({"base_url": "https://mine.example"}, {"base_url": "https://mine.example:8443"}),
+        ({"base_url": "https://mine.example"}, {"base_url": "http://mine.example"}),
+        ({"base_url": "https://mine.example"}, {"base_url": "no url at all"}),
+    ],
+)
+def test_a_secret_stays_with_the_server_that_it_was_given_for(below: dict[str, Any], above: dict[str, Any]) -> None:
+    """Another URL, none where there is a default, or a choice that shows another field: it does not come along."""
+    assert "api_key" not in layered(REGIONS, {**below, "api_key": "k"}, above)
+    assert layered(REGIONS, {**below, "api_key": "k"}, {**above, "api_key": "own"})["api_key"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        ({}, {"region": "eu"}),
+        ({}, {"base_url": "https://eu.example/prefix"}),
+        ({"base_url": "https://mine.example"}, {"region": "eu"}),
+        ({"base_url": "https://eu.example"}, {"base_url": ""}),
+    ],
+)
+def test_a_secret_comes_along_to_the_same_server(below: dict[str, Any], above: dict[str, Any]) -> None:
+    """However that is said."""
+    assert layered(REGIONS, {**below, "api_key": "k"}, above)["api_key"] == "k"

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from modelhub.credentials.references import is_reference
 from modelhub.credentials.store import CredentialValue
-from modelhub.errors import ConfigurationError, CredentialsInvalid
-from modelhub.rules.endpoint import endpoint_of
+from modelhub.errors import CredentialsInvalid
+from modelhub.rules.forms import moved
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
+from modelhub.types.schema import ModelType
 from modelhub.types.secret import Secret
 
 __all__ = ["HIDDEN", "edited", "masked", "secured"]
@@ -111,12 +112,12 @@ def _outcome(
     old: Mapping[str, CredentialValue], new: Mapping[str, object], form: Sequence[FormField]
 ) -> dict[str, CredentialValue] | CredentialsInvalid:
     plain = _plain(form)
-    moved = [field.variable for field in form if field.role == "endpoint" and _moves(field, old, new)]
+    moved_to = _moved(form, old, new)
     problems: dict[str, str] = {}
 
     def kept(before: object, place: str) -> CredentialValue:
-        if moved:
-            problems[place] = f"type it anew: {moved[0]} now leads to another server, which must not get the old one"
+        if moved_to is not None:
+            problems[place] = f"type it anew: {moved_to} now leads to another server, which must not get the old one"
         elif before is None or before == "":
             problems[place] = "there is no earlier value to keep"
         return _secret(before)
@@ -157,16 +158,13 @@ def _plain(form: Sequence[FormField]) -> set[str]:
     return {field.variable for field in form} - {field.variable for field in form if field.secret}
 
 
-def _moves(field: FormField, old: Mapping[str, object], new: Mapping[str, object]) -> bool:
-    before, after = (values.get(field.variable) or field.default for values in (old, new))
-    if before == after:
-        return False
-    try:
-        first, second = (endpoint_of(str(_text(url)), field.endpoint) for url in (before, after))
-    except ConfigurationError:  # a reference, or no URL: nobody can say that it leads to the same server
-        return True
-    return (first.scheme, first.host, first.port) != (second.scheme, second.host, second.port)
-
-
-def _text(value: object) -> object:
-    return value.reveal() if isinstance(value, Secret) else value or ""
+def _moved(form: Sequence[FormField], old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
+    """Return the variable of a base URL that leads, or may lead, to another server than before."""
+    for field in form:
+        urls = [values.get(field.variable) for values in (old, new)]
+        # Nobody can say that two references lead to the same server.
+        if field.role == "endpoint" and urls[0] != urls[1] and any(map(is_reference, urls)):
+            return field.variable
+    # A form may show a base URL for models of one type alone, and nobody says here which one it is for.
+    found = (moved(form, old, new, model_type=kind) for kind in (None, *ModelType))
+    return next((variable for variable in found if variable is not None), None)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from modelhub.errors import ConfigurationError, CredentialsInvalid
+from modelhub.errors import CredentialsInvalid
 from modelhub.rules.endpoint import REASONS, Endpoint, EndpointRefused, endpoint_of
 from modelhub.rules.field_values import value_of
 from modelhub.rules.names import looks_like_a_secret, nearest
@@ -20,38 +20,62 @@ from modelhub.types.json import JSON
 from modelhub.types.problems import FieldProblem
 from modelhub.types.schema import ModelType, ProviderSchema
 
-__all__ = ["endpoint_in", "filled", "layered", "model_form", "problems"]
+__all__ = ["endpoint_in", "filled", "layered", "model_form", "moved", "problems"]
 
 V = TypeVar("V")
 
 
-def layered(form: Sequence[FormField], *layers: Mapping[str, V]) -> dict[str, V]:
+def layered(form: Sequence[FormField], *layers: Mapping[str, V], model_type: ModelType | None = None) -> dict[str, V]:
     """Put values of a form over each other, the later over the earlier.
 
-    A secret belongs to the origin it was given with: a layer that names another origin does not get the secrets below
-    it, so that a key is never sent to a server that only the caller of one call knows.
+    A secret belongs to the origin it was given with: a layer that leads to another origin does not get the secrets
+    below it, so that a key is never sent to a server that only the caller of one call knows.
+
+    Args:
+        form: The fields.
+        layers: Values, those that count less first.
+        model_type: The type of the model, for conditions on ``__model_type``.
     """
     secrets = {field.variable for field in form if field.secret}
-    endpoints = [field for field in form if field.role == "endpoint"]
     values: dict[str, V] = {}
     for layer in layers:
-        if any(_moves(field, values, layer) for field in endpoints):
-            values = {name: value for name, value in values.items() if name not in secrets}
-        values.update(layer)
+        over = {**values, **layer}
+        if not secrets.isdisjoint(values) and moved(form, values, over, model_type=model_type) is not None:
+            over = {**{name: value for name, value in values.items() if name not in secrets}, **layer}
+        values = over
     return values
 
 
-def _moves(field: FormField, below: Mapping[str, object], layer: Mapping[str, object]) -> bool:
-    """Whether a layer sends requests to another origin than the one that the values below it were given for."""
-    given = layer.get(field.variable)
-    if given is None or given == "":
-        return False
-    before = below.get(field.variable) or field.default
-    try:
-        old, new = (endpoint_of(str(url), field.endpoint) for url in (before, given))
-    except ConfigurationError:
-        return True
-    return (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port)
+def moved(
+    form: Sequence[FormField],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    *,
+    model_type: ModelType | None = None,
+) -> str | None:
+    """Return the variable of a base URL that leads to another origin after a change of values; ``None`` if none does.
+
+    Not only another URL does: so does taking it away where the form has a default, and choosing what shows another
+    field.
+
+    Args:
+        form: The fields.
+        before: The values before.
+        after: The values after.
+        model_type: The type of the model, for conditions on ``__model_type``.
+    """
+    given = [cast("Mapping[str, CredentialValue]", values) for values in (before, after)]
+    old, new = (_decided(form, values, model_type) for values in given)
+    for variable in {**old.endpoints, **new.endpoints}:
+        if _server(old.endpoints.get(variable)) != _server(new.endpoints.get(variable)):
+            return variable
+    return None
+
+
+def _server(url: str | None) -> object:
+    """Return what is the same for URLs of one origin."""
+    endpoint = None if url is None else endpoint_of(url)
+    return endpoint and (endpoint.scheme, endpoint.host, endpoint.port)
 
 
 def model_form(schema: ProviderSchema) -> list[FormField]:
@@ -127,7 +151,12 @@ class _Decided:
 
     values: Mapping[str, JSON] = field(repr=False)  # tracebacks with locals would show the secrets among them
     problems: Sequence[FieldProblem]
-    endpoint: str | None
+    endpoints: Mapping[str, str]
+
+    @property
+    def endpoint(self) -> str | None:
+        """The base URL: that of the first field which has one."""
+        return next(iter(self.endpoints.values()), None)
 
 
 def _decided(
@@ -149,8 +178,7 @@ def _decided(
             decided[variable] = value
     taken = {variable: decided[variable] for variable in fields if variable in decided}
     wrong = [*_unknown(fields, values), *(each for variable in fields for each in complaints.get(variable, ()))]
-    first = next((endpoints[variable] for variable in fields if variable in endpoints), None)
-    return _Decided(taken, wrong, first)
+    return _Decided(taken, wrong, {variable: endpoints[variable] for variable in fields if variable in endpoints})
 
 
 def _endpoint(field: FormField, value: JSON, endpoints: dict[str, str], found: list[FieldProblem]) -> JSON:
