@@ -1,15 +1,20 @@
 """Where a credential's values come from, and which count: environment, store, settings, model, bound model, call."""
 
+import gc
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelType, TextPart
 from modelhub.credentials import MemoryStore, StoredCredential, literal, resolved
-from modelhub.errors import AuthenticationFailed, CredentialsInvalid
+from modelhub.errors import AuthenticationFailed, ConfigurationError, CredentialsInvalid, Timeout
 from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
 from modelhub.types.forms import Condition, CredentialSchema, EndpointRule, FormField, ModelCredentialSchema
 from modelhub.types.requests import ChatRequest
@@ -199,3 +204,202 @@ async def test_a_reference_that_leads_nowhere_costs_one_credential() -> None:
     with pytest.raises(CredentialsInvalid) as caught:
         await shown({"credentials": {"show": [broken]}})
     assert list(caught.value.fields) == ["api_key"]
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+async def test_taking_the_base_url_away_does_not_send_the_key_to_the_default_server(nothing: str | None) -> None:
+    """The form's default is another origin than the one that the key was given with."""
+    config = {"credentials": {"show": {"base_url": "http://own.example", "api_key": "key of the settings"}}}
+    assert await shown(config, credentials={"base_url": nothing}) == {"base_url": "http://home.example"}
+    same = {"credentials": {"show": {"base_url": "http://home.example", "api_key": "key of the settings"}}}
+    assert (await shown(same, credentials={"base_url": nothing}))["api_key"] == "key of the settings"
+
+
+async def test_a_reference_in_a_list_is_one() -> None:
+    """However deep it stands in what a call gives, it is refused, not read."""
+    async with ModelHub({}, providers=[Show], store=MemoryStore()) as hub:
+        for value in (["env:HOME"], [{"name": "file:/etc/hostname"}], {"names": ["keyring:a/b"]}):
+            with pytest.raises(CredentialsInvalid, match="only settings and store"):
+                await hub.chat("show/m", "Hi", credentials={"region": value})
+
+
+async def test_tenants_share_nothing_where_a_value_comes_from_a_function() -> None:
+    """Their keys make their credentials different ones, though the function that all of them use is the same."""
+    opened: list[str] = []
+
+    class Sessions(Show):
+        """Keeps a session for each credential."""
+
+        @asynccontextmanager
+        async def open(self, context: ProviderContext) -> AsyncIterator[str]:
+            """Remember whose it is."""
+            opened.append(context.credential.secret("api_key").reveal())
+            yield opened[-1]
+
+    config = {"credentials": {"show": {"region": lambda: "eu"}}}
+    async with ModelHub(config, providers=[Sessions], store=MemoryStore()) as hub:
+        for key in ("tenant one", "tenant two", "tenant one"):
+            await hub.chat("show/m", "Hi", credentials={"api_key": Secret(key)})
+        for name in ("three", "four"):
+            await hub.chat("show/m", "Hi", credentials={"api_key": Named(name)})
+    assert opened == ["tenant one", "tenant two", "three", "four"]
+
+
+class Named:
+    """A function that looks like any other of its kind."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self) -> str:
+        """Return the name."""
+        return self._name
+
+    def __repr__(self) -> str:
+        return "<Named>"
+
+
+class SlowStore:
+    """A store whose list waits until it is let go."""
+
+    def __init__(self, *stored: StoredCredential) -> None:
+        self.inner = MemoryStore(stored)
+        self.asked = 0
+        self.reading = anyio.Event()
+        self.let_go = anyio.Event()
+        self.let_go.set()
+
+    async def list(self, provider: str | None = None) -> Sequence[StoredCredential]:
+        """Read, then wait, then return what was read."""
+        self.asked += 1
+        found = await self.inner.list(provider)
+        self.reading.set()
+        await self.let_go.wait()
+        return found
+
+    async def get(self, provider: str, name: str = "default", model: str | None = None) -> StoredCredential:
+        """Return one."""
+        return await self.inner.get(provider, name, model)
+
+    async def put(self, credential: StoredCredential) -> StoredCredential:
+        """Keep one."""
+        return await self.inner.put(credential)
+
+    async def remove(self, provider: str, name: str = "default", model: str | None = None) -> None:
+        """Forget one."""
+        await self.inner.remove(provider, name, model)
+
+
+async def test_what_was_read_before_a_refusal_is_not_remembered_after_it() -> None:
+    """A reading that was under way while a key was refused may have seen the old one."""
+    store = SlowStore(StoredCredential("show", values={"api_key": Secret("old")}))
+    async with ModelHub({}, providers=[Show], store=store) as hub, anyio.create_task_group() as tasks:
+        runtime = hub._calls.server.runtime  # noqa: SLF001  a refusal at this very moment
+        plugin = await runtime.registry.find("show")
+        store.let_go = anyio.Event()
+        tasks.start_soon(hub.chat, "show/m", "Hi")
+        await store.reading.wait()
+        await store.put(StoredCredential("show", values={"api_key": Secret("new")}))
+        runtime.credentials.forget(plugin)
+        tasks.start_soon(hub.chat, "show/m", "Hi")
+        await anyio.wait_all_tasks_blocked()
+        assert store.asked == 2, "who asks after the refusal does not wait for what was read before"
+        store.let_go.set()
+        with anyio.fail_after(5):
+            assert json.loads((await hub.chat("show/m", "Hi")).text)["api_key"] == "new"
+
+
+async def test_a_store_is_read_once_however_many_ask() -> None:
+    """A database need not answer the same question for every call that waits."""
+    store = SlowStore(StoredCredential("show", values={"api_key": Secret("k")}))
+    async with ModelHub({}, providers=[Show], store=store) as hub, anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(hub.chat, f"show/m{number}", "Hi")
+    assert store.asked == 1
+
+
+async def test_a_key_that_is_stored_after_it_was_missed_is_found() -> None:
+    """Whoever reads that a key is missing adds it, and needs no restart."""
+
+    class Strict(Show):
+        """Wants a key."""
+
+        def provider_schema(self) -> ProviderSchema:
+            """Describe it."""
+            form = CredentialSchema((FormField("api_key", "secret-input"),))
+            return replace(super().provider_schema(), provider_credential_schema=form)
+
+    store = MemoryStore()
+    async with ModelHub({}, providers=[Strict], store=store) as hub:
+        with pytest.raises(CredentialsInvalid):
+            await hub.chat("show/m", "Hi")
+        await store.put(StoredCredential("show", values={"api_key": Secret("added")}))
+        assert json.loads((await hub.chat("show/m", "Hi")).text) == {"api_key": "added"}
+
+
+async def test_a_bound_model_that_is_gone_leaves_nothing_behind() -> None:
+    """An application may bind a model for each of its users, whose keys must not stay."""
+    key = Secret("key of a user")
+    async with ModelHub({}, providers=[Show], store=MemoryStore()) as hub:
+        values = {"api_key": key, "region": "x"}
+        for number in range(50):
+            await hub.bind({"provider": "show", "model": "m", "credentials": values}).chat(f"{number}")
+        gc.collect()
+        holders = [each for each in gc.get_referrers(key) if isinstance(each, dict) and "api_key" in each]
+        assert len(holders) < 5
+
+
+async def test_any_number_of_models_may_be_named() -> None:
+    """Their names come with calls; what is remembered of them has a limit."""
+    async with ModelHub({}, providers=[Show], store=MemoryStore()) as hub:
+        credentials = hub._calls.server.runtime.credentials  # noqa: SLF001  nothing else shows what is kept
+        plugin = await hub._calls.server.runtime.registry.find("show")  # noqa: SLF001
+        for number in range(3000):
+            await credentials.usable(plugin, f"m{number}")
+        assert 0 < int(repr(credentials).split()[1]) <= 1024
+
+
+async def test_a_function_that_hangs_ends_with_the_call() -> None:
+    """The limit of a call holds for what its credential is made of too, on the loop and in a thread."""
+    released = threading.Event()
+
+    async def hangs() -> str:
+        await anyio.sleep_forever()
+        return ""
+
+    for function in (hangs, released.wait):
+        async with ModelHub({}, providers=[Show], store=MemoryStore()) as hub:
+            with anyio.fail_after(5), pytest.raises(Timeout) as caught:
+                await hub.chat("show/m", "Hi", credentials={"api_key": function}, timeout=0.1)
+            assert caught.value.phase == "total"
+            with anyio.fail_after(5), pytest.raises(Timeout):
+                async with hub.stream("show/m", "Hi", credentials={"api_key": function}, timeout=0.1):
+                    pass
+    released.set()
+
+
+async def test_a_store_of_the_applications_own_may_be_careless() -> None:
+    """What it returns of other providers is passed over; what it raises comes out as ours, without its text."""
+
+    class Careless(SlowStore):
+        """Returns everything, or fails."""
+
+        async def list(self, provider: str | None = None) -> Sequence[StoredCredential]:
+            """Ignore what is asked for."""
+            if provider == "show":
+                return await self.inner.list()
+            raise RuntimeError("postgres://user:password@db")
+
+    class Other(Show):
+        """Another provider."""
+
+        def provider_schema(self) -> ProviderSchema:
+            """Describe it."""
+            return replace(super().provider_schema(), provider="other")
+
+    store = Careless(StoredCredential("other", values={"api_key": Secret("of another")}))
+    async with ModelHub({}, providers=[Show, Other], store=store) as hub:
+        assert "api_key" not in json.loads((await hub.chat("show/m", "Hi")).text)
+        with pytest.raises(ConfigurationError, match="raised RuntimeError") as caught:
+            await hub.chat("other/m", "Hi")
+        assert "password" not in f"{caught.value} {caught.value.remedy}"

@@ -120,3 +120,22 @@ async def test_a_name_that_stands_for_nothing_is_told(target: str | list[str], e
     """As what it most probably was meant to be."""
     with pytest.raises(error):
         await told({"deployments": {"fast": {"target": "tell/m"}}}, target)
+
+
+async def test_a_model_with_a_sign_in_its_name_is_called_as_that_model() -> None:
+    """With its own credentials, not those of the model whose name stands before the sign."""
+    config = {
+        "models": {
+            "tell/m": {"credentials": {"region": "of m"}},
+            "tell/m#nord": {"credentials": {"region": "of m#nord"}},
+        }
+    }
+    assert (await told(config, "tell/m#nord"))[0] == "m#nord in of m#nord with []"
+    assert (await told(config, "tell/m"))[0] == "m in of m with []"
+    assert (await told(config, "tell/m#other"))[0] == "m#other in e with []"
+
+
+async def test_what_a_call_gives_stands_over_the_credential_that_it_names() -> None:
+    """And a sign in the name of a model stays in it where the call brings credentials."""
+    assert (await told({}, "tell/m#west", credentials={}))[0] == "m in w with []"
+    assert (await told({}, "tell/m#nord", credentials={"region": "mine"}))[0] == "m#nord in mine with []"

@@ -20,13 +20,14 @@ from modelhub.provider.threads import run_in_thread
 from modelhub.types.json import JSON
 from modelhub.types.secret import Secret
 
-__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "literal", "read_reference", "resolved"]
+__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "leaves", "literal", "read_reference", "resolved"]
 
 _LOG = logging.getLogger("modelhub.credentials")
 _ENV, _FILE, _KEYRING, _LITERAL = "env:", "file:", "keyring:", "literal:"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_BYTES = 1024 * 1024
 _SHOWN = 200
+_DEEPEST = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MOUNTED = ("/run/secrets/", "/var/run/secrets/")
 """Where containers mount secrets, for every user of the container."""
@@ -52,7 +53,7 @@ def is_reference(value: object) -> bool:
 
 def is_dynamic(values: Mapping[str, object]) -> bool:
     """Tell whether any of the values, nested ones too, comes from a function and may be another one next time."""
-    return any(callable(leaf) for _, leaf in _leaves(values, ()))
+    return any(callable(leaf) for _, leaf in leaves(values))
 
 
 def literal(values: Mapping[str, object]) -> dict[str, object]:
@@ -112,13 +113,16 @@ async def resolved(values: Mapping[str, object], *, folder: Path | None = None) 
 async def _outcome_of(values: Mapping[str, object], folder: Path | None) -> dict[str, JSON] | CredentialsInvalid:
     texts: dict[_Place, str] = {}
     functions: dict[_Place, Callable[[], object]] = {}
-    for place, leaf in _leaves(values, ()):
+    deep: dict[_Place, str | ReferenceUnreadable] = {}
+    for place, leaf in leaves(values):
         if callable(leaf):
             functions[place] = leaf
-        else:
-            texts[place] = leaf.reveal() if isinstance(leaf, Secret) else str(leaf)
-    outcomes = await _read_all(texts, folder)
-    for place, function in functions.items():
+        elif isinstance(leaf, str | Secret):
+            texts[place] = leaf.reveal() if isinstance(leaf, Secret) else leaf
+        elif isinstance(leaf, Mapping | list | tuple) and leaf:
+            deep[place[:1]] = ReferenceUnreadable(f"it is nested more than {_DEEPEST} levels deep")
+    outcomes = deep or await _read_all(texts, folder)
+    for place, function in functions.items() if not deep else ():
         outcomes[place] = await _called(function)
     problems = {".".join(at): str(each) for at, each in outcomes.items() if isinstance(each, ReferenceUnreadable)}
     if problems:
@@ -127,15 +131,18 @@ async def _outcome_of(values: Mapping[str, object], folder: Path | None) -> dict
     return {name: _rebuilt(value, (name,), outcomes) for name, value in values.items()}
 
 
-def _leaves(value: object, place: _Place) -> Iterator[tuple[_Place, object]]:
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _leaves(item, (*place, str(name)))
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            yield from _leaves(item, (*place, str(number)))
-    elif isinstance(value, str | Secret) or callable(value):
+def leaves(value: object, place: _Place = ()) -> Iterator[tuple[_Place, object]]:
+    """Yield every value that holds no others, with the way to it; what is nested too deep comes as it is.
+
+    Args:
+        value: The values of a credential form, with mappings and lists in them.
+        place: Where it stands.
+    """
+    if not isinstance(value, Mapping | list | tuple) or not value or len(place) > _DEEPEST:
         yield place, value
+        return
+    for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from leaves(item, (*place, str(name)))
 
 
 def _rebuilt(value: object, place: _Place, outcomes: Mapping[_Place, str | ReferenceUnreadable]) -> JSON:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
+import anyio
 import anyio.lowlevel
 
 from modelhub.configuration.settings import Settings, check_config, credential_sources, read_settings
@@ -33,7 +34,7 @@ from modelhub.rules.form_schema import form_schema
 from modelhub.rules.forms import model_form
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.attempts import Call, Server, attributed, foreign, released
+from modelhub.runtime.attempts import Call, Server, attributed, foreign, released, too_late
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime, redacted
 from modelhub.runtime.credentials import GivenCredentials
@@ -156,7 +157,14 @@ class Calls:
             request = replace(request, timeout=total)
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
         kind = REQUEST_TYPES[type(request)]
-        deployments, skipped = await runtime.deployments.find(targets, kind, asked.credentials)
+        finding = partial(runtime.deployments.find, targets, kind, asked.credentials)
+        if deadline is None:
+            deployments, skipped = await finding()
+        else:  # a credential may come from a function, a keyring or a server that takes its time
+            with anyio.move_on_after(deadline - runtime.clock()) as scope:
+                deployments, skipped = await finding()
+            if scope.cancelled_caught:
+                raise too_late(request)
         policy = cast("Policy", self._policy or runtime.settings.policy)  # checked in __init__
         return Call(request, deployments, deadline, policy, asked.progress, skipped=skipped)
 

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.types.schema import ModelSchema
 
-__all__ = ["Call", "Prepared", "Server", "attributed", "foreign", "released"]
+__all__ = ["Call", "Prepared", "Server", "attributed", "foreign", "released", "too_late"]
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
@@ -200,7 +200,7 @@ class Server:
             return await self._prepared(call, deployment, streaming=streaming)
         with anyio.move_on_after(call.deadline - self.runtime.clock()):
             return await self._prepared(call, deployment, streaming=streaming)
-        raise _too_late(call)
+        raise too_late(call.request)
 
     async def _prepared(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:
         runtime = self.runtime
@@ -287,7 +287,7 @@ class Server:
             finally:
                 await released(prepared.context)
             if scope.cancelled_caught:
-                raise _too_late(call)
+                raise too_late(call.request)
         if count is None:
             raise UnsupportedFeature(f"provider {deployment.provider_id!r} cannot count tokens")
         return count
@@ -359,8 +359,9 @@ def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[
     return replace(result, **common)
 
 
-def _too_late(call: Call[Any]) -> Timeout:
-    seconds = call.request.timeout or 0.0
+def too_late(request: Request[Any]) -> Timeout:
+    """Return the error of a call that has taken as long as its caller allows, before anything was sent."""
+    seconds = request.timeout or 0.0
     message = f"no answer within the {seconds:g} s that the caller allowed"
     return Timeout(message, phase="total", seconds=seconds, sent=False)
 

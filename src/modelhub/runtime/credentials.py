@@ -7,13 +7,15 @@ operator gives beside settings of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, TypeAlias, cast, final
+from weakref import WeakKeyDictionary
 
 from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
-from modelhub.credentials.references import is_dynamic, is_reference, resolved
+from modelhub.credentials.references import is_dynamic, is_reference, leaves, resolved
 from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError
 from modelhub.rules.forms import filled, layered, model_form
 from modelhub.rules.names import did_you_mean
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Credentials", "GivenCredentials", "Usable"]
 
+_Key: TypeAlias = tuple[str, str, ModelType | None, str | None]
 _DEFAULT = (CredentialSource(),)
+_REMEMBERED = 1024
+"""Models whose credentials are kept ready: their names come with calls, and there may be any number of them."""
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class GivenCredentials:
     """Credentials that a call or a bound model brings; the same object is the same credentials.
 
@@ -63,6 +68,17 @@ class Usable:
     refused: tuple[str, ...] = ()
     changes: bool = False
     renewable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose credentials are asked for; see `Credentials.usable`."""
+
+    plugin: Plugin
+    model: str
+    kind: ModelType | None
+    given: GivenCredentials | None
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +119,10 @@ class Credentials:
         self._settings = settings
         self._store = store
         self._folder: Path | None = settings.source.parent if settings.source is not None else None
-        self._usable: dict[object, Usable] = {}
+        self._usable: dict[_Key, Usable] = {}
+        self._given: WeakKeyDictionary[GivenCredentials, dict[_Key, Usable]] = WeakKeyDictionary()
         self._stored: dict[str, Sequence[StoredCredential]] = {}
+        self._forgotten: dict[str, int] = {}
         self._flights = SingleFlight()
 
     async def usable(
@@ -113,6 +131,7 @@ class Credentials:
         model: str = "",
         kind: ModelType | None = None,
         given: GivenCredentials | None = None,
+        name: str | None = None,
     ) -> Usable:
         """Return what a provider's model may be called with, filled in, in the order to try.
 
@@ -121,31 +140,37 @@ class Credentials:
             model: The model; settings and store may have credentials of its own.
             kind: Its type, which forms may ask for.
             given: What a call or bound model brings; passed over where it is another provider's.
+            name: The one of `names` to use, or to put what is given over; ``None`` for all, or the first.
 
         Raises:
             CredentialsInvalid: None of them can be used; the first one's complaint.
+            ConfigurationError: The store cannot be read.
         """
         if given is not None and given.provider != plugin.id:
             given = None
-        key = (plugin.id, model, kind, given)
-        known = self._usable.get(key)
+        if given is not None and not given.lasting:
+            return await self._found(_Wanted(plugin, model, kind, given, name))
+        memory = self._usable if given is None else self._given.setdefault(given, {})
+        key = (plugin.id, model, kind, name)
+        known = memory.get(key)
         if known is not None:
             return known
-        if given is not None and not given.lasting:
-            return await self._found(plugin, model, kind, given)
-        return await self._flights.run(key, lambda: self._kept(key, plugin, model, kind, given))
+        kept = partial(self._kept, memory, key, _Wanted(plugin, model, kind, given, name))
+        return await self._flights.run((key, given, self._forgotten.get(plugin.id)), kept)
 
-    async def _kept(
-        self, key: object, plugin: Plugin, model: str, kind: ModelType | None, given: GivenCredentials | None
-    ) -> Usable:
-        usable = await self._found(plugin, model, kind, given)
-        if not usable.changes:
-            self._usable[key] = usable
+    async def _kept(self, memory: MutableMapping[_Key, Usable], key: _Key, wanted: _Wanted) -> Usable:
+        forgotten = self._forgotten.get(wanted.plugin.id)
+        usable = await self._found(wanted)
+        if not usable.changes and forgotten == self._forgotten.get(wanted.plugin.id):
+            if len(memory) >= _REMEMBERED:
+                memory.clear()
+            memory[key] = usable
         return usable
 
-    async def names(self, plugin: Plugin) -> Sequence[str]:
-        """Return the ids of a provider's configured and stored credentials."""
-        return [source.id for source in await self._of_provider(plugin)]
+    async def names(self, plugin: Plugin, model: str = "") -> Sequence[str]:
+        """Return the ids of the credentials configured and stored for a model: its own, else the provider's."""
+        sources = await self._of_model(plugin, model) or await self._of_provider(plugin)
+        return [source.id for source in sources]
 
     def forget(self, plugin: Plugin) -> None:
         """Read a provider's credentials anew when they are wanted next: a key was refused, and may have been changed.
@@ -153,14 +178,17 @@ class Credentials:
         Those that stand in the settings as they are cannot have changed, and stay.
         """
         self._stored.pop(plugin.id, None)
-        for key in [key for key, usable in self._usable.items() if isinstance(key, tuple) and key[0] == plugin.id]:
-            if self._usable[key].renewable:
-                del self._usable[key]
+        # Readings that are under way may have seen what was before, and are not remembered.
+        self._forgotten[plugin.id] = self._forgotten.get(plugin.id, 0) + 1
+        for memory in (self._usable, *self._given.values()):
+            for key in [key for key, usable in memory.items() if key[0] == plugin.id and usable.renewable]:
+                del memory[key]
 
-    async def _found(
-        self, plugin: Plugin, model: str, kind: ModelType | None, given: GivenCredentials | None
-    ) -> Usable:
-        form, layers = await self._layers(plugin, model)
+    async def _found(self, wanted: _Wanted) -> Usable:
+        plugin, given = wanted.plugin, wanted.given
+        form, layers = await self._layers(plugin, wanted.model)
+        if wanted.name is not None:
+            layers = [each for each in layers if each.id == wanted.name] or layers
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
             layers = [layers[0].under(_without_references(source, plugin.id)) for source in given.sources]
@@ -169,11 +197,12 @@ class Credentials:
         first_error: ModelHubError | None = None
         for each in layers:
             try:
-                credentials.append(await self._filled(form, each, plugin, kind))
+                credentials.append(await self._filled(form, each, plugin, wanted.kind))
             except ModelHubError as error:
                 first_error = first_error or error
                 refused.append(each.id)
         if first_error is not None and not credentials:
+            self._stored.pop(plugin.id, None)  # what is missing may be put there now
             raise first_error
         values = [layer for each in layers for layer in each.all]
         renewable = self._store is not None or any(map(_refers, values))
@@ -214,7 +243,8 @@ class Credentials:
         lower = [await resolved(each, folder=self._folder) for each in layers.lower]
         upper = [await resolved(each, folder=self._folder) for each in layers.upper]
         environment = credentials_of_environment(plugin.id, form)
-        values = layered(form, {**environment, **layered(form, *lower)}, *upper)
+        below = {**environment, **layered(form, *lower, model_type=kind)}
+        values = layered(form, below, *upper, model_type=kind)
         # A value that is asked for anew at each call must not make another credential of it each time.
         key = _identity(layers) if any(map(is_dynamic, layers.all)) else None
         return filled(form, values, provider=plugin.id, id=layers.id, model_type=kind, key=key)
@@ -242,12 +272,29 @@ class Credentials:
         if self._store is None:
             return ()
         known = self._stored.get(provider)
-        if known is None:
-            known = self._stored[provider] = await self._store.list(provider)
-        return known
+        if known is not None:
+            return known
+        forgotten = self._forgotten.get(provider)
+        found = await self._flights.run(("stored", provider, forgotten), partial(_listed, self._store, provider))
+        if forgotten == self._forgotten.get(provider):
+            self._stored[provider] = found
+        return found
 
     def __repr__(self) -> str:
         return f"<Credentials: {len(self._usable)} filled in>"
+
+
+async def _listed(store: CredentialStore, provider: str) -> Sequence[StoredCredential]:
+    """Return what a store has of a provider; one of the application's own may raise anything, and return more."""
+    try:
+        found = await store.list(provider)
+    except ModelHubError:
+        raise
+    except Exception as error:
+        message = f"the store of credentials cannot be read: it raised {type(error).__name__}"
+        remedy = "whoever keeps the store must mend it; no credential was used"
+        raise ConfigurationError(message, remedy=remedy) from error
+    return [each for each in found if each.provider == provider]
 
 
 def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layers:
@@ -280,20 +327,38 @@ def _without_references(source: CredentialSource, provider: str) -> CredentialSo
 
 def _refers(values: Mapping[str, object]) -> bool:
     """Whether a value stands elsewhere, where it may be changed."""
-    return any(_refers(each) if isinstance(each, Mapping) else is_reference(each) for each in values.values())
+    return any(is_reference(leaf) for _, leaf in leaves(values))
 
 
-def _identity(layers: _Layers) -> object:
-    """Return what is the same for a credential however often its values change: where they come from."""
-    return CredentialKey((layers.id, *layers.all), tuple(_functions(layers.all)))
+def _identity(layers: _Layers) -> CredentialKey:
+    """Return what is the same for a credential however often its values change: where they come from.
+
+    A function stands for itself, and for no other that looks like it; it is kept, so that none takes its address.
+    """
+    given = [[*leaves(each)] for each in layers.all]
+    functions = tuple(_Function(leaf) for each in given for _, leaf in each if callable(leaf))
+    plain = [[(place, None if callable(leaf) else leaf) for place, leaf in each] for each in given]
+    return CredentialKey((layers.id, plain), functions)
 
 
-def _functions(value: object) -> Iterator[object]:
-    """Yield the functions in values; whoever keeps them keeps others from being taken for them."""
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, list | tuple):
-        for each in value:
-            yield from _functions(each)
-    elif callable(value):
-        yield value
+@final
+class _Function:
+    """A function as a key, also where it has no hash of its own."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: object) -> None:
+        self._function = function
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Function):
+            return NotImplemented
+        mine, theirs = self._function, other._function
+        return mine is theirs or (_hashable(mine) and _hashable(theirs) and bool(mine == theirs))
+
+    def __hash__(self) -> int:
+        return hash(self._function) if _hashable(self._function) else id(self._function)
+
+
+def _hashable(value: object) -> bool:
+    return type(value).__hash__ is not None

@@ -142,15 +142,14 @@ class Deployments:
     ) -> tuple[Usable, list[Deployment]]:
         plugin = await self._registry.find(target.provider)
         model = target.model or _default_model(plugin)
-        usable = await self._credentials.usable(plugin, model, kind, given)
-        if target.credential is not None and (given is None or given.provider != plugin.id):
-            named = [each for each in usable.credentials if each.id == target.credential]
-            if named or target.insists:
-                usable = Usable(tuple(named))
-                if not named:
-                    raise _no_credential(plugin, target.credential, await self._credentials.names(plugin))
-            else:
-                model = f"{model}#{target.credential}"
+        credential = target.credential
+        if credential is not None:
+            names = await self._credentials.names(plugin, model)
+            if credential not in names:
+                if target.insists:
+                    raise _no_credential(plugin, credential, names)
+                model, credential = f"{model}#{credential}", None
+        usable = await self._credentials.usable(plugin, model, kind, given, credential)
         deployments = [
             Deployment(plugin, model, credential, target.parameters, target.options)
             for credential in usable.credentials
