@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from modelhub.manifest.lint import lint
 from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, Request
 from modelhub.testing.wire_server import ThreadedWireServer
@@ -125,16 +124,22 @@ def test_the_tutorials_last_step_works(page: Path, tutorial: Path, ollama: str, 
     assert "Usage(input_tokens=" in run("-c", program, folder=tmp_path, site=tutorial)
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])
-def test_the_tutorials_defect_is_told_so(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The template that the page misspells leads to the lines that it shows."""
+@pytest.mark.parametrize(("page", "language"), [*zip(TUTORIALS, ["en", "id"], strict=True)], ids=["en", "id"])
+def test_lint_says_what_the_tutorial_shows(page: Path, language: str, tmp_path: Path) -> None:
+    """Of the example as it is, and with the template that the page misspells, in the page's language."""
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    manifest = Path("src/modelhub_my_ollama/provider.yaml")
-    manifest.write_text(manifest.read_text("utf-8").replace("template: max_tokens", "template: max_token"), "utf-8")
-    (found,) = lint(Path())
-    shown = f"{found.file}:{found.line}: {found.severity}[{found.code}] {found.message}\n    remedy: {found.remedy}\n"
-    assert f"```text\n{shown}```" in page.read_text("utf-8")
+    manifest = tmp_path / "src" / "modelhub_my_ollama" / "provider.yaml"
+    command = [sys.executable, "-m", "modelhub", "lint", "."]
+    for template in ("max_tokens", "max_token"):
+        text = manifest.read_text("utf-8").replace("use_template: max_tokens", f"use_template: {template}")
+        manifest.write_text(text, "utf-8")
+        environment = {**os.environ, "MODELHUB_LANG": language}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50, check=False
+        )
+        said = done.stdout.partition("\n\n")[0].strip()
+        assert said
+        assert f"{said}\n```" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=["en", "id"])
