@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -271,3 +273,29 @@ async def test_a_broken_stream_leaves_the_hub_whole(acme: Any, vendor: Any) -> N
             async with hub.stream("acme/m", "Hi", credentials={"base_url": broken.url}) as stream:
                 _ = [event async for event in stream]
         assert (await hub.chat("acme/m", "Hi", credentials={"base_url": server.url})).text == "Hi"
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the folder in the environment")
+async def test_a_user_without_a_home_is_told() -> None:
+    """As in a container whose user has no entry; a folder in the environment or for the hub is enough."""
+    script = """
+import asyncio, sys
+from pathlib import Path
+sys.modules["pwd"] = None
+from modelhub import ModelHub
+from modelhub.errors import ConfigurationError
+async def main():
+    try:
+        async with ModelHub():
+            print("entered")
+    except ConfigurationError as error:
+        print(error.remedy)
+    async with ModelHub(cache_dir=Path("here")):
+        print("entered")
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", script]
+    for environment, said in (({}, "set HOME, or give the hub a cache_dir"), ({"HOME": "/h"}, "entered")):
+        done = await anyio.run_process(command, env={"PATH": os.environ["PATH"], **environment})
+        assert done.stdout.decode().split("\n")[:2] == [said, "entered"]

@@ -27,17 +27,30 @@ def configured_store(settings: Settings, *, make: bool = False) -> EncryptedFile
         ``None`` where the settings switch stores off, or name none and the user has none.
 
     Raises:
-        ConfigurationError: The user has no folder for it.
+        ConfigurationError: The user has no folder for it, or its path can be no file's.
     """
     table = settings.store
     if not table.enabled:
         return None
     folder = settings.source.parent if settings.source is not None else Path()
-    path = folder / Path(table.path).expanduser() if table.path else _own(make=make)
+    path = _named(table.path, folder) if table.path else _own(make=make)
     if path is None:
         return None
     keys = RandomKey(table.key, folder=folder) if table.key else KeyFile(path.with_suffix(".key"))
     return EncryptedFileStore(path, keys)
+
+
+def _named(given: str, folder: Path) -> Path:
+    try:
+        path = folder / Path(given).expanduser()
+    except RuntimeError:
+        why = "it begins with the home folder of a user who has none"
+    else:
+        if path.name not in {"", ".."}:
+            return path
+        why = "it is a folder's"
+    message = f"[store] path cannot be {given!r}: {why}"
+    raise ConfigurationError(message, remedy="whoever owns the settings must give the path of a file")
 
 
 def _own(*, make: bool) -> Path | None:

@@ -43,6 +43,9 @@ class EncryptedFileStore:
         keys: Where its key comes from. Of several the first seals, and all open.
         now: The clock.
 
+    Raises:
+        ConfigurationError: The file is its own key file.
+
     Example:
         >>> store = EncryptedFileStore("credentials.json", KeyFile("credentials.key"))
         >>> store
@@ -62,6 +65,10 @@ class EncryptedFileStore:
         self._sources: tuple[KeySource, ...] = (keys,) if isinstance(keys, KeySource) else tuple(keys)
         self._now = now or utc_now
         self._derived: dict[tuple[KeyMaterial, KeyParameters], KeyEncryptionKey] = {}
+        for source in self._sources:
+            if isinstance(source, KeyFile) and source.path == self.path:
+                message = f"the store {self.path} cannot be its own key file"
+                raise ConfigurationError(message, remedy="give one of them another name: one would replace the other")
 
     async def list(self, provider: str | None = None) -> Sequence[StoredCredential]:
         """Return the credentials; see `CredentialStore`.
