@@ -65,11 +65,11 @@ def code(package: Package, root: Node) -> CodeFacts:
     declared = [item for item in types.items() if kind_of(item.text) in TYPES]
     modules = Modules(package.folder, package.folder.absolute().name)
     facts = CodeFacts()
-    if package.dify:
+    if package.entry is not None and package.project is not None:
+        facts = _registered(package, declared, modules)  # whatever layout its files have
+    elif package.dify:
         modules = Modules(package.folder, "")
         facts.defects += dify_code(package, root, declared, modules, conventional=False)
-    elif package.entry is not None and package.project is not None:
-        facts = _registered(package, declared, modules)
     else:
         facts.defects += dify_code(package, root, declared, modules, conventional=True)
     facts.defects += every_module(package, modules)
