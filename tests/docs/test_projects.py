@@ -1,7 +1,7 @@
 """The plugins that the pages build up: packed into a wheel, unpacked as an installer would, and used.
 
-The README holds a whole plugin in its blocks marked ``file: PATH``. The tutorial, in both languages, shows the files
-of examples/own_provider.
+The README and the page for those who come from Dify each hold a whole plugin in their blocks marked ``file: PATH``. The
+tutorial, in both languages, shows the files of examples/own_provider.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from modelhub.manifest.lint import lint
 from modelhub.testing.replay import recorded
 from modelhub.testing.replies import Reply, Request
 from modelhub.testing.wire_server import ThreadedWireServer
@@ -30,6 +31,14 @@ LAST_STEP = re.compile(
 def files_on(page: Path) -> dict[str, str]:
     """Return the files that a page shows, by their paths."""
     return {found["path"]: found["text"] for found in FILE.finditer(page.read_text("utf-8"))}
+
+
+def written(project: Path, page: Path) -> None:
+    """Write the files that a page shows into a folder."""
+    for path, text in files_on(page).items():
+        target = project / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
 
 
 def installed(project: Path, site: Path) -> None:
@@ -86,10 +95,7 @@ asyncio.run(main())
 def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
     """It installs from its wheel, answers whole and streamed, sends its key, and counts what the server counts."""
     project, site = tmp_path / "project", tmp_path / "site"
-    for path, text in files_on(REPOSITORY / "README.md").items():
-        target = project / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, "utf-8")
+    written(project, REPOSITORY / "README.md")
     installed(project, site)
     with ThreadedWireServer(openai_shaped) as server:
         settings = {"MODELHUB_LLAMA_SERVER_BASE_URL": server.url, "MODELHUB_LLAMA_SERVER_API_KEY": "secret-key"}
@@ -98,6 +104,37 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
     assert whole.split()[-1].isdecimal()
     assert " stop " in streamed or " length " in streamed
     assert "llama_server ready ()" in streamed
+
+
+MOVED = """
+import asyncio
+from modelhub import ModelHub
+from modelhub.testing.replies import ndjson_reply
+from modelhub.testing.wire_server import WireServer
+
+async def main():
+    answer = ndjson_reply([{"text": "Hello"}, {"end": "stop", "read": 1000, "written": 10}])
+    async with WireServer(answer) as server:
+        settings = {"credentials": {"acme": {"api_key": "k-123456", "endpoint_url": server.url}}}
+        async with ModelHub(settings) as hub:
+            async with hub.stream("acme/acme-1", "Hi", max_tokens=5) as stream:
+                text = "".join([piece async for piece in stream.text()])
+            notices = [info.notices for info in await hub.providers(load=True) if info.id == "acme"]
+    (asked,) = server.requests
+    print(text, stream.result.cost.total.normalize(), asked.headers["authorization"], asked.json["max_new_tokens"], notices)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(240)
+def test_the_plugin_moved_from_dify_works(tmp_path: Path) -> None:
+    """In the layout it had: nothing is wrong with its files, and its model streams, by its key and with its price."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    written(project, REPOSITORY / "docs" / "coming-from-dify.md")
+    assert list(lint(project)) == []
+    installed(project, site)
+    assert run("-c", MOVED, folder=tmp_path, site=site) == "Hello 0.000156 Bearer k-123456 5 [()]\n"
 
 
 @pytest.fixture(scope="module")
