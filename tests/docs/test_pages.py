@@ -41,8 +41,12 @@ PAGES = [
     *sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if "_build" not in page.parts),
 ]
 MARK = re.compile(r"<!-- (?P<mark>[^\n]*?) -->\n\s*\Z")
+TRANSLATED = {"getting-started": "memulai", "tutorial-provider": "menulis-provider"}
 NOT_CHECKED = {"text"}
 NOT_RUN = {"cd", "export", "git", "mkdir", "ollama", "pip", "python3", "uvicorn"}
+PART = re.compile(
+    r"^(?:(?P<level>#+) [^\n]+|(?P<mark><!--[^\n]*-->\n)?```(?P<language>\w+)\n.*?^```)$", re.DOTALL | re.MULTILINE
+)
 TARGETS = re.compile(r"^([a-z]+):", re.MULTILINE)
 
 
@@ -187,3 +191,16 @@ def test_what_a_page_shows_is_so(page: Path) -> None:
     with asyncio.Runner() as runner:
         for block in blocks(page, Session(runner)):
             block.evaluate()
+
+
+def outline(page: Path) -> list[tuple[str, str]]:
+    """Return what a page has in order: the levels of its headings, and its blocks with their marks."""
+    text = page.read_text("utf-8")
+    return [(part["level"] or part["language"], part["mark"] or "") for part in PART.finditer(text)]
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_the_translation_of_a_page_is_in_step(page: str) -> None:
+    """It has the same headings and blocks, in the same order."""
+    docs = REPOSITORY / "docs"
+    assert outline(docs / "id" / f"{TRANSLATED[page]}.md") == outline(docs / f"{page}.md")
