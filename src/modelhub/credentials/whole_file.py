@@ -6,18 +6,24 @@ Writers hold the lock of `modelhub.credentials.file_lock`; readers need none.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from modelhub.errors import ConfigurationError
 
-__all__ = ["leftovers", "make_folder", "read", "replace"]
+__all__ = ["leftovers", "make_folder", "read", "replace", "sync_folder"]
 
 _TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.05
+_CANNOT: Final = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM, errno.EBADF}
+)
+"""What file systems over a network, and folders that cannot be listed, say when they are to be written to the disk."""
 
 
 def make_folder(folder: Path) -> None:
@@ -70,7 +76,7 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def leftovers(path: Path) -> list[Path]:
@@ -92,12 +98,26 @@ def _rename(fresh: Path, path: Path) -> None:
             return
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk too; Windows has no way to, and needs none."""
+def sync_folder(folder: Path, *, sync: Callable[[int], object] = os.fsync) -> None:
+    """Have the new name on the disk too; Windows has no way to, and needs none.
+
+    A file system that cannot do it is no failure: the file has its name by then.
+
+    Args:
+        folder: The folder.
+        sync: What does it to an open file.
+
+    Raises:
+        OSError: The disk failed.
+    """
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
