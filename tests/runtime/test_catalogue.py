@@ -394,3 +394,21 @@ def test_a_deployment_is_named_without_its_key() -> None:
     plain = Deployment(Plugin("a"), "m/n", Credential({"api_key": "k-secret-1"}))
     named = Deployment(Plugin("a"), "m", Credential({"api_key": "k-secret-1"}, id="team"))
     assert (plain.name, plain.id, named.id) == ("a/m/n", "a/m/n", "a/m#team")
+
+
+async def test_a_key_without_a_value_says_nothing_of_a_model() -> None:
+    """As a dict of settings may have it; the model is a chat model, as it is where the key is left out."""
+    config = {"models": {"plain/own": {"model_type": None, "features": ["vision"]}}}
+
+    class Plain(ModelProvider):
+        """A provider that knows no models of its own."""
+
+        llm = LargeLanguageModel
+
+        def provider_schema(self) -> ProviderSchema:
+            """Describe it."""
+            return ProviderSchema("plain", supported_model_types=(ModelType.LLM,))
+
+    async with ModelHub(config, providers=[Plain()]) as hub:
+        assert [(each.model, each.model_type) for each in await hub.models("plain")] == [("own", ModelType.LLM)]
+        assert (await hub.info("plain/own")).model_type is ModelType.LLM

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelType, TextPart
+from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, ModelSchema, ModelType, TextPart
 from modelhub.credentials import MemoryStore, StoredCredential, literal, resolved
 from modelhub.errors import AuthenticationFailed, ConfigurationError, CredentialsInvalid, Timeout
 from modelhub.provider import LargeLanguageModel, ModelProvider, ProviderContext
@@ -403,3 +403,35 @@ async def test_a_store_of_the_applications_own_may_be_careless() -> None:
         with pytest.raises(ConfigurationError, match="raised RuntimeError") as caught:
             await hub.chat("other/m", "Hi")
         assert "password" not in f"{caught.value} {caught.value.remedy}"
+
+
+async def test_a_key_that_is_refused_while_models_are_listed_is_read_anew(tmp_path: Path) -> None:
+    """Whatever hook was told so; not by a call alone."""
+
+    class Listing(Show):
+        """Lists with the key."""
+
+        async def list_models(self, context: ProviderContext) -> list[ModelSchema]:
+            """Refuse a key that is out of date."""
+            key = context.credential.secret("api_key").reveal()
+            if key == "expired":
+                raise AuthenticationFailed("the key is out of date")
+            return [ModelSchema(key)]
+
+    (tmp_path / "key").write_text("expired")
+    config = {"credentials": {"show": {"api_key": f"file:{tmp_path / 'key'}"}}}
+    async with ModelHub(config, providers=[Listing], store=MemoryStore()) as hub:
+        with pytest.raises(AuthenticationFailed):
+            await hub.models("show")
+        (tmp_path / "key").write_text("fresh")
+        assert [each.model for each in await hub.models("show")] == ["fresh"]
+
+
+async def test_validating_without_a_name_checks_the_first() -> None:
+    """Not the first of those that can be used: whoever asks wants to hear that it cannot."""
+    broken = {"id": "broken", "values": {"api_key": "env:MODELHUB_NOT_SET_ANYWHERE"}}
+    config = {"credentials": {"show": [broken, {"id": "good", "values": {"api_key": "k"}}]}}
+    async with ModelHub(config, providers=[Show], store=MemoryStore()) as hub:
+        report = await hub.validate("show")
+        assert (report.ok, list(report.errors)) == (False, ["api_key"])
+        assert (await hub.validate("show", credential="good")).ok

@@ -139,3 +139,14 @@ async def test_what_a_call_gives_stands_over_the_credential_that_it_names() -> N
     """And a sign in the name of a model stays in it where the call brings credentials."""
     assert (await told({}, "tell/m#west", credentials={}))[0] == "m in w with []"
     assert (await told({}, "tell/m#nord", credentials={"region": "mine"}))[0] == "m#nord in mine with []"
+
+
+async def test_what_a_call_gives_is_for_the_provider_that_a_name_leads_to() -> None:
+    """A route or a named deployment is called with it, not with the application's own instead."""
+    config = {
+        "deployments": {"fast": {"target": "tell/m", "credential": "west"}},
+        "routes": {"best": {"groups": [["fast"], ["tell/n"]]}, "outer": {"targets": ["best"]}},
+    }
+    for name in ("fast", "best", "outer"):
+        assert (await told(config, name, credentials={"region": "mine"}))[0] == "m in mine with []"
+    assert (await told(config, ["best", "tell/x"], credentials={"region": "mine"}))[0] == "m in mine with []"

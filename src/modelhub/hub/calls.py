@@ -17,6 +17,7 @@ import anyio.lowlevel
 from modelhub.configuration.settings import Settings, check_config, credential_sources, read_settings
 from modelhub.configuration.store import configured_store
 from modelhub.errors import (
+    AuthenticationFailed,
     BadRequest,
     ConfigurationError,
     CredentialsInvalid,
@@ -270,6 +271,8 @@ class Calls:
         if credentials is not None and name is not None:
             raise ConfigurationError("values and a credential's name are given", remedy="give one of them")
         plugin = await self.server.runtime.registry.find(provider)
+        if credentials is None and name is None:
+            name = (await self.server.runtime.credentials.names(plugin, model or ""))[0]
         try:
             deployment = Deployment(plugin, model or "", await self._credential(plugin, model or "", credentials, name))
         except CredentialsInvalid as error:
@@ -344,6 +347,8 @@ class Calls:
             yield bound, context
         except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
             error = redacted(foreign(raised, deployment), deployment.credential)
+            if isinstance(error, AuthenticationFailed):
+                runtime.credentials.forget(deployment.plugin)
             raise attributed(error, deployment, ()) from error.__cause__
         except BaseException as cancelled:
             clear_locals(cancelled)  # as in `Server.tried`

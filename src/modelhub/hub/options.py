@@ -29,7 +29,7 @@ class CallOptions(TypedDict, total=False):
 
     Attributes:
         timeout: Seconds for the whole call.
-        credentials: Values over those configured, for this call only.
+        credentials: Values over those configured, for this call and the first provider that it names only.
         vendor: Provider-specific parameters by provider id.
         progress: Told how far long things have come, such as loading a model.
     """

@@ -260,7 +260,8 @@ class Catalogue:
         models = [
             self._overlaid(schema, f"{plugin.id}/{schema.model}") for schema in found if schema.model not in removed
         ]
-        for model in [each for each in own if each not in removed | {schema.model for schema in found}]:
+        known = removed.union(schema.model for schema in found)
+        for model in [each for each in own if each not in known]:
             schema = merged(ModelSchema(model, _kind(own[model]), fetch_from="customizable-model"), plugin.schema)
             models.append(self._overlaid(schema, f"{plugin.id}/{model}"))
         return models
@@ -271,4 +272,4 @@ class Catalogue:
 
 def _kind(overlay: ModelOverlay) -> ModelType:
     """Return the type of a model that only the settings know."""
-    return ModelType(overlay.fields.get("model_type", ModelType.LLM))
+    return ModelType(overlay.fields.get("model_type") or ModelType.LLM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -110,7 +110,7 @@ class Deployments:
         Args:
             targets: Names of routes or deployments, ``provider/model``, or ``provider/model#credential``.
             kind: The type of the model, where it is known.
-            given: What the call or the bound model brings.
+            given: What the call or the bound model brings, for one provider of them alone.
 
         Returns:
             The deployments, and those targets and credentials that cannot be used beside them.
@@ -124,7 +124,9 @@ class Deployments:
         found: list[Deployment] = []
         skipped: list[Attempt] = []
         first_error: ModelHubError | None = None
-        for target in self._expanded(targets):
+        names = list(targets)
+        given = self._for_its_provider(given, names)
+        for target in self._expanded(names):
             try:
                 usable, deployments = await self._of(target, kind, given)
             except ModelHubError as error:
@@ -155,6 +157,14 @@ class Deployments:
             for credential in usable.credentials
         ]
         return usable, deployments
+
+    def _for_its_provider(self, given: GivenCredentials | None, names: Sequence[str]) -> GivenCredentials | None:
+        """Return what a call gives; what it gives for a route or deployment is for the first provider there."""
+        if given is None or names[:1] != [given.provider]:
+            return given
+        if given.provider not in self._settings.routes and given.provider not in self._settings.deployments:
+            return given
+        return replace(given, provider=next(self._expanded(names)).provider)
 
     def _expanded(self, targets: Iterable[str]) -> Iterator[_Target]:
         """Yield what the names stand for, routes in the order of their groups."""
