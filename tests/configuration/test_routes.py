@@ -192,6 +192,13 @@ def test_a_name_that_nobody_has_is_answered_with_the_nearest() -> None:
     assert caught.value.problems[0].remedy == "did you mean 'fast'? A model is written provider/model"
 
 
+def test_what_there_is_and_how_a_model_is_written_are_two_sentences() -> None:
+    """Where no name is near, all of them are told."""
+    with pytest.raises(SettingsInvalid) as caught:
+        read_settings({"deployments": {"fast": {"target": "a/b"}}, "routes": {"main": {"targets": ["local_model"]}}})
+    assert caught.value.problems[0].remedy == ("deployments and routes: fast, main. A model is written provider/model")
+
+
 CREDENTIALS = {"acme": [{"id": "eu", "values": {"api_key": "k"}}, {"api_key": "k"}]}
 
 

@@ -140,7 +140,9 @@ def route_complaints(routes: Mapping[str, RouteTable], deployments: Sequence[str
 def _entry_complaints(entry: str, names: Sequence[str], keys: Keys) -> Iterator[Complaint]:
     if "/" not in entry:
         if entry not in names:
-            remedy = f"{did_you_mean(entry, names, what='deployments and routes')} A model is written provider/model"
+            nearest = did_you_mean(entry, names, what="deployments and routes")
+            stop = "" if nearest.endswith(("?", "…")) else "."
+            remedy = f"{nearest}{stop} A model is written provider/model"
             yield Complaint(keys, f"there is no deployment or route {shown_key(entry)}", remedy)
         return
     named = deployment_named(entry)
