@@ -216,3 +216,19 @@ def test_a_kept_secret_does_not_follow_a_base_url_that_is_for_one_type_of_model(
     old = {"speech_url": "https://a.example", "api_key": Secret("k-0123456789")}
     with pytest.raises(CredentialsInvalid, match="speech_url"):
         edited(old, {"speech_url": "https://b.example", "api_key": HIDDEN}, form)
+
+
+@pytest.mark.parametrize(
+    "typed", ["env:sk-0123456789abcdef", "env:AIzaSyD0123456789abcdefghijk", "env:AKIAIOSFODNN7EXAMPLE"]
+)
+def test_a_key_behind_a_prefix_is_masked(typed: str) -> None:
+    """Somebody who wrote it in the place of a variable's name must not see it shown to all."""
+    form = [FormField("api_key", "secret-input")]
+    shown = masked({"api_key": typed, "headers": {"X-Key": Secret(typed)}}, form)
+    assert shown == {"api_key": f"***{typed[-4:]}", "headers": {"X-Key": f"***{typed[-4:]}"}}
+
+
+@pytest.mark.parametrize("reference", ["env:OPENAI_API_KEY", "env:KEY_OF_2024", "env:key", "file:~/key", "keyring:a/b"])
+def test_a_reference_is_shown(reference: str) -> None:
+    """It says where the value is, which whoever keeps it must see."""
+    assert masked({"api_key": reference}, [FormField("api_key", "secret-input")]) == {"api_key": reference}

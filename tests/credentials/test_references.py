@@ -322,3 +322,12 @@ def test_a_missing_keyring_library_is_said() -> None:
     """The line says what to install."""
     done = subprocess.run([sys.executable, "-c", WITHOUT_KEYRING], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "the library keyring is not installed: pip install 'modelhub-core[keyring]'"
+
+
+@pytest.mark.anyio
+async def test_a_key_that_is_given_as_a_variables_name_is_not_repeated() -> None:
+    """Neither one that could be a name, nor one that could not."""
+    for key in ("AIzaSyD0123456789abcdefghijk", "sk-0123456789abcdef", "hf_0123456789abcdefghijkl"):
+        with pytest.raises(CredentialsInvalid) as caught:
+            await resolved({"api_key": f"env:{key}"})
+        assert key not in f"{caught.value} {caught.value.fields}"

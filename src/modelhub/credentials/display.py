@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from modelhub.credentials.references import is_reference
+from modelhub.credentials.references import is_reference, may_be_shown
 from modelhub.credentials.store import CredentialValue
 from modelhub.errors import CredentialsInvalid
 from modelhub.rules.forms import moved
@@ -49,7 +49,7 @@ def _shown(value: object, *, secret: bool) -> JSON:
     if callable(value):
         return "(a function)"
     text = value.reveal() if isinstance(value, Secret) else value
-    if isinstance(text, str) and is_reference(text):
+    if isinstance(text, str) and is_reference(text) and (may_be_shown(text) or not secret):
         return text
     if isinstance(value, Secret):
         return value.masked

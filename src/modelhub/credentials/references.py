@@ -17,10 +17,20 @@ from typing import Any, TypeAlias, cast
 
 from modelhub.errors import CredentialsInvalid
 from modelhub.provider.threads import run_in_thread
+from modelhub.rules.names import looks_like_a_secret
 from modelhub.types.json import JSON
 from modelhub.types.secret import Secret
 
-__all__ = ["ReferenceUnreadable", "is_dynamic", "is_reference", "leaves", "literal", "read_reference", "resolved"]
+__all__ = [
+    "ReferenceUnreadable",
+    "is_dynamic",
+    "is_reference",
+    "leaves",
+    "literal",
+    "may_be_shown",
+    "read_reference",
+    "resolved",
+]
 
 _LOG = logging.getLogger("modelhub.credentials")
 _ENV, _FILE, _KEYRING, _LITERAL = "env:", "file:", "keyring:", "literal:"
@@ -49,6 +59,19 @@ def is_reference(value: object) -> bool:
     """
     text = value.reveal() if isinstance(value, Secret) else value
     return isinstance(text, str) and text.startswith((_ENV, _FILE, _KEYRING))
+
+
+def may_be_shown(reference: str) -> bool:
+    """Tell whether what stands behind a prefix is no secret that somebody wrote there in place of a variable's name.
+
+    Args:
+        reference: What `is_reference` says is one.
+    """
+    name = reference.removeprefix(_ENV)
+    if name == reference:
+        return True
+    as_usual = name.isupper() and "_" in name
+    return _VARIABLE.fullmatch(name) is not None and (as_usual or not looks_like_a_secret(name))
 
 
 def is_dynamic(values: Mapping[str, object]) -> bool:
@@ -195,10 +218,11 @@ def _variable(name: str) -> str:
         # Not shown: it may be the secret itself, written after the prefix.
         raise ReferenceUnreadable("what follows env: is no name of an environment variable")
     value = os.environ.get(name)
+    shown = f"the environment variable {name}" if may_be_shown(f"{_ENV}{name}") else "the environment variable"
     if value is None:
-        raise ReferenceUnreadable(f"the environment variable {name} is not set")
+        raise ReferenceUnreadable(f"{shown} is not set")
     if not value:
-        raise ReferenceUnreadable(f"the environment variable {name} is empty")
+        raise ReferenceUnreadable(f"{shown} is empty")
     return value
 
 
