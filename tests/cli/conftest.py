@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.canary import CANARY, found_in
+from tests.canary import CANARY, canary, found_in
 
 from modelhub.cli.app import run
+from modelhub.testing.replies import Reply, Request, json_reply
+from modelhub.testing.wire_server import ThreadedWireServer
 
 PLUGINS = Path(__file__).parent / "plugins"
 PATIENCE = 60
@@ -99,6 +101,40 @@ def acme(site: Site) -> Site:
     site.paths.append(PLUGINS / "acme")
     site.register("acme", "acme_provider:AcmeProvider", version="2.5")
     return site
+
+
+WRONG_KEY = canary("a key that the vendor refuses")
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """The vendor behind the provider `harbour`.
+
+    Attributes:
+        url: Where it listens.
+        server: What it was asked is in its ``requests``.
+    """
+
+    url: str
+    server: ThreadedWireServer
+
+    @property
+    def forms(self) -> list[Any]:
+        """The forms that it was sent, oldest first."""
+        return [request.json for request in self.server.requests]
+
+
+@pytest.fixture
+def harbour(acme: Site) -> Iterator[Vendor]:
+    """Install the provider `harbour` beside `acme`, and run its vendor, who refuses one key."""
+    acme.paths.append(PLUGINS / "harbour")
+    acme.register("harbour", "harbour_provider:HarbourProvider")
+
+    def answer(request: Request) -> Reply:
+        return Reply(401) if request.json.get("api_key") == WRONG_KEY else json_reply({})
+
+    with ThreadedWireServer(answer) as server:
+        yield Vendor(server.url, server)
 
 
 Cli = Callable[..., Ran]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
@@ -32,6 +33,8 @@ def document_of(value: object) -> JSON:
             return str(value)  # plain text also of a StrEnum
         case Decimal():
             return format(value, "f")
+        case dt.datetime():
+            return value.isoformat()
         case bytes():
             return base64.b64encode(value).decode()
         case Mapping():

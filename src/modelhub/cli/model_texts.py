@@ -13,7 +13,10 @@ from modelhub.types.json import JSON
 from modelhub.types.parameters import ParameterRule
 from modelhub.types.schema import ModelSchema
 
-__all__ = ["KINDS_OF_FIELDS", "condition_text", "ending_text", "form_rows", "property_text", "rule_values"]
+__all__ = ["KINDS_OF_FIELDS", "condition_text", "ending_text", "form_rows", "property_text", "rule_values", "short"]
+
+_LONGEST = 60
+"""Characters of a value that are shown among others."""
 
 KINDS_OF_FIELDS = {
     "text-input": N_("text"),
@@ -45,6 +48,12 @@ def property_text(value: JSON) -> str:
     if isinstance(value, list | tuple) and all(isinstance(each, str | int | float) for each in value):
         return ", ".join(map(property_text, value))
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def short(text: str) -> str:
+    """Return a text on one line, cut where it is too long to be read there."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def ending_text(schema: ModelSchema, today: dt.date) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from modelhub.cli.command import Command
@@ -11,7 +12,9 @@ from modelhub.cli.model_texts import condition_text, ending_text, form_rows, pro
 from modelhub.cli.options import flag, model_argument, provider_argument, type_option
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import _, label
+from modelhub.errors import CredentialsInvalid, UnknownModel
 from modelhub.rules.forms import model_form
+from modelhub.rules.names import did_you_mean
 from modelhub.rules.templates import meaning
 from modelhub.types.forms import FormField
 from modelhub.types.parameters import ParameterRule
@@ -34,16 +37,20 @@ async def models_list(
     ] = False,
 ) -> None:
     """List the models of a provider."""
-    async with command.hub() as hub:
-        found = await hub.models(provider, type, credentials=command.credentials, refresh=refresh)
+    try:
+        async with command.hub() as hub:
+            found = await hub.models(provider, type, credentials=command.credentials, refresh=refresh)
+    except CredentialsInvalid:
+        known = await _of_manifest(command, provider)
+        if refresh or command.credentials or not known:
+            raise
+        found = [each for each in known if type in {None, each.model_type}]
+        _tell_of_manifest(command.terminal, provider)
     if command.terminal.json:
         command.terminal.document({"provider": provider, "models": found})
         return
-    titles = [_("Model"), _("Name"), _("Type"), _("Context"), _("Features"), _("Price"), _("Note")]
-    rows = [_model_row(each, shown=command.terminal.answers_shown) for each in found]
-    if command.terminal.answers_shown and not any(row[-1] for row in rows):
-        titles, rows = titles[:-1], [row[:-1] for row in rows]
-    command.terminal.table(titles, rows)
+    titles = (_("Model"), _("Name"), _("Type"), _("Context"), _("Features"), _("Price"), _("Note"))
+    command.terminal.table(titles, [_model_row(each, shown=command.terminal.answers_shown) for each in found])
     if not found:
         command.terminal.hint(_("it has none now"))
 
@@ -82,8 +89,15 @@ async def models_show(
     provider, slash, name = model.partition("/")
     config = {"provider": provider, "model": name if slash else "", "credentials": command.credentials}
     async with command.hub() as hub:
-        schema = await hub.bind(config).info(type)
         of_provider = next((each.schema for each in await hub.providers() if each.id == provider), None)
+        try:
+            schema = await hub.bind(config).info(type)
+        except CredentialsInvalid:
+            known = await _of_manifest(command, provider)
+            if command.credentials or not known:
+                raise
+            schema = _named(known, name or (of_provider.default_model if of_provider else None) or "", type)
+            _tell_of_manifest(command.terminal, provider)
     form = _form(of_provider, schema)
     terminal = command.terminal
     if terminal.json:
@@ -98,6 +112,36 @@ async def models_show(
     if form:
         terminal.say()
         terminal.table((_("Credential"), _("Type"), _("Wanted"), _("Meaning")), form_rows(form))
+
+
+async def _of_manifest(command: Command, provider: str) -> Sequence[ModelSchema]:
+    """Return the models of a provider's manifest, which nobody needs a key for."""
+    from modelhub.configuration.settings import read_settings  # noqa: PLC0415  --help does without
+    from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
+    from modelhub.rules.rule_set import with_whole_rules  # noqa: PLC0415
+    from modelhub.runtime.plugins import PluginRegistry  # noqa: PLC0415
+
+    settings = await run_in_thread(partial(read_settings, command.config), name="settings")
+    registry = PluginRegistry(settings.plugins)
+    return [with_whole_rules(each) for each in (await registry.models(await registry.find(provider))).values()]
+
+
+def _named(known: Sequence[ModelSchema], name: str, kind: ModelType | None) -> ModelSchema:
+    """Return a model of a manifest by its name.
+
+    Raises:
+        UnknownModel: It has none of that name.
+    """
+    found = next((each for each in known if each.model == name and kind in {None, each.model_type}), None)
+    if found is None:
+        remedy = did_you_mean(name, [each.model for each in known], what="models")
+        raise UnknownModel(f"the manifest has no model {name!r}", remedy=remedy)
+    return found
+
+
+def _tell_of_manifest(terminal: Terminal, provider: str) -> None:
+    text = _("{provider} has no credentials that can be used: these are the models of its manifest")
+    terminal.note(_("note: {notice}").format(notice=text.format(provider=provider)), dim=True)
 
 
 def _form(provider: ProviderSchema | None, model: ModelSchema) -> Sequence[FormField]:

@@ -64,6 +64,13 @@ class Terminal:
         sys.stdout.write(self.styled(mark, sys.stdout, fg=colour))
         self.say(f" {text}")
 
+    def heading(self, text: str, remark: str) -> None:
+        """Write a line that something begins with, and dimmed behind it a remark."""
+        sys.stdout.write(self.styled(text.translate(_CONTROL), sys.stdout, bold=True))
+        behind = f" {remark}".translate(_CONTROL) if remark else ""
+        sys.stdout.write(f"{self.styled(behind, sys.stdout, dim=True)}\n" if behind else "\n")
+        sys.stdout.flush()
+
     def finding(self, place: str, kind: str, text: str, *, colour: str) -> None:
         """Write a line about a place in a file: the place, what kind of finding it is, in colour, and what it says."""
         self.write(f"{place}: ")
@@ -107,7 +114,10 @@ class Terminal:
         sys.stdout.flush()
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write rows: a table with titles on a terminal; elsewhere bare lines, their cells between tabs."""
+        """Write rows: a table with titles on a terminal; elsewhere bare lines, their cells between tabs.
+
+        On a terminal columns in which nothing stands are left out.
+        """
         if not self.answers_shown:
             for row in rows:
                 self.say("\t".join(" ".join(cell.split()) for cell in row))
@@ -117,9 +127,12 @@ class Terminal:
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(*titles, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        filled = [at for at in range(len(titles)) if not rows or any(row[at] for row in rows)]
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        for at in filled:
+            table.add_column(titles[at], overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell.translate(_CONTROL)) for cell in row))
+            table.add_row(*(Text(row[at].translate(_CONTROL)) for at in filled))
         Console(file=sys.stdout, highlight=False).print(table)
 
     @staticmethod
