@@ -204,6 +204,8 @@ async def test_a_reference_that_leads_nowhere_costs_one_credential() -> None:
     with pytest.raises(CredentialsInvalid) as caught:
         await shown({"credentials": {"show": [broken]}})
     assert list(caught.value.fields) == ["api_key"]
+    assert "the credential 'broken' of provider 'show'" in caught.value.message
+    assert "whoever runs this program" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize("nothing", ["", None])

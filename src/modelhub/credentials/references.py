@@ -38,6 +38,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_BYTES = 1024 * 1024
 _SHOWN = 200
 _DEEPEST = 32
+_MENDS = "whoever runs this program must put the value there, or say where it is"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MOUNTED = ("/run/secrets/", "/var/run/secrets/")
 """Where containers mount secrets, for every user of the container."""
@@ -106,7 +107,9 @@ def _literal(value: object) -> object:
     return value
 
 
-async def resolved(values: Mapping[str, object], *, folder: Path | None = None) -> dict[str, JSON]:
+async def resolved(
+    values: Mapping[str, object], *, folder: Path | None = None, name: str = "the credential"
+) -> dict[str, JSON]:
     """Return the values that references, functions and secrets stand for; everything else as it is.
 
     A text may be ``env:NAME``, ``file:PATH`` (its text, without the newlines at its end), ``keyring:SERVICE/USERNAME``
@@ -117,6 +120,7 @@ async def resolved(values: Mapping[str, object], *, folder: Path | None = None) 
     Args:
         values: The values of a credential form, with mappings and lists in them.
         folder: What relative paths start from: the folder of the settings file. The working directory by default.
+        name: What the values are called in the error.
 
     Raises:
         CredentialsInvalid: ``fields`` says what is wrong with which value, all at once, by dotted path.
@@ -126,14 +130,16 @@ async def resolved(values: Mapping[str, object], *, folder: Path | None = None) 
         >>> anyio.run(resolved, {"api_key": "literal:env:not-a-reference", "headers": {"X-Team": lambda: "red"}})
         {'api_key': 'env:not-a-reference', 'headers': {'X-Team': 'red'}}
     """
-    outcome = await _outcome_of(values, folder)
+    outcome = await _outcome_of(values, folder, name)
     del values  # the error's traceback must not hold what was given
     if isinstance(outcome, CredentialsInvalid):
         raise outcome
     return outcome
 
 
-async def _outcome_of(values: Mapping[str, object], folder: Path | None) -> dict[str, JSON] | CredentialsInvalid:
+async def _outcome_of(
+    values: Mapping[str, object], folder: Path | None, name: str
+) -> dict[str, JSON] | CredentialsInvalid:
     texts: dict[_Place, str] = {}
     functions: dict[_Place, Callable[[], object]] = {}
     deep: dict[_Place, str | ReferenceUnreadable] = {}
@@ -150,8 +156,8 @@ async def _outcome_of(values: Mapping[str, object], folder: Path | None) -> dict
     problems = {".".join(at): str(each) for at, each in outcomes.items() if isinstance(each, ReferenceUnreadable)}
     if problems:
         what = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
-        return CredentialsInvalid(f"the credential cannot be read: {what}", fields=problems)
-    return {name: _rebuilt(value, (name,), outcomes) for name, value in values.items()}
+        return CredentialsInvalid(f"{name} cannot be read: {what}", fields=problems, remedy=_MENDS)
+    return {key: _rebuilt(value, (key,), outcomes) for key, value in values.items()}
 
 
 def leaves(value: object, place: _Place = ()) -> Iterator[tuple[_Place, object]]:
@@ -285,7 +291,7 @@ def _password(given: str) -> str:
 
 
 async def _called(function: Callable[[], object]) -> str | ReferenceUnreadable:
-    name = getattr(function, "__qualname__", type(function).__name__)
+    name = function.__qualname__ if inspect.isroutine(function) else type(function).__name__
     try:
         given = await _given(function)
     except Exception as error:  # noqa: BLE001  the application's function may raise anything, values in its text

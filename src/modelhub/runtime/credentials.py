@@ -240,8 +240,9 @@ class Credentials:
     async def _filled(
         self, form: Sequence[FormField], layers: _Layers, plugin: Plugin, kind: ModelType | None
     ) -> Credential:
-        lower = [await resolved(each, folder=self._folder) for each in layers.lower]
-        upper = [await resolved(each, folder=self._folder) for each in layers.upper]
+        name = f"the credential {layers.id!r} of provider {plugin.id!r}"
+        lower = [await resolved(each, folder=self._folder, name=name) for each in layers.lower]
+        upper = [await resolved(each, folder=self._folder, name=name) for each in layers.upper]
         environment = credentials_of_environment(plugin.id, form)
         below = {**environment, **layered(form, *lower, model_type=kind)}
         values = layered(form, below, *upper, model_type=kind)
