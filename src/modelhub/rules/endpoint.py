@@ -85,6 +85,11 @@ class Endpoint:
         return f"{self.scheme}://{self._with_port(self.host.replace('%', '%25'))}{self.prefix}"
 
     @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: what a secret is given for."""
+        return self.scheme, self.host, self.port
+
+    @property
     def is_loopback(self) -> bool:
         """Whether it is this machine, by its address or the name ``localhost``."""
         try:

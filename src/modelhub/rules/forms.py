@@ -13,7 +13,7 @@ from modelhub.errors import CredentialsInvalid
 from modelhub.rules.endpoint import REASONS, Endpoint, EndpointRefused, endpoint_of
 from modelhub.rules.field_values import value_of
 from modelhub.rules.names import looks_like_a_secret, nearest
-from modelhub.rules.shown import MODEL_TYPE, by_variable, decision_order, first_shown, offered
+from modelhub.rules.shown import MODEL_TYPE, asked_by, by_variable, decision_order, first_shown, offered
 from modelhub.types.credential import Credential, CredentialValue
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
@@ -64,18 +64,23 @@ def moved(
         after: The values after.
         model_type: The type of the model, for conditions on ``__model_type``.
     """
+    if all(before.get(variable) == after.get(variable) for variable in _leading(form)):
+        return None
     given = [cast("Mapping[str, CredentialValue]", values) for values in (before, after)]
-    old, new = (_decided(form, values, model_type) for values in given)
-    for variable in {**old.endpoints, **new.endpoints}:
-        if _server(old.endpoints.get(variable)) != _server(new.endpoints.get(variable)):
+    old, new = (_decided(form, values, model_type).endpoints for values in given)
+    for variable in {**old, **new}:
+        one, other = old.get(variable), new.get(variable)
+        if one is None or other is None or one.origin != other.origin:
             return variable
     return None
 
 
-def _server(url: str | None) -> object:
-    """Return what is the same for URLs of one origin."""
-    endpoint = None if url is None else endpoint_of(url)
-    return endpoint and (endpoint.scheme, endpoint.host, endpoint.port)
+def _leading(form: Sequence[FormField]) -> Iterator[str]:
+    """Yield the variables that decide where requests go: base URLs, and what shows fields or their options."""
+    for each in form:
+        if each.role == "endpoint":
+            yield each.variable
+        yield from asked_by(each)
 
 
 def model_form(schema: ProviderSchema) -> list[FormField]:
@@ -151,12 +156,12 @@ class _Decided:
 
     values: Mapping[str, JSON] = field(repr=False)  # tracebacks with locals would show the secrets among them
     problems: Sequence[FieldProblem]
-    endpoints: Mapping[str, str]
+    endpoints: Mapping[str, Endpoint]
 
     @property
     def endpoint(self) -> str | None:
         """The base URL: that of the first field which has one."""
-        return next(iter(self.endpoints.values()), None)
+        return next((each.url for each in self.endpoints.values()), None)
 
 
 def _decided(
@@ -165,7 +170,7 @@ def _decided(
     fields = by_variable(form)
     decided: dict[str, JSON] = {} if model_type is None or MODEL_TYPE in fields else {MODEL_TYPE: str(model_type)}
     complaints: dict[str, list[FieldProblem]] = {}
-    endpoints: dict[str, str] = {}
+    endpoints: dict[str, Endpoint] = {}
     for variable in decision_order(form):
         field = first_shown(fields[variable], decided)
         if field is None:
@@ -181,9 +186,9 @@ def _decided(
     return _Decided(taken, wrong, {variable: endpoints[variable] for variable in fields if variable in endpoints})
 
 
-def _endpoint(field: FormField, value: JSON, endpoints: dict[str, str], found: list[FieldProblem]) -> JSON:
+def _endpoint(field: FormField, value: JSON, endpoints: dict[str, Endpoint], found: list[FieldProblem]) -> JSON:
     try:
-        endpoints[field.variable] = endpoint_of(str(value), field.endpoint).url
+        endpoints[field.variable] = endpoint_of(str(value), field.endpoint)
     except EndpointRefused as error:
         why = {"en": error.why, "id": REASONS[error.why]}
         found.append(FieldProblem(field.variable, "not_endpoint", {"why": why}, field.label))

@@ -13,7 +13,7 @@ from modelhub.rules.conditions import hold, variables_of
 from modelhub.types.forms import FormField, FormOption
 from modelhub.types.json import JSON
 
-__all__ = ["MODEL_TYPE", "by_variable", "decision_order", "first_shown", "offered"]
+__all__ = ["MODEL_TYPE", "asked_by", "by_variable", "decision_order", "first_shown", "offered"]
 
 MODEL_TYPE = "__model_type"
 """The variable by which Dify's conditions ask for the type of the model that a form is filled in for."""
@@ -53,11 +53,16 @@ def decision_order(form: Sequence[FormField]) -> list[str]:
     return order
 
 
+def asked_by(field: FormField) -> Iterator[str]:
+    """Yield the variables that the conditions of a field and of its options ask about."""
+    yield from variables_of(field.show_on)
+    for option in field.options:
+        yield from variables_of(option.show_on)
+
+
 def _asked(fields: Sequence[FormField]) -> Iterator[str]:
     for field in fields:
-        yield from variables_of(field.show_on)
-        for option in field.options:
-            yield from variables_of(option.show_on)
+        yield from asked_by(field)
 
 
 def first_shown(fields: Sequence[FormField], decided: Mapping[str, JSON]) -> FormField | None:
