@@ -1,13 +1,14 @@
 """What a hub says of providers, models and credentials, and the operations it runs."""
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 from tests.canary import CANARY
 
-from modelhub import ModelHub, ModelSchema, ModelType, PluginState, Progress
+from modelhub import ModelHub, ModelSchema, ModelType, PluginState, Progress, ProviderSchema
 from modelhub.credentials import MemoryStore, StoredCredential
 from modelhub.errors import (
     ConfigurationError,
@@ -22,6 +23,7 @@ from modelhub.provider import ProviderContext
 from modelhub.testing.replies import Reply
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.testing.wire_server import WireServer
+from modelhub.types.forms import Condition, CredentialSchema, FormField
 from modelhub.types.secret import Secret
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +136,29 @@ async def test_a_credential_is_validated_by_its_name(acme: Any, vendor: Any) -> 
             assert caught.value.remedy == "did you mean 'right'?"
             with pytest.raises(ConfigurationError, match="values and a credential's name"):
                 await hub.validate("acme", {"api_key": "k"}, credential="right")
+
+
+async def test_a_models_type_decides_what_its_form_shows(acme: Any, vendor: Any) -> None:
+    """Where it is said, the model is checked as one of that type alone."""
+    seen: list[tuple[str, bool]] = []
+    width = FormField("width", show_on=[Condition("__model_type", "tts")])
+    form = [FormField("base_url", role="endpoint"), FormField("api_key", "secret-input"), width]
+
+    class Shown(acme):  # type: ignore[misc]
+        def provider_schema(self) -> ProviderSchema:
+            return replace(super().provider_schema(), provider_credential_schema=CredentialSchema(form))
+
+        async def validate_model_credentials(self, model: str, model_type: ModelType, context: ProviderContext) -> None:
+            seen.append((model_type.value, "width" in context.credential))
+
+        async def validate_provider_credentials(self, context: ProviderContext) -> None:
+            pass
+
+    async with WireServer(vendor) as server, ModelHub(providers=[Shown]) as hub:
+        values = {"base_url": server.url, "api_key": "k", "width": "3"}
+        assert (await hub.validate("acme", values, model="m", model_type=ModelType.TTS)).ok
+        assert (await hub.validate("acme", values, model="m")).ok
+    assert seen == [("tts", True), ("llm", False)]
 
 
 @pytest.mark.parametrize("allowed", [(ModelType.LLM,), (ModelType.TTS,), ()])

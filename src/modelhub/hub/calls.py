@@ -255,16 +255,16 @@ class Calls:
         raise first_error or UnknownModel(f"provider {deployment.provider_id!r} serves no models")
 
     async def validated(
-        self, provider: str, credentials: object, model: str | None, name: str | None = None
+        self, provider: str, credentials: object, model: str | None, kind: ModelType | None, name: str | None
     ) -> ValidationReport:
         """Check a credential: the form, then the vendor, then the model."""
-        report = await self._checked(provider, credentials, model, name)
+        report = await self._checked(provider, credentials, model, _type_named(kind), name)
         if report.error is not None:
             clear_locals(report.error)  # the report keeps it, with the functions that were given the credential
         return report
 
     async def _checked(
-        self, provider: str, credentials: object, model: str | None, name: str | None
+        self, provider: str, credentials: object, model: str | None, kind: ModelType | None, name: str | None
     ) -> ValidationReport:
         if isinstance(credentials, Sequence) and len(credentials) > 1:
             raise ConfigurationError("several credentials are given", remedy="validate one at a time")
@@ -274,7 +274,8 @@ class Calls:
         if credentials is None and name is None:
             name = (await self.server.runtime.credentials.names(plugin, model or ""))[0]
         try:
-            deployment = Deployment(plugin, model or "", await self._credential(plugin, model or "", credentials, name))
+            credential = await self._credential(plugin, model or "", credentials, kind, name)
+            deployment = Deployment(plugin, model or "", credential)
         except CredentialsInvalid as error:
             return ValidationReport.of(provider, (), error)
         await self.server.runtime.registry.bound(plugin)
@@ -284,20 +285,22 @@ class Calls:
                 if bound.validate_provider_credentials is not None:
                     await bound.validate_provider_credentials(context)
                 if model:
-                    await self._validated_model(bound, deployment, context)
+                    await self._validated_model(bound, deployment, context, kind)
                     stages.append(f"model {model}")
         except ModelHubError as error:
             return ValidationReport.of(provider, tuple(stages), error)
         return ValidationReport.of(provider, tuple(stages), None)
 
-    async def _validated_model(self, bound: BoundProvider, deployment: Deployment, context: ProviderContext) -> None:
+    async def _validated_model(
+        self, bound: BoundProvider, deployment: Deployment, context: ProviderContext, kind: ModelType | None
+    ) -> None:
         if bound.validate_model_credentials is None:
-            await self._described(deployment, None)
+            await self._described(deployment, kind)
             return
         first_error: ModelHubError | None = None
-        for kind in deployment.plugin.schema.supported_model_types:
+        for each in deployment.plugin.schema.supported_model_types if kind is None else [kind]:
             try:
-                await bound.validate_model_credentials(deployment.model, kind, context)
+                await bound.validate_model_credentials(deployment.model, each, context)
             except ModelHubError as error:
                 first_error = first_error or error
             else:
@@ -357,13 +360,20 @@ class Calls:
             if context is not None:
                 await released(context)
 
-    async def _credential(self, plugin: Plugin, model: str, credentials: object, name: str | None = None) -> Credential:
+    async def _credential(
+        self,
+        plugin: Plugin,
+        model: str,
+        credentials: object,
+        kind: ModelType | None = None,
+        name: str | None = None,
+    ) -> Credential:
         if name is not None:
-            return await self.server.runtime.credentials.named(plugin, name, model)
+            return await self.server.runtime.credentials.named(plugin, name, model, kind)
         given = None
         if credentials is not None:
             given = GivenCredentials(plugin.id, credential_sources(credentials, plugin.id))
-        return (await self.server.runtime.credentials.usable(plugin, model, given=given)).credentials[0]
+        return (await self.server.runtime.credentials.usable(plugin, model, kind, given=given)).credentials[0]
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"

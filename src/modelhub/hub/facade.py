@@ -389,6 +389,7 @@ class ModelHub:
         credentials: Credentials | None = None,
         *,
         model: str | None = None,
+        model_type: ModelType | None = None,
         credential: str | None = None,
     ) -> ValidationReport:
         """Check credentials in stages: the form, the vendor, and, where one is named, the model.
@@ -397,13 +398,14 @@ class ModelHub:
             provider: The provider's id.
             credentials: Values of its form, over those configured.
             model: A model to check too.
+            model_type: Its type, which forms may ask for; without it, the model may be of any.
             credential: The name of one that is configured or stored, in place of values; else the first is checked.
 
         Raises:
             UnknownProvider: There is no such provider.
             PluginError: Its plugin cannot be used.
         """
-        return await self._calls.validated(provider, credentials, model, credential)
+        return await self._calls.validated(provider, credentials, model, model_type, credential)
 
     def operate(
         self, provider: str, name: str, /, *, credentials: Credentials | None = None, **arguments: JSON

@@ -208,13 +208,14 @@ class Credentials:
         renewable = self._store is not None or any(map(_refers, values))
         return Usable(tuple(credentials), tuple(refused), any(map(is_dynamic, values)), renewable)
 
-    async def named(self, plugin: Plugin, name: str, model: str = "") -> Credential:
+    async def named(self, plugin: Plugin, name: str, model: str = "", kind: ModelType | None = None) -> Credential:
         """Return one of a provider's credentials by its name, filled in, whatever is remembered.
 
         Args:
             plugin: The provider.
             name: The credential's name.
             model: The model, where it is to be one of its own.
+            kind: Its type, which forms may ask for.
 
         Raises:
             ConfigurationError: There is none of that name.
@@ -225,7 +226,7 @@ class Credentials:
         if found is None:
             remedy = did_you_mean(name, [each.id for each in layers], what="credentials")
             raise ConfigurationError(f"provider {plugin.id!r} has no credential {name!r}", remedy=remedy)
-        return await self._filled(form, found, plugin, None)
+        return await self._filled(form, found, plugin, kind)
 
     async def _layers(self, plugin: Plugin, model: str) -> tuple[Sequence[FormField], list[_Layers]]:
         """Return the form to fill in, and what each credential is made of."""
