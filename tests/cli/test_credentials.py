@@ -148,6 +148,27 @@ def test_a_model_has_credentials_of_its_own(add: Any, cli: Any, harbour: Any) ->
     assert [(each["name"], each["model"], each["ok"]) for each in tested] == [("default", "crane", True)]
 
 
+def test_a_model_inherits_what_its_provider_has(add: Any, cli: Any, harbour: Any) -> None:
+    """Its form wants only what is new; a key follows it to no other server."""
+    add()
+    given = ("credentials", "add", "harbour", "--model", "crane", "--type", "llm", "--set", "window=512")
+    assert cli(*given).code == 0
+    assert harbour.forms[-1] == {"base_url": harbour.url, "api_key": CANARY, "window": 512, "plan": "small"}
+    kept = {each["model"]: each["values"] for each in cli("credentials", "list", "--json").document["credentials"]}
+    assert kept["crane"] == {"window": 512}
+    moved = cli(*given, "--replace", "--set", "base_url=http://127.0.0.1:1")
+    assert (moved.code, moved.out) == (1, "✗ API key (api_key): it is required\n")
+
+
+def test_what_the_environment_gives_need_not_be_given_again(cli: Any, harbour: Any) -> None:
+    """It stands under all credentials of the provider."""
+    environment = {"MODELHUB_HARBOUR_API_KEY": CANARY}
+    ran = cli("credentials", "add", "harbour", "--set", f"base_url={harbour.url}", environment=environment)
+    assert ran.code == 0
+    assert harbour.forms[-1]["api_key"] == CANARY
+    assert "api_key" not in cli("credentials", "list", "harbour").out
+
+
 @pytest.mark.holds_secrets("*.toml")
 def test_all_sources_are_listed(add: Any, cli: Any, harbour: Any, tmp_path: Path) -> None:
     """The store, a line of the settings, variables; with times where there are any."""

@@ -80,7 +80,8 @@ async def credentials_test(
     async with command.hub() as hub:
         for each, of_model in targets:
             with Display(command.terminal, waiting=_("checking {provider}").format(provider=f"{provider}#{each}")):
-                report = await hub.validate(provider, model=model or of_model, credential=each)
+                kind = vault.type_of(provider, each, of_model)
+                report = await hub.validate(provider, model=model or of_model, model_type=kind, credential=each)
             reports.append((each, of_model, report))
             if not command.terminal.json:
                 _show_tested(command, vault, (each, of_model), report)

@@ -24,6 +24,7 @@ from modelhub.types.schema import ModelType
 if TYPE_CHECKING:
     from modelhub.cli.questions import Questions
     from modelhub.cli.vault import Vault
+    from modelhub.credentials import CredentialValue as StoredValue
     from modelhub.credentials import StoredCredential
     from modelhub.types.credential import CredentialValue
     from modelhub.types.forms import FormField
@@ -76,11 +77,16 @@ def credentials_add(
     kind = _kind(schema, type, model, form, questions)
     if questions is not None:
         _introduce(command, schema, form)
-    values = _filled(command, vault, form, {}, questions, kind=kind, lenient=not check)
+    subject = StoredCredential(provider, name, {}, model, None if kind is None else str(kind))
+    values = _filled(command, vault, subject, questions, check=check)
     if values is None:
         return FAILED
-    candidate = StoredCredential(provider, name, secured(values, form), model, None if kind is None else str(kind))
+    candidate = _with(subject, secured(values, form))
     return _keep(command, vault, candidate, questions, check=check)
+
+
+def _with(subject: StoredCredential, values: Mapping[str, object]) -> StoredCredential:
+    return replace(subject, values=cast("Mapping[str, StoredValue]", values))
 
 
 def _questions(command: Command) -> Questions | None:
@@ -128,22 +134,33 @@ def _introduce(command: Command, schema: ProviderSchema, form: Sequence[FormFiel
 
 
 def _filled(
-    command: Command,
-    vault: Vault,
-    form: Sequence[FormField],
-    kept: Mapping[str, CredentialValue],
-    questions: Questions | None,
-    *,
-    kind: ModelType | None,
-    lenient: bool,
+    command: Command, vault: Vault, subject: StoredCredential, questions: Questions | None, *, check: bool
 ) -> Mapping[str, CredentialValue] | None:
-    """Return the values of a form, or ``None`` after telling what is wrong with them."""
+    """Return the values of a credential, or ``None`` after telling what is wrong with them.
+
+    Args:
+        command: The command that runs.
+        vault: What there is beside it.
+        subject: The credential as it stands.
+        questions: Who asks.
+        check: Whether it will be checked, so that references must lead somewhere.
+    """
     from modelhub.cli.filling import Filling  # noqa: PLC0415  --help does without
 
-    given = command.credentials or {}
+    form = vault.form(subject.provider, subject.model)
     _warn_of_typed(command, form)
-    filling = Filling(command.terminal, form, questions=questions, kind=kind, folder=vault.folder, lenient=lenient)
-    filled = filling.fill(cast("Mapping[str, CredentialValue]", given), kept)
+    filling = Filling(
+        command.terminal,
+        form,
+        questions=questions,
+        kind=None if subject.model_type is None else ModelType(subject.model_type),
+        folder=vault.folder,
+        lenient=not check,
+        below=vault.below(subject.provider, subject.name, subject.model),
+        bound=subject.model is not None,
+    )
+    kept = cast("Mapping[str, CredentialValue]", subject.values)
+    filled = filling.fill(cast("Mapping[str, CredentialValue]", command.credentials or {}), kept)
     if not filled.complaints:
         return filled.values
     _show_unfilled(command, filled.complaints)
@@ -273,19 +290,10 @@ def credentials_rotate(
         secrets = [field.variable for field in form if field.secret and field.variable in before.values]
         remedy = f"give it: --set {secrets[0] if secrets else 'KEY'}=-"
         raise ConfigurationError("nothing says what is to change, and there is no terminal to ask on", remedy=remedy)
-    kind = None if before.model_type is None else ModelType(before.model_type)
-    given = _filled(
-        command,
-        vault,
-        form,
-        cast("Mapping[str, CredentialValue]", before.values),
-        questions,
-        kind=kind,
-        lenient=not check,
-    )
+    given = _filled(command, vault, before, questions, check=check)
     if given is None:
         return FAILED
-    candidate = replace(before, values=_edited(before, given, form))
+    candidate = _with(before, _edited(before, given, form))
     return _keep(command, vault, candidate, questions, check=check)
 
 

@@ -18,7 +18,7 @@ from modelhub.cli.texts import _, label
 from modelhub.credentials.references import ReferenceUnreadable, read_reference
 from modelhub.rules.conditions import is_missing
 from modelhub.rules.field_values import value_of
-from modelhub.rules.forms import problems
+from modelhub.rules.forms import layered, problems
 from modelhub.rules.shown import MODEL_TYPE, by_variable, decision_order, first_shown, offered
 from modelhub.types.credential import CredentialValue
 from modelhub.types.forms import FormField
@@ -55,6 +55,8 @@ class Filling:
         kind: The type of the model that the form is for.
         folder: What relative paths in references start from.
         lenient: Whether references may lead to nothing here.
+        below: What the values will stand over when they are used: it need not be given again.
+        bound: Whether secrets of ``below`` belong to the server that they were given for.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Filling:
         kind: ModelType | None = None,
         folder: Path | None = None,
         lenient: bool = False,
+        below: Mapping[str, object] | None = None,
+        bound: bool = False,
     ) -> None:
         self._terminal = terminal
         self._form = form
@@ -73,6 +77,8 @@ class Filling:
         self._kind = kind
         self._folder = folder
         self._lenient = lenient
+        self._below = {name: self._standing(value, []) for name, value in (below or {}).items()}
+        self._bound = bound
 
     def fill(self, given: Mapping[str, CredentialValue], kept: Mapping[str, CredentialValue] | None = None) -> Filled:
         """Fill the form in.
@@ -102,7 +108,8 @@ class Filling:
             complaints += wrong
             if not is_missing(_plain(answer)):
                 answers[variable] = answer
-            value = value_of(shown, self._standing(answer, []), offered(shown, decided), [])
+            whole = self._whole({**answers, variable: answer})
+            value = value_of(shown, whole.get(variable), offered(shown, decided), [])
             if value is not None:
                 decided[variable] = value
         return Filled(answers, complaints)
@@ -121,7 +128,8 @@ class Filling:
         asked = asks is not None and field.variable not in given
         while True:
             if asked and asks is not None:
-                answer = asks.value(field, options, kept.get(field.variable))
+                inherited = self._whole(answers).get(field.variable) is not None
+                answer = asks.value(field, options, kept.get(field.variable), inherited=inherited)
             else:
                 answer = given.get(field.variable, kept.get(field.variable))
             complaints = self._complaints(field, answer, answers)
@@ -138,15 +146,21 @@ class Filling:
         self, field: FormField, answer: CredentialValue, answers: Mapping[str, CredentialValue]
     ) -> list[Complaint]:
         failures: list[str] = []
-        value = self._standing(answer, failures)
+        self._standing(answer, failures)
         if failures:
             said = [Complaint(field.variable, "reference", each, label(field.label)) for each in failures]
             return [] if self._lenient else said
-        values = {name: self._standing(each, []) for name, each in answers.items()}
-        found = problems(self._form, {**values, field.variable: value}, model_type=self._kind)
+        whole = self._whole({**answers, field.variable: answer})
+        found = problems(self._form, whole, model_type=self._kind)
         return [Complaint.of(each) for each in found if _variable(each.path, self._form) == field.variable]
 
-    def _standing(self, value: CredentialValue, failures: list[str]) -> JSON:
+    def _whole(self, answers: Mapping[str, CredentialValue]) -> dict[str, JSON]:
+        """Return what the answers so far stand for, over what is below them."""
+        values = {name: self._standing(each, []) for name, each in answers.items()}
+        values = {name: value for name, value in values.items() if not is_missing(value)}
+        return layered(self._form, self._below, values) if self._bound else {**self._below, **values}
+
+    def _standing(self, value: object, failures: list[str]) -> JSON:
         """Return what a value stands for; ``None`` for one that leads to nothing."""
         if isinstance(value, Mapping):
             return {str(name): self._standing(item, failures) for name, item in value.items()}

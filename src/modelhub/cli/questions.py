@@ -47,13 +47,21 @@ class Questions:
 
             readline.set_auto_history(False)  # an answer that was meant for another question may be a secret
 
-    def value(self, field: FormField, options: Sequence[FormOption], kept: CredentialValue = None) -> CredentialValue:
+    def value(
+        self,
+        field: FormField,
+        options: Sequence[FormOption],
+        kept: CredentialValue = None,
+        *,
+        inherited: bool = False,
+    ) -> CredentialValue:
         """Ask for the value of a field.
 
         Args:
             field: The field.
             options: Those of its options that are shown.
             kept: The value that it has, which stays when nothing is typed.
+            inherited: Whether it has a value elsewhere, which counts when nothing is typed.
 
         Returns:
             What was typed, the file's content, the option's value, pairs, or ``True`` and ``False``; an empty text for
@@ -62,7 +70,7 @@ class Questions:
         Raises:
             Abort: The input has ended.
         """
-        self._head(field, kept)
+        self._head(field, kept, inherited=inherited)
         for number, option in enumerate(options, start=1):
             self._terminal.say(f"  {number:>2}  {_option_text(option)}")
         answer = self._typed(field, options)
@@ -84,8 +92,10 @@ class Questions:
             self._terminal.item(_("a number from 1 to {number}").format(number=len(choices)), good=False)
         return index
 
-    def _head(self, field: FormField, kept: CredentialValue) -> None:
-        self._terminal.heading(label(field.label, field.variable), f"({'; '.join(_remarks(field, kept))})")
+    def _head(self, field: FormField, kept: CredentialValue, *, inherited: bool) -> None:
+        self._terminal.heading(
+            label(field.label, field.variable), f"({'; '.join(_remarks(field, kept, inherited=inherited))})"
+        )
         for text in (label(field.help), label(field.url)):
             if text:
                 self._terminal.say(f"  {text}")
@@ -155,12 +165,14 @@ class Questions:
         return "<Questions>"
 
 
-def _remarks(field: FormField, kept: CredentialValue) -> Iterator[str]:
+def _remarks(field: FormField, kept: CredentialValue, *, inherited: bool) -> Iterator[str]:
     if kept is not None:
         shown = masked({field.variable: kept}, [field])[field.variable]
         yield _("Enter keeps {value}").format(value=short(property_text(shown)))
         if not field.required:
             yield _("- empties it")
+    elif inherited:
+        yield _("Enter: as it is given elsewhere")
     elif field.default is not None and not field.secret:
         yield _("Enter: {value}").format(value=short(property_text(field.default)))
     else:

@@ -16,10 +16,11 @@ from modelhub.configuration.store import configured_store
 from modelhub.credentials import EncryptedFileStore, MemoryStore, StoredCredential, masked
 from modelhub.errors import ConfigurationError
 from modelhub.provider.threads import run_in_thread
-from modelhub.rules.forms import model_form
+from modelhub.rules.forms import layered, model_form
 from modelhub.rules.names import did_you_mean
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
+from modelhub.types.schema import ModelType
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -116,6 +117,29 @@ class Vault:
             raise ConfigurationError(f"there is no stored credential {wanted!r} of {of}", remedy=remedy)
         return credential
 
+    def type_of(self, provider: str, name: str, model: str | None) -> ModelType | None:
+        """Return the type of the model that a stored credential is for, where it was said."""
+        kept = next((each for each in self.stored if each.key == (provider, model, name)), None)
+        return ModelType(kept.model_type) if kept is not None and kept.model_type is not None else None
+
+    def below(self, provider: str, name: str, model: str | None) -> Mapping[str, object]:
+        """Return what a credential that is kept here will stand over: those of its values need not be given.
+
+        Args:
+            provider: The provider's id.
+            name: The credential's name.
+            model: The model that it is for alone; then it stands over the provider's own of that name, else the first.
+        """
+        form = self.form(provider, model)
+        environ = credentials_of_environment(provider, form, environment())
+        if model is None:
+            return environ
+        kept = {each.name: each.values for each in self.stored if (each.provider, each.model) == (provider, None)}
+        configured = {each.id: each.values for each in self.settings.credentials.get(provider, ())}
+        names = [*configured, *kept]
+        chosen = name if name in names else next(iter(names), "")
+        return {**environ, **layered(form, kept.get(chosen, {}), configured.get(chosen, {}))}
+
     def known(self, provider: str | None = None) -> Iterator[Known]:
         """Yield the credentials of a provider or of all: stored, configured, the environment's."""
         for stored in self.stored:
@@ -177,4 +201,9 @@ async def validated(command: Command, vault: Vault, candidate: StoredCredential)
     others = [each for each in vault.stored if each.provider == candidate.provider and each.key != candidate.key]
     store = await run_in_thread(partial(MemoryStore, [*others, candidate]), name="candidate")
     async with command.hub(store) as hub:
-        return await hub.validate(candidate.provider, model=candidate.model, credential=candidate.name)
+        return await hub.validate(
+            candidate.provider,
+            model=candidate.model,
+            model_type=None if candidate.model_type is None else ModelType(candidate.model_type),
+            credential=candidate.name,
+        )
