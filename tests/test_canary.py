@@ -160,6 +160,7 @@ def test_a_run_fails_where_a_secret_was_written(pytester: pytest.Pytester, monke
     """Every test that wrote one, and none that did not; the report says where, and not what."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID", raising=False)  # its secrets are its own
     pytester.makepyfile(test_leaks=LEAKS, outside=OUTSIDE)
     result = pytester.runpytest_subprocess("-p", "tests.canary", "-p", "no:cacheprovider", "-rA")
     wrote, clean = LEAKS.count("def test_") - LEAKS.count("def test_clean"), LEAKS.count("def test_clean")
@@ -187,6 +188,7 @@ def test_a_run_that_only_warns_of_a_secret_fails_too(
     """A warning is told after the end of its test, which can no longer fail."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID", raising=False)
     pytester.makepyfile(LEAKS[: LEAKS.index("def test_printed")] + "def test_warns():\n    warnings.warn(CANARY)\n")
     result = pytester.runpytest_subprocess("-p", "tests.canary", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, warnings=1)

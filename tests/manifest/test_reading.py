@@ -71,8 +71,10 @@ def test_a_module_and_a_script_have_their_manifest_beside_them(tmp_path: Path, m
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "manifest_module.py").write_text("raise RuntimeError('imported')")
     assert manifest_folder("manifest_module") == tmp_path
-    main = sys.modules["__main__"]
-    assert manifest_folder("__main__") == Path(str(main.__file__)).parent
+    script = tmp_path / "script.py"
+    script.write_text("from modelhub.manifest.reading import manifest_folder\nprint(manifest_folder('__main__'))")
+    done = subprocess.run([sys.executable, script], capture_output=True, check=True, text=True, timeout=30)
+    assert Path(done.stdout.strip()) == tmp_path
 
 
 def test_a_package_that_is_not_there(tmp_path: Path) -> None:
