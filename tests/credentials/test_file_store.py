@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -547,6 +548,24 @@ print(user_config_dir().as_posix())
         assert await printed(script, environment) == f"{expected[system]}/modelhub"
         if system in named:
             assert await printed(script, {**environment, named[system]: "/x"}) == "/x/modelhub"
+
+    @POSIX
+    async def test_who_reads_does_not_wait_for_a_disk_that_hangs(self, tmp_path: Path) -> None:
+        """A key that never comes stands for a server of files that does not answer: a call ends with its own limit."""
+        await EncryptedFileStore(tmp_path / "store.json", KEY).put(A)
+        released = threading.Event()
+
+        class Hanging(KeySource):
+            def materials(self, *, make: bool = False) -> Sequence[KeyMaterial]:
+                released.wait(20)
+                return KEY.materials(make=make)
+
+        store = EncryptedFileStore(tmp_path / "store.json", Hanging())
+        for read in (store.list, lambda: store.get(A.provider, A.name)):
+            with anyio.fail_after(5), anyio.move_on_after(0.1) as scope:
+                await read()
+            assert scope.cancelled_caught
+        released.set()
 
     @POSIX
     async def test_a_user_without_a_home_is_told(self) -> None:

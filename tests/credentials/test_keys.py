@@ -203,3 +203,17 @@ def test_sources_show_themselves_nowhere(tmp_path: Path) -> None:
     for source in sources:
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(source)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_link_to_a_key_file_stays_one(tmp_path: Path) -> None:
+    """Whoever keeps the key on another disk must not find a second one beside the store, nor the old one left there."""
+    real, link = tmp_path / "disk" / "key", tmp_path / "link"
+    link.symlink_to(real)
+    source = KeyFile(link)
+    first = source.materials(make=True)
+    source.begin_change()
+    assert source.materials()[1:] == first
+    source.end_change()
+    assert (link.is_symlink(), real.is_file(), len(real.read_text().splitlines())) == (True, True, 1)
+    assert source.materials() != first

@@ -17,7 +17,7 @@ from tests.canary import CANARY, canary, found_in
 
 from modelhub.credentials.file_store import EncryptedFileStore
 from modelhub.credentials.keys import KeyFile, RandomKey, new_key
-from modelhub.credentials.store import CredentialStore, MemoryStore, StoredCredential
+from modelhub.credentials.store import CredentialStore, MemoryStore, StoredCredential, storable
 from modelhub.errors import ConfigurationError, CredentialsInvalid
 from modelhub.types.secret import Secret
 
@@ -265,3 +265,18 @@ class Stores(RuleBasedStateMachine):
 
 TestStores = Stores.TestCase
 TestStores.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("credential", "field"),
+    [
+        (StoredCredential("show", "a#b"), "name"),
+        (StoredCredential("show", " "), "name"),
+        (StoredCredential(""), "provider"),
+    ],
+)
+def test_what_could_not_be_called_by_its_name_is_not_kept(credential: StoredCredential, field: str) -> None:
+    """As in settings, where `provider/model#name` asks for it."""
+    with pytest.raises(CredentialsInvalid) as caught:
+        storable(credential)
+    assert list(caught.value.fields) == [field]

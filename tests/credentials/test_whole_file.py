@@ -39,3 +39,11 @@ def test_a_file_is_replaced_and_nothing_is_left(tmp_path: Path) -> None:
         replace(path, content)
         assert read(path, most=10) == content
     assert leftovers(path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_seen_for_what_it_is(tmp_path: Path) -> None:
+    """Opening one that nobody writes to would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="regular file"):
+        read(tmp_path / "pipe", most=10)

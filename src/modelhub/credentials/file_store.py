@@ -76,7 +76,7 @@ class EncryptedFileStore:
         Raises:
             ConfigurationError: The file cannot be read, or some of them are not what was put: the message names them.
         """
-        return await self._in_thread(lambda _: self._list(provider))
+        return await self._in_thread(lambda _: self._list(provider), left_behind=True)
 
     async def get(self, provider: str, name: str = "default", model: str | None = None) -> StoredCredential:
         """Return one credential; see `CredentialStore`. Others that are damaged do not matter.
@@ -84,7 +84,7 @@ class EncryptedFileStore:
         Raises:
             ConfigurationError: There is none of that name, or it is not what was put, letter by letter.
         """
-        return await self._in_thread(lambda _: self._get(provider, name, model))
+        return await self._in_thread(lambda _: self._get(provider, name, model), left_behind=True)
 
     async def put(self, credential: StoredCredential) -> StoredCredential:
         """Keep a credential; see `CredentialStore`.
@@ -119,7 +119,8 @@ class EncryptedFileStore:
     def __repr__(self) -> str:
         return f"<EncryptedFileStore {self.path}>"
 
-    async def _in_thread(self, function: Callable[[threading.Event], _T]) -> _T:
+    async def _in_thread(self, function: Callable[[threading.Event], _T], *, left_behind: bool = False) -> _T:
+        """Run what blocks. What only reads is left behind where the wait is cancelled: a disk may hang."""
         stop = threading.Event()
 
         def body() -> _T:
@@ -134,7 +135,8 @@ class EncryptedFileStore:
                 raised = self._unusable("it is nested too deep")
             raise raised
 
-        return await run_in_thread(body, name="modelhub-credential-store", on_cancel=stop.set)
+        on_cancel = None if left_behind else stop.set
+        return await run_in_thread(body, name="modelhub-credential-store", on_cancel=on_cancel)
 
     def _unusable(self, why: str) -> ModelHubError:
         message = f"the store {self.path} cannot be used: {why}"

@@ -151,17 +151,22 @@ class KeyFile(KeySource):
         self._write(self._lines()[:1])
 
     def _make(self) -> None:
+        path = self._real_path()
         try:
-            whole_file.make_folder(self.path.parent)
-            with locked(self.path.with_name(f"{self.path.name}.lock"), stop=threading.Event()):
-                if not self.path.exists():  # another process may have been faster
+            whole_file.make_folder(path.parent)
+            with locked(path.with_name(f"{path.name}.lock"), stop=threading.Event()):
+                if not path.exists():  # another process may have been faster
                     self._write([new_key()])
         except OSError as error:
             message = f"the key file {self.path} cannot be made: {error.strerror}"
             raise ConfigurationError(message, remedy="make its folder writable for you, or give another key") from error
 
     def _write(self, lines: Sequence[Secret]) -> None:
-        whole_file.replace(self.path, "".join(f"{line.reveal()}\n" for line in lines).encode("ascii"))
+        whole_file.replace(self._real_path(), "".join(f"{line.reveal()}\n" for line in lines).encode("ascii"))
+
+    def _real_path(self) -> Path:
+        """Return where a link leads to: replacing the link would leave the old key where it is."""
+        return Path(os.path.realpath(self.path))
 
     def _lines(self) -> Sequence[Secret]:
         others = stat.S_IRWXG | stat.S_IRWXO

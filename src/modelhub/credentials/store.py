@@ -168,12 +168,14 @@ def storable(credential: StoredCredential) -> StoredCredential:
     """Return a credential whose values are plain JSON and secrets, copied.
 
     Raises:
-        CredentialsInvalid: A value cannot be kept, or provider or name is empty; ``fields`` says which, all at once.
+        CredentialsInvalid: A value, provider or name cannot be kept; ``fields`` says which, all at once.
     """
-    problems = {word: "it is empty" for word in ("provider", "name") if not getattr(credential, word)}
-    given = cast("Mapping[object, object]", credential.values)
-    values = {str(name): _copied(value, (str(name),), problems) for name, value in given.items()}
-    problems.update({str(name): "its name is no text" for name in given if not isinstance(name, str)})
+    problems = {word: "it is empty" for word in ("provider", "name") if not getattr(credential, word).strip()}
+    if "#" in credential.name:
+        problems["name"] = "it has a #, which stands between a model and a name"
+    fields = cast("Mapping[object, object]", credential.values)
+    values = {str(name): _copied(value, (str(name),), problems) for name, value in fields.items()}
+    problems.update({str(name): "its name is no text" for name in fields if not isinstance(name, str)})
     if problems:
         what = "; ".join(f"{place}: {problem}" for place, problem in problems.items())
         message = f"the credential {credential.name!r} of {credential.provider!r} cannot be stored: {what}"

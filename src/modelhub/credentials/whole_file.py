@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,11 @@ def read(path: Path, *, most: int) -> bytes:
         ConfigurationError: It has more.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    # Not blocking, so that a pipe that nobody writes to is seen for what it is.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
         content = file.read(most + 1)
     if len(content) > most:
         message = f"{path} has more than {most // 1024} KiB"
