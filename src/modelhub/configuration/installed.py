@@ -186,9 +186,8 @@ async def _credential_complaints(checks: _Checks) -> AsyncIterator[_Found]:
         if info is None or info.schema is None:
             continue
         for keys, source in _placed(sources, settings.document.value, ("credentials", provider)):
-            below = {**credentials_of_environment(provider, info.schema.form, checks.environ)}
-            layers = [below, checks.stored(provider, source.id), source.values]
-            for each in await _form_complaints(info.schema.form, layers, keys, checks.folder):
+            layers = _Layers(provider, info.schema.form, [checks.stored(provider, source.id), source.values])
+            for each in await _form_complaints(checks, layers, keys):
                 yield each
     for name, overlay in settings.models.items():
         info = checks.installed.providers.get(overlay.provider)
@@ -196,11 +195,10 @@ async def _credential_complaints(checks: _Checks) -> AsyncIterator[_Found]:
             continue
         form = model_form(info.schema)
         for keys, source in _placed(overlay.credentials, settings.document.value, ("models", name, "credentials")):
-            below = {**credentials_of_environment(overlay.provider, form, checks.environ)}
             under = _under(settings.credentials.get(overlay.provider, ()), source.id)
-            kept = [checks.stored(overlay.provider, source.id, each) for each in (None, overlay.model)]
-            layers = [below, kept[0], under, kept[1], source.values]
-            for each in await _form_complaints(form, layers, keys, checks.folder):
+            lower = [checks.stored(overlay.provider, source.id), under]
+            upper = [checks.stored(overlay.provider, source.id, overlay.model), source.values]
+            for each in await _form_complaints(checks, _Layers(overlay.provider, form, lower, upper), keys):
                 yield each
 
 
@@ -224,24 +222,47 @@ def _under(sources: Sequence[CredentialSource], name: str) -> Mapping[str, objec
     return {} if same is None else same.values
 
 
-async def _form_complaints(
-    form: Sequence[FormField], layers: Sequence[Mapping[str, object]], keys: Keys, folder: Path | None
-) -> list[_Found]:
-    """Return what a form says of values; the last layer is what stands in the file at ``keys``.
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """The values that a credential is made of.
 
-    What is missing there may come with a call, so that is no error.
+    Attributes:
+        provider: Whose form it is.
+        form: The fields.
+        lower: What is kept and configured for the provider; the environment stands below it.
+        upper: What is kept and configured for a model.
     """
+
+    provider: str
+    form: Sequence[FormField]
+    lower: Sequence[Mapping[str, object]]
+    upper: Sequence[Mapping[str, object]] = ()
+
+    def whole(self, read: Sequence[Mapping[str, JSON]], environ: Mapping[str, str]) -> Mapping[str, CredentialValue]:
+        """Put the layers over each other as a call does it, once they were read."""
+        count = len(self.lower)
+        given = credentials_of_environment(self.provider, self.form, environ)
+        below = {**given, **layered(self.form, *read[:count])}
+        return cast("Mapping[str, CredentialValue]", layered(self.form, below, *read[count:]))
+
+
+async def _form_complaints(checks: _Checks, credential: _Layers, keys: Keys) -> list[_Found]:
+    """Return what a form says of values, of which the last layer stands in the file at ``keys``.
+
+    What is missing may come with a call, so that is no error.
+    """
+    layers = [*credential.lower, *credential.upper]
     found: list[_Found] = []
     unread: set[str] = set()
     read: list[Mapping[str, JSON]] = []
     for layer in layers:
-        values, failures = await _resolved(layer, folder)
+        values, failures = await _resolved(layer, checks.folder)
         read.append(values)
         unread |= {path.partition(".")[0] for path in failures}
         if layer is layers[-1]:
             remedy = "whoever runs the program must put it there, or say where it is"
             found += [(Complaint((*keys, *path.split(".")), said, remedy), True) for path, said in failures.items()]
-    for problem in problems(form, cast("Mapping[str, CredentialValue]", layered(form, *read))):
+    for problem in problems(credential.form, credential.whole(read, checks.environ)):
         variable = re.split(r"[.\[]", problem.path)[0]
         if variable not in unread:
             place = (*keys, variable) if variable in layers[-1] else keys
