@@ -661,3 +661,24 @@ async def test_without_any_plugin_the_error_says_how_to_get_one() -> None:
 def test_a_plugin_says_where_it_stands() -> None:
     """For logs and debuggers."""
     assert repr(Plugin("acme")) == "<plugin acme: discovered>"
+
+
+async def test_the_order_of_configured_rows_does_not_matter(installation: Installing) -> None:
+    """One may extend another that stands below it; those that lead in a circle say so, each of them."""
+    installation.add("kin", manifest=FAMILY, code=PROVIDER)
+    rows = {
+        "far": {"extends": "middle"},
+        "middle": {"extends": "near"},
+        "near": {"extends": "kin", "preset": {"base_url": "http://near.example"}},
+        "one": {"extends": "other"},
+        "other": {"extends": "one"},
+        "behind": {"extends": "other"},
+        "lost": {"extends": "nowhere"},
+    }
+    found = await infos(PluginSettings(rows=rows))
+    far = found["far"]
+    assert far.schema is not None
+    assert [field.default for field in far.schema.form][:1] == ["http://near.example"]
+    for id in ("one", "other", "behind"):
+        assert one_line(found[id]) == f"it extends {rows[id]['extends']!r}, which leads back to itself"
+    assert "'lost'" not in (found["lost"].remedy or "")

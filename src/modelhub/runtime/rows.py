@@ -58,31 +58,43 @@ def add_configured_rows(plugins: MutableMapping[str, Plugin], settings: PluginSe
 
     What the configuration changes of a provider that is not there becomes a provider that cannot be used, and says so.
     """
-    for id, row in settings.rows.items():
+    rows = dict(settings.rows)
+    for id in settings.rows:
         taken = plugins.get(id)
         if taken is not None and taken.failure is None:
             taken.notices += (f"the configured provider {id!r} is left out: the id is taken",)
-            continue
-        family = plugins.get(str(row.get("extends")))
-        if family is not None and family.manifest is not None and family.failure is None:
-            plugins[id] = _made(family, id, row, settings)
-            continue
-        plugins[id] = plugin = Plugin(id)
-        if plugin.failure is None:
-            plugin.fail(_without_family(row, plugins))
+            del rows[id]
+    # A row comes after the one that it extends, wherever they stand in the settings; in a circle none does.
+    while ready := [id for id, row in rows.items() if row["extends"] not in rows]:
+        for id in ready:
+            plugins[id] = _configured(id, rows.pop(id), plugins, settings)
+    for id, row in rows.items():
+        why = f"it extends {row['extends']!r}, which leads back to itself"
+        plugins[id] = _failing(id, LoadFailure(why, "name the id of an installed provider in one of them"))
     for id in settings.overlays:
         if id not in plugins:
-            plugins[id] = _without_provider(id, plugins)
+            plugins[id] = _failing(id, _without_provider(id, plugins))
 
 
-def _without_provider(id: str, plugins: Mapping[str, Plugin]) -> Plugin:
+def _configured(id: str, row: Mapping[str, Any], plugins: Mapping[str, Plugin], settings: PluginSettings) -> Plugin:
+    family = plugins.get(row["extends"])
+    if family is not None and family.manifest is not None and family.failure is None:
+        return _made(family, id, row, settings)
+    return _failing(id, _without_family(row, plugins))
+
+
+def _failing(id: str, failure: LoadFailure) -> Plugin:
     plugin = Plugin(id)
     if plugin.failure is None:
-        usable = [name for name, other in plugins.items() if other.failure is None]
-        hint = did_you_mean(id, usable, what="providers")
-        remedy = f'install it, or say extends = "…" to make it a provider of your own; {hint}'
-        plugin.fail(LoadFailure(f"[providers.{id}] changes a provider that is not installed", remedy))
+        plugin.fail(failure)
     return plugin
+
+
+def _without_provider(id: str, plugins: Mapping[str, Plugin]) -> LoadFailure:
+    usable = [name for name, other in plugins.items() if other.failure is None]
+    hint = did_you_mean(id, usable, what="providers")
+    remedy = f'install it, or say extends = "…" to make it a provider of your own; {hint}'
+    return LoadFailure(f"[providers.{id}] changes a provider that is not installed", remedy)
 
 
 def _without_family(row: Mapping[str, Any], plugins: Mapping[str, Plugin]) -> LoadFailure:
