@@ -57,7 +57,7 @@ def write_all(site: Any) -> None:
     site.write("future", WORKS, manifest=MANIFEST.format(id="future") + "contract: 99\n")
     site.write("renamed", WORKS, manifest=MANIFEST.format(id="other"))
     site.write("garbled", WORKS, manifest="provider: [\n")
-    site.write("bare", WORKS, manifest="provider: bare\nsupported_model_types: 7\n")
+    site.write("bare", WORKS, manifest="7\n")
     site.register("lost", "nowhere_plugin:Provider")
     site.write("twice", WORKS)
     site.register("twice", "twice_plugin:Provider", distribution="modelhub-twice-again")
