@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.canary import CANARY, found_in
 
-from modelhub.errors import CredentialsInvalid, PluginError, ServerError, StreamInterrupted
+from modelhub.errors import CredentialsInvalid, PluginError, Scope, ServerError, StreamInterrupted
 from modelhub.rules.redaction import Redactor, clean
 from modelhub.types.secret import Secret
 
@@ -91,6 +91,14 @@ def test_what_holds_no_secret_is_left_alone() -> None:
         clean(error, secrets)
         assert error.message == "a key"
         assert error.__cause__ is cause
+
+
+def test_members_of_enumerations_stay_what_they_are() -> None:
+    """An error that carries another's scope and retry says them by the same values afterwards."""
+    error = StreamInterrupted("it broke off")
+    error.scope = Scope.ENDPOINT
+    clean(error, [SECRET])
+    assert error.scope is Scope.ENDPOINT
 
 
 def test_the_longer_of_two_secrets_goes_first() -> None:

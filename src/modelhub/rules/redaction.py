@@ -99,7 +99,8 @@ class Redactor:
         """Return a value without the secrets in its texts; itself where it has none, or cannot be looked into."""
         match value:
             case str():
-                return self.text(value)
+                redacted = self.text(value)
+                return value if redacted == value else redacted  # a member of an enumeration stays one
             case bytes():
                 return self.text(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
             case tuple() | list() | set() | frozenset() if type(value) in {tuple, list, set, frozenset}:
