@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -29,6 +27,7 @@ from modelhub.errors import (
 )
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
+from modelhub.hub.cache_folder import user_cache_dir
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.form_schema import form_schema
@@ -388,22 +387,3 @@ def _type_named(kind: ModelType | None) -> ModelType | None:
     except ValueError as error:
         remedy = f"the types are {', '.join(ModelType)}"
         raise ConfigurationError(f"{kind!r} is no model type", remedy=remedy) from error
-
-
-def user_cache_dir() -> Path:
-    """Return the folder for what can be fetched again, by each system's own custom.
-
-    Raises:
-        ConfigurationError: The user has no home folder.
-    """
-    try:
-        if sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-            return base / "modelhub" / "cache"
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "modelhub"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelhub"
-    except RuntimeError:
-        pass
-    message = "there is no home folder to keep what plugins fetch in"
-    raise ConfigurationError(message, remedy="set HOME, or give the hub a cache_dir")
