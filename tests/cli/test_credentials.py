@@ -282,6 +282,28 @@ def test_a_credential_is_removed(add: Any, cli: Any) -> None:
     assert removed == {"provider": "harbour", "name": "default", "model": None, "removed": True}
 
 
+def test_what_is_damaged_can_be_replaced_and_removed(add: Any, cli: Any, store: Path) -> None:
+    """It is told, by its name; listing and checking want it mended."""
+    for name in ("good", "bad", "worse"):
+        add("--name", name)
+    document = json.loads(store.read_text())
+    for record in document["credentials"]:
+        if record["name"] != "good":
+            record["values"]["base_url"] = "https://elsewhere.example"
+    store.write_text(json.dumps(document))
+    listed = cli("credentials", "list", "harbour")
+    assert listed.code == 1
+    assert "bad" in listed.err
+    removed = cli("credentials", "remove", "harbour", "--name", "bad", "--yes")
+    assert (removed.code, removed.out) == (0, "The credential bad of harbour is removed.\n")
+    assert "note: " in removed.err
+    assert add("--name", "worse", "--replace").code == 0
+    assert len(cli("credentials", "list", "harbour").out.splitlines()) == 2
+    assert (
+        "there is no stored credential 'bad'" in cli("credentials", "remove", "harbour", "--name", "bad", "--yes").err
+    )
+
+
 def test_a_store_that_is_switched_off_takes_nothing(add: Any, cli: Any) -> None:
     """Which the settings say; what there is elsewhere is listed all the same."""
     off = {"MODELHUB_STORE_ENABLED": "false", "MODELHUB_HARBOUR_PLAN": "large"}

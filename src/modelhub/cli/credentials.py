@@ -64,12 +64,11 @@ def credentials_add(
     from modelhub.cli.vault import opened  # noqa: PLC0415  likewise
     from modelhub.credentials import StoredCredential, secured  # noqa: PLC0415
 
-    vault: Vault = anyio.run(lambda: opened(command, make=True))
+    vault: Vault = anyio.run(lambda: opened(command, make=True, damaged=True))
     schema = vault.schema(provider)
     form = vault.form(provider, model)
     questions = _questions(command)
-    key = (provider, model, name)
-    if not replace and any(each.key == key for each in vault.stored):
+    if not replace and anyio.run(lambda: vault.has(provider, name, model)):
         replaces = _("There is a credential {name} of {provider} already. Replace it?")
         if questions is None or not questions.yes(replaces.format(name=name, provider=provider)):
             remedy = "--replace takes its place, --name gives another name, `modelhub credentials rotate` changes it"
@@ -344,11 +343,12 @@ def credentials_remove(
     import anyio  # noqa: PLC0415  --help does without
 
     from modelhub.cli.vault import opened  # noqa: PLC0415  likewise
+    from modelhub.credentials import StoredCredential  # noqa: PLC0415
 
-    vault: Vault = anyio.run(lambda: opened(command))
-    credential = vault.kept_by(provider, name, model)
+    vault: Vault = anyio.run(lambda: opened(command, make=True, damaged=True))
     store, questions = vault.store, _questions(command)
-    assert store is not None  # noqa: S101  there is something in it
+    assert store is not None  # noqa: S101  it was opened to be written
+    credential = StoredCredential(provider, name, model=model) if name else vault.kept_by(provider, name, model)
     asked = _("Remove the credential {name} of {provider}?").format(name=credential.name, provider=_owner(credential))
     if not yes and questions is None:
         raise typer.BadParameter(_("there is no terminal to ask on; --yes removes it"), param_hint="--yes")

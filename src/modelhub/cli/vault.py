@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelhub.cli.command import Command
+from modelhub.cli.failures import one_line
+from modelhub.cli.texts import _
 from modelhub.configuration.credentials import CredentialSource
 from modelhub.configuration.environment import credential_variable, credentials_of_environment, environment
 from modelhub.configuration.settings import Settings, read_settings
@@ -117,6 +119,16 @@ class Vault:
             raise ConfigurationError(f"there is no stored credential {wanted!r} of {of}", remedy=remedy)
         return credential
 
+    async def has(self, provider: str, name: str, model: str | None) -> bool:
+        """Tell whether the store has a credential that opens, also where others in it do not."""
+        if self.store is None:
+            return False
+        try:
+            await self.store.get(provider, name, model)
+        except ConfigurationError:
+            return False
+        return True
+
     def type_of(self, provider: str, name: str, model: str | None) -> ModelType | None:
         """Return the type of the model that a stored credential is for, where it was said."""
         kept = next((each for each in self.stored if each.key == (provider, model, name)), None)
@@ -171,12 +183,14 @@ class Vault:
             yield Known(provider, source.id, model, masked(source.values, form), "settings", place)
 
 
-async def opened(command: Command, *, make: bool = False) -> Vault:
+async def opened(command: Command, *, make: bool = False, damaged: bool = False) -> Vault:
     """Read the settings, the store and the manifests.
 
     Args:
         command: The command that runs.
         make: Whether something will be put into the store, which is made then.
+        damaged: Whether to go on, with a note, where something in the store does not open: it can be replaced and
+            removed all the same.
 
     Raises:
         ConfigurationError: The settings or the store cannot be used.
@@ -191,7 +205,13 @@ async def opened(command: Command, *, make: bool = False) -> Vault:
     if make and store is None:
         remedy = "take enabled = false out of [store], or unset MODELHUB_STORE_ENABLED"
         raise ConfigurationError("the settings switch the store of credentials off", remedy=remedy)
-    stored = await store.list() if store is not None else ()
+    stored: Sequence[StoredCredential] = ()
+    try:
+        stored = await store.list() if store is not None else ()
+    except ConfigurationError as error:
+        if not damaged:
+            raise
+        command.terminal.note(_("note: {notice}").format(notice=one_line(error.message)), fg="yellow")
     infos = await PluginRegistry(settings.plugins).infos()
     return Vault(settings, store, stored, {each.id: each for each in infos})
 
