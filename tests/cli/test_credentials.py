@@ -294,6 +294,7 @@ def test_what_is_damaged_can_be_replaced_and_removed(add: Any, cli: Any, store: 
     listed = cli("credentials", "list", "harbour")
     assert listed.code == 1
     assert "bad" in listed.err
+    assert add("--name", "good").code == 1
     removed = cli("credentials", "remove", "harbour", "--name", "bad", "--yes")
     assert (removed.code, removed.out) == (0, "The credential bad of harbour is removed.\n")
     assert "note: " in removed.err

@@ -51,7 +51,7 @@ def test_a_model_is_shown_with_everything(cli: Any) -> None:
         "prompt\t$2.50 per million tokens\tabove 200,000 tokens",
         "answer\t$9.00 per million tokens\tfrom Jan 1, 2020, until Jun 1, 2020",
         "temperature\tfloat\t0 … 2\t\tRandomness of the answer; 0 always takes the likeliest token.",
-        "reasoning (thinking_budget)\tint\t1,024 … 32,000\t\tTokens for thinking.; only if temperature is not given",
+        "reasoning (thinking_budget)\tint\t1,024 … 32,000\t\tTokens for thinking; only if temperature is not given",
         "api_key\tsecret\trequired\tAPI key: It begins with hb-.",
         "berths\tnumber\toptional if plan is large\tBerths",
     ):

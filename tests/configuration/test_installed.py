@@ -48,6 +48,14 @@ async def test_what_stands_below_a_credential_counts() -> None:
     ]
 
 
+async def test_what_the_environment_gives_is_looked_at_too() -> None:
+    """By its variable, whatever the file says of the provider; what is not there is not missing."""
+    assert await found({}, environ={"MODELHUB_ACME_API_KEY": CANARY}) == []
+    told = await found({}, environ={"MODELHUB_ACME_BASE_URL": "ftp://acme.example"})
+    assert [(severity, path) for severity, path, _message in told] == [("error", "MODELHUB_ACME_BASE_URL")]
+    assert "neither http nor https" in told[0][2]
+
+
 async def test_a_stored_secret_follows_to_no_other_server() -> None:
     """As in a call: where the settings move the base URL, the key of the store is missing."""
     stored = [StoredCredential("acme", values={"base_url": "http://127.0.0.1:1", "api_key": Secret(CANARY)})]

@@ -189,8 +189,8 @@ def _rule_row(rule: ParameterRule) -> tuple[str, ...]:
     meant = meaning(rule)
     name = meant if meant == rule.name else f"{meant} ({rule.name})"
     default = "" if rule.default is None else property_text(rule.default)
-    text = label(rule.help) or label(rule.label)
+    text = (label(rule.help) or label(rule.label)).strip()
     only = _("only if {condition}").format(condition=condition_text(rule.show_on)) if rule.show_on else ""
     required = _("required") if rule.required else ""
-    said = "; ".join(each for each in (required, text, only) if each)
+    said = "; ".join(each for each in (required, text.removesuffix(".") if only else text, only) if each)
     return name, rule.type or "", rule_values(rule), default, said

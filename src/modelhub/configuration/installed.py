@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 from modelhub.configuration.credentials import CredentialSource
-from modelhub.configuration.environment import credentials_of_environment, unknown_variables
+from modelhub.configuration.environment import credential_variable, credentials_of_environment, unknown_variables
 from modelhub.configuration.problems import Complaint, ConfigProblem, Keys, shown_key
 from modelhub.configuration.routes import deployment_named, entries
 from modelhub.configuration.settings import Settings
@@ -76,7 +76,19 @@ async def installed_findings(settings: Settings, installed: Installed, environ: 
     forms = {id: info.schema.form for id, info in installed.providers.items() if info.schema is not None}
     found_there = [Finding(each, by_problem[each]) for each in by_problem]
     found_there.sort(key=lambda each: each.problem.line or math.inf)
-    return [*found_there, *(Finding(each, "warning") for each in unknown_variables(environ, forms))]
+    unknown = [Finding(each, "warning") for each in unknown_variables(environ, forms)]
+    return [*found_there, *map(Finding, _of_environment(forms, environ)), *unknown]
+
+
+def _of_environment(forms: Mapping[str, Sequence[FormField]], environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    """Yield what forms say of values that the environment gives; what is missing there may be given elsewhere."""
+    for provider, form in forms.items():
+        given = credentials_of_environment(provider, form, environ)
+        for problem in problems(form, cast("Mapping[str, CredentialValue]", given)):
+            variable = re.split(r"[.\[]", problem.path)[0]
+            if variable in given:
+                name = credential_variable(provider, variable)
+                yield ConfigProblem("the environment", None, name, problem.message, "see the provider's form")
 
 
 _Found: TypeAlias = tuple[Complaint, bool]
