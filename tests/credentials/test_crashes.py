@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 HOLD = """
 import sys, threading
 from pathlib import Path
-from modelhub.credentials.file_lock import locked
+from modelhub.provider.file_lock import locked
 with locked(Path(sys.argv[1]), stop=threading.Event()):
     print("held", flush=True)
     threading.Event().wait()

@@ -149,6 +149,7 @@ def test_says_when_there_is_no_installer(run_python: Run, make_wheel: MakeWheel,
     published = json.dumps(asdict(make_wheel().published))
     program = f"""
 import sys
+import modelhub.provider.file_lock  # and what it needs, before there is nothing any more
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
 {FETCH}"""

@@ -20,7 +20,6 @@ from typing import TypeVar, final
 from modelhub.credentials import document, whole_file
 from modelhub.credentials.document import Document, Record
 from modelhub.credentials.envelope import Envelope, KeyEncryptionKey, KeyMaterial, KeyParameters, derived
-from modelhub.credentials.file_lock import locked
 from modelhub.credentials.keys import KeyFile, KeySource
 from modelhub.credentials.store import StoredCredential, not_stored, order, stamped, storable, utc_now
 from modelhub.errors import ConfigurationError, ModelHubError
@@ -266,7 +265,7 @@ class EncryptedFileStore:
     def _lock(self, stop: threading.Event) -> AbstractContextManager[None]:
         path = self._real_path()
         whole_file.make_folder(path.parent)
-        return locked(path.with_name(f"{path.name}.lock"), stop=stop)
+        return whole_file.writing(path, stop=stop)
 
     def _read(self) -> Document:
         try:

@@ -18,7 +18,6 @@ from typing import NoReturn, final
 
 from modelhub.credentials import whole_file
 from modelhub.credentials.envelope import KeyMaterial, b64encoded
-from modelhub.credentials.file_lock import locked
 from modelhub.credentials.references import ReferenceUnreadable, read_reference
 from modelhub.errors import ConfigurationError
 from modelhub.types.secret import Secret
@@ -154,7 +153,7 @@ class KeyFile(KeySource):
         path = self._real_path()
         try:
             whole_file.make_folder(path.parent)
-            with locked(path.with_name(f"{path.name}.lock"), stop=threading.Event()):
+            with whole_file.writing(path, stop=threading.Event()):
                 if not path.exists():  # another process may have been faster
                     self._write([new_key()])
         except OSError as error:

@@ -1,7 +1,7 @@
 """Files that are there whole, old or new, whatever happens while they are written.
 
 Owns the way from bytes to a file that its owner alone may read, and back; what is in the file is not its business.
-Writers hold the lock of `modelhub.credentials.file_lock`; readers need none.
+Writers hold the file's lock; readers need none.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import errno
 import os
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from modelhub.errors import ConfigurationError
+from modelhub.provider.file_lock import locked
 
-__all__ = ["leftovers", "make_folder", "read", "replace", "sync_folder"]
+__all__ = ["leftovers", "make_folder", "read", "replace", "sync_folder", "writing"]
 
+_PATIENCE_SECONDS: Final = 30.0
 _TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.05
 _CANNOT: Final = frozenset(
@@ -35,6 +39,11 @@ def make_folder(folder: Path) -> None:
     """
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def writing(path: Path, *, stop: threading.Event) -> AbstractContextManager[None]:
+    """Return what keeps other writers of a file away, and is waited for where one of them is at work; see `locked`."""
+    return locked(path.with_name(f"{path.name}.lock"), stop=stop, patience=_PATIENCE_SECONDS)
 
 
 def read(path: Path, *, most: int) -> bytes:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Final, final
 
 from modelhub.errors import ModelNotFound
-from modelhub_local_model.file_lock import locked
+from modelhub.provider.file_lock import LockAbandoned, locked
 from modelhub_local_model.installer import FetchFailed, Installer, NoRoom, available_installers, run
 from modelhub_local_model.loading_steps import LoadProgress, Report, Stopped
 
@@ -108,10 +108,13 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         watch = _Watch(folder, published, report)
-        with locked(folder / f"{published.cached_name}.lock", stop=stop, on_wait=watch.look):
+        lock = folder / f"{published.cached_name}.lock"
+        with locked(lock, stop=stop, on_wait=watch.look, mode=0o644):  # caches are shared between users too
             if not _is_whole(target, published):
                 _remove_leftovers(folder, published)
                 _Download(published, target, environ=environ, stop=stop, watch=watch).run()
+    except LockAbandoned:
+        raise Stopped from None
     except OSError as error:
         raise _unusable(published, folder, error) from error
     return target

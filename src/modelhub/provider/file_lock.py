@@ -8,11 +8,12 @@ files of one name.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,8 +27,7 @@ else:
 
 __all__ = ["LockAbandoned", "locked"]
 
-_POLL_SECONDS: Final = 0.02
-_PATIENCE_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.05
 _HELD_BY_ANOTHER: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
@@ -36,23 +36,34 @@ class LockAbandoned(Exception):
 
 
 @contextmanager
-def locked(path: Path, *, stop: threading.Event, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+def locked(
+    path: Path,
+    *,
+    stop: threading.Event,
+    patience: float = math.inf,
+    on_wait: Callable[[], object] | None = None,
+    mode: int = 0o600,
+) -> Iterator[None]:
     """Hold the lock at ``path`` for the body of the ``with`` statement. Blocks while another holds it.
 
     Args:
-        path: The lock file; made where it is missing, readable by its owner only.
+        path: The lock file; made where it is missing.
         stop: Ends the wait.
         patience: Seconds to wait.
+        on_wait: Called some twenty times a second while another holds it.
+        mode: Who may open a file that is made, and so hold everybody up.
 
     Raises:
         LockAbandoned: ``stop`` was set before the lock was got.
         ConfigurationError: Another process has held it all the time.
         OSError: The file cannot be made, or its file system has no locks.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode)
     try:
         end = time.monotonic() + patience
         while not _try_lock(descriptor):
+            if on_wait is not None:
+                on_wait()
             if time.monotonic() > end:
                 message = f"another process has held {path} for {patience:g} s"
                 raise ConfigurationError(message, remedy="end the process that writes there, then try again")
