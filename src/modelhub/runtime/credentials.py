@@ -98,7 +98,7 @@ class _Layers:
 
     def under(self, source: CredentialSource) -> _Layers:
         """Return these layers with a source over them, which gives its name."""
-        return _Layers(source.id, self.lower, (*self.upper, *source.layers))
+        return _Layers(source.id, self.lower, (*self.upper, *filter(None, source.layers)))
 
     @property
     def all(self) -> tuple[Mapping[str, JSON], ...]:
@@ -233,7 +233,7 @@ class Credentials:
         own = await self._of_model(plugin, model)
         schema = plugin.schema
         form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
-        layers = [_Layers(source.id, source.layers) for source in await self._of_provider(plugin)]
+        layers = [_Layers(source.id, tuple(filter(None, source.layers))) for source in await self._of_provider(plugin)]
         if own:
             layers = [_of_same_name(layers, source).under(source) for source in own]
         return form, layers
