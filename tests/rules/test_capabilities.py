@@ -77,6 +77,13 @@ def test_tools_need_a_model_that_calls_them(policy: Policy) -> None:
     assert fitted(request, model("tool-call"), policy=policy) == (request, ())
 
 
+@pytest.mark.parametrize("feature", ["multi-tool-call", "stream-tool-call"])
+def test_a_model_that_calls_several_tools_or_streams_calls_calls_tools(feature: str) -> None:
+    """Many catalogues write the greater feature alone."""
+    request = asked(tools=(Tool("f"),))
+    assert fitted(request, model("vision", feature), policy="strict") == (request, ())
+
+
 def test_tools_that_must_not_be_called_need_nothing() -> None:
     """`tool_choice="none"` asks for no more than any model does."""
     request = asked(tools=(Tool("f"),), tool_choice="none")

@@ -24,6 +24,9 @@ from modelhub.types.schema import ModelSchema
 __all__ = ["fit_to_model"]
 
 _NEEDS = {"image": "vision", "audio": "audio", "video": "video", "document": "document"}
+_TOOLS = frozenset({"tool-call", "multi-tool-call", "stream-tool-call"})
+"""Any of these: who calls several tools calls one, and catalogues often write the greater feature alone."""
+
 _WORDS = frozenset({"json", "json_schema"})
 
 
@@ -82,7 +85,7 @@ def _check_features(
     request: ChatRequest[None], schema: ModelSchema, features: Sequence[str], findings: Findings
 ) -> None:
     """Find what cannot be left out without changing the question."""
-    if request.tools and request.tool_choice != "none" and "tool-call" not in features:
+    if request.tools and request.tool_choice != "none" and _TOOLS.isdisjoint(features):
         findings.problems.append(_lacks(schema, "call tools", "tools"))
     for number, message in enumerate(request.messages):
         if isinstance(message.content, str):
