@@ -79,7 +79,7 @@ def read(key: str, value: object) -> Any:
         ("ratio", "0.5", 0.5),
         ("ratio", 1, 1),
         ("ratio", "2.0", 2),
-        ("ratio", 2**60, float(2**60)),
+        ("ratio", 2**60, 2**60),
         ("ratio", Decimal("0.25"), 0.25),
         ("price", "0.10", Decimal("0.10")),
         ("price", 0.1, Decimal("0.1")),
@@ -288,3 +288,12 @@ def test_a_help_may_have_a_title(text: str, found: object) -> None:
     """As some plugins write it; the text counts."""
     shape = read_shape(FormField, parse_document(f"{{variable: a, help: {text}}}".encode(), "x.yaml"))
     assert (shape.value.help, shape.problems) == (found, ())
+
+
+@pytest.mark.parametrize("most", ["18446744073709551615", "'18446744073709551615'", "9223372036854775807"])
+def test_a_bound_that_no_float_holds_keeps_its_last_digit(most: str) -> None:
+    """The greatest seeds are whole numbers of 63 and 64 bits: as floats they would be one more."""
+    text = f"{{model: m, parameter_rules: [{{name: seed, type: int, max: {most}}}]}}"
+    schema = read_shape(ModelSchema, parse_document(text.encode(), "m.yaml")).value
+    (rule,) = schema.parameter_rules or ()
+    assert (rule.max, type(rule.max)) == (int(most.strip("'")), int)

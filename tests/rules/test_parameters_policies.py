@@ -112,6 +112,21 @@ def test_clamp_sends_the_nearest_bound(given: int, sent: int) -> None:
     assert (warning.code, warning.sent) == ("parameter_dropped", None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "most", "given", "words"),
+    [
+        ("int", 1048576, 1048577, "1048576 or less"),
+        ("int", 2**64 - 1, 2**64, "18446744073709551615 or less"),
+        ("float", 0.1234567, 1, "0.1234567 or less"),
+        ("float", 2.0, 3, "2 or less"),
+    ],
+)
+def test_a_bound_is_told_with_all_its_digits(kind: Any, most: float, given: int, words: str) -> None:
+    """Who writes what the message says is not refused a second time."""
+    error = refused({}, ParameterRule("x", type=kind, max=most), options={"x": given})
+    assert error.message.endswith(f"it must be {words}")
+
+
 def test_a_range_that_nothing_is_in_leaves_the_parameter_out() -> None:
     """A broken rule refuses under strict, and is no reason to send what it forbids."""
     rule = ParameterRule("x", type="int", min=1.2, max=1.8)

@@ -102,8 +102,19 @@ def number(reading: Reading, value: Any) -> float:
         except (ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
-            return int(number) if number.is_integer() and abs(number) < _EXACT else number
+            return _as_written(value, number)
     raise wanted(reading, "a number", value)
+
+
+def _as_written(value: str | float | Decimal, number: float) -> float:
+    """Return a number with all the digits that it was written with; a whole one that a float holds is an ``int``."""
+    if isinstance(value, int):
+        return value
+    if number.is_integer() and abs(number) < _EXACT:
+        return int(number)
+    with suppress(ValueError):  # what is written with a point or an exponent stays the float that it is
+        return int(value) if isinstance(value, str) else number
+    return number
 
 
 def whole(reading: Reading, value: Any) -> int:

@@ -141,8 +141,13 @@ def rounded(value: float, decimals: int, *, up: bool | None = None) -> float:
 
 def out_of_range(name: str, value: float, least: float | None, most: float | None) -> BadRequest:
     """Make the complaint about a number outside its range."""
-    bound = f"{least:g} or more" if least is not None and value < least else f"{most:g} or less"
+    bound = f"{_bound(least)} or more" if least is not None and value < least else f"{_bound(most)} or less"
     return BadRequest(f"{name} is {shown(value)}: it must be {bound}", parameter=name)
+
+
+def _bound(value: float | None) -> str:
+    """Return a bound with all its digits: who sends what the message says must not be refused again."""
+    return shown(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def number_in_range(name: str, value: object, *, least: float, whole: bool) -> None:
