@@ -181,6 +181,20 @@ async def test_every_complaint_comes_at_once_with_the_nearest_names() -> None:
     assert SECRET not in str(caught.value) + repr(report) + repr(pickle.dumps(caught.value))
 
 
+async def test_what_is_missing_comes_with_the_places_to_give_it() -> None:
+    """Whoever meets it first has set up nothing yet; what a call brings is mended where the call is made."""
+    async with hub_of() as hub:
+        with pytest.raises(CredentialsInvalid) as caught:
+            await hub.chat("vault/tell", "Hi")
+        with pytest.raises(CredentialsInvalid) as given:
+            await hub.chat("vault/tell", "Hi", credentials={"api_key": ""})
+    assert caught.value.remedy == (
+        "run `modelhub credentials add vault`, set MODELHUB_VAULT_API_KEY,"
+        " or fill in [credentials.vault] in modelhub.toml"
+    )
+    assert given.value.remedy is None
+
+
 async def test_credentials_are_tried_in_order() -> None:
     """The next one after a refusal or a limit; each attempt says which, by a name without secrets."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast, final
 from weakref import WeakKeyDictionary
 
+from modelhub.configuration.environment import credential_variable
 from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
 from modelhub.credentials.references import is_dynamic, is_reference, leaves, resolved
 from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError
@@ -203,7 +204,7 @@ class Credentials:
                 refused.append(each.id)
         if first_error is not None and not credentials:
             self._stored.pop(plugin.id, None)  # what is missing may be put there now
-            raise first_error
+            raise first_error if given is not None else _with_places(first_error, plugin.id)
         values = [layer for each in layers for layer in each.all]
         renewable = self._store is not None or any(map(_refers, values))
         return Usable(tuple(credentials), tuple(refused), any(map(is_dynamic, values)), renewable)
@@ -297,6 +298,18 @@ async def _listed(store: CredentialStore, provider: str) -> Sequence[StoredCrede
         remedy = "whoever keeps the store must mend it; no credential was used"
         raise ConfigurationError(message, remedy=remedy) from error
     return [each for each in found if each.provider == provider]
+
+
+def _with_places(error: ModelHubError, provider: str) -> ModelHubError:
+    """Return a credential's error that says where what is missing can be given, if anything is and it says nothing."""
+    missing = [problem.path for problem in getattr(error, "problems", ()) if problem.code == "required"]
+    if missing and error.remedy is None:
+        variables = " and ".join(credential_variable(provider, path) for path in missing)
+        error.remedy = (
+            f"run `modelhub credentials add {provider}`, set {variables},"
+            f" or fill in [credentials.{provider}] in modelhub.toml"
+        )
+    return error
 
 
 def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layers:
