@@ -80,7 +80,7 @@ def test_problems_of_settings_stand_one_below_the_other(cli: Any, tmp_path: Path
         [
             "error: the settings have 3 problems:",
             "  modelhub.toml:1: plugin: unknown table",
-            "    remedy: did you mean 'plugins' or 'policy'?",
+            "    remedy: did you mean 'plugins'?",
             "  modelhub.toml:3: timeouts.idel: unknown key",
             "    remedy: did you mean 'idle'?",
             "  modelhub.toml:4: timeouts.idle: it must be above 0",

@@ -46,7 +46,7 @@ def said(toml: str, folder: Path) -> list[tuple[int | None, str, str, str | None
 
 
 CASES = {
-    "unknown table": ("\n[plugin]", 2, "plugin", "unknown table", "did you mean 'plugins' or 'policy'?"),
+    "unknown table": ("\n[plugin]", 2, "plugin", "unknown table", "did you mean 'plugins'?"),
     "unknown key": ("[plugins]\nalow = []", 2, "plugins.alow", "unknown key", "did you mean 'allow'?"),
     "a table is a value": ("timeouts = 3", 1, "timeouts", "it must be a table, not a number", None),
     "a text for a number": ('[timeouts]\nidle = "3"', 2, "timeouts.idle", "it must be a number", None),
@@ -294,13 +294,13 @@ def test_the_error_lists_all_of_them(tmp_path: Path) -> None:
     path.write_text("[plugin]")
     with pytest.raises(SettingsInvalid) as one:
         read_settings(path, {})
-    assert str(one.value) == f"{path}:1: plugin: unknown table (did you mean 'plugins' or 'policy'?)"
+    assert str(one.value) == f"{path}:1: plugin: unknown table (did you mean 'plugins'?)"
     path.write_text("[plugin]\n[timeouts]\nidle = 0")
     with pytest.raises(SettingsInvalid) as two:
         read_settings(path, {})
     assert str(two.value).splitlines() == [
         "the settings have 2 problems:",
-        f"  {path}:1: plugin: unknown table (did you mean 'plugins' or 'policy'?)",
+        f"  {path}:1: plugin: unknown table (did you mean 'plugins'?)",
         f"  {path}:3: timeouts.idle: it must be above 0",
     ]
     path.write_text("".join(f"[x{number}]\n" for number in range(60)))

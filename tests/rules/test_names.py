@@ -14,12 +14,14 @@ from modelhub.rules.names import did_you_mean, looks_like_a_secret, nearest
         ("OLLAMA", ["ollama"], ["ollama"]),
         ("ollama", ["Ollama"], ["Ollama"]),
         ("gpt4", ["gpt-4", "gpt-4o", "llama3"], ["gpt-4", "gpt-4o"]),
+        ("num_ctxx", ["num_predict", "num_ctx", "num_batch"], ["num_ctx"]),
+        ("ollama_lokal", ["ollama_local", "my_ollama"], ["ollama_local"]),
         ("", ["a"], []),
         ("x", [], []),
     ],
 )
 def test_the_nearest_names_come_first(name: str, names: list[str], expected: list[str]) -> None:
-    """Case does not matter, and what is far away is left out."""
+    """Case does not matter, and what is far away, or much farther than the nearest, is left out."""
     assert nearest(name, names) == expected
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 __all__ = ["did_you_mean", "looks_like_a_secret", "nearest"]
 
@@ -12,10 +12,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _KEY_PREFIX = re.compile(r"(sk|pk|rk)[-_]|hf_|gh[a-z]_|xox|AIza|AKIA|eyJ")
 _LONG = 12
 _UNBROKEN = 20
+_MUCH = 0.2
+"""A name that is this much less like than the nearest was hardly meant."""
 
 
 def nearest(name: str, names: Iterable[str], *, most: int = 3, least: float = 0.5) -> list[str]:
-    """Return the names most like ``name``, the likest first.
+    """Return the names most like ``name``, the likest first; those much less like it than the first are left out.
 
     Args:
         name: The name.
@@ -24,7 +26,14 @@ def nearest(name: str, names: Iterable[str], *, most: int = 3, least: float = 0.
         least: How like they must be, from 0 to 1.
     """
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=most, cutoff=least)]
+    folded = name.casefold()
+    near = get_close_matches(folded, by_folded, n=most, cutoff=least)
+    floor = _likeness(near[0], folded) - _MUCH if near else 0.0
+    return [by_folded[match] for match in near if _likeness(match, folded) >= floor]
+
+
+def _likeness(candidate: str, name: str) -> float:
+    return SequenceMatcher(None, candidate, name).ratio()
 
 
 def did_you_mean(name: str, names: Iterable[str], *, what: str) -> str:
