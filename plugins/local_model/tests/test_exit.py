@@ -174,6 +174,7 @@ def test_says_when_the_engine_is_not_installed(run_python: Run, tiny_model: Path
         program = f"""
 import sys
 from importlib.abc import MetaPathFinder
+import modelhub.provider.file_lock  # and what it needs, before there is nothing any more
 
 class Broken(MetaPathFinder):
     def find_spec(self, name, path, target=None):
