@@ -68,6 +68,18 @@ def test_the_nearest_level_is_sent_as_the_policy_says(value: str, nearest: str) 
     assert [(each.code, each.given, each.sent) for each in resolved.warnings] == [("parameter_clamped", value, nearest)]
 
 
+def test_a_vendors_word_above_high_is_the_greatest_level() -> None:
+    """`xhigh` is `max` where the vendor has no `max`, and a default that says it is the usual level."""
+    rule = ParameterRule("reasoning_effort", type="string", options=("none", "low", "high", "xhigh"))
+    assert sent(rule, reasoning="max") == {"reasoning_effort": "xhigh"}
+    both = ParameterRule("reasoning_effort", type="string", options=("none", "low", "high", "xhigh", "max"))
+    assert sent(both, reasoning="max") == {"reasoning_effort": "max"}
+    usual = ParameterRule("reasoning_effort", type="string", options=("none", "high", "xhigh"), default="xhigh")
+    assert sent(usual, reasoning=True) == {"reasoning_effort": "xhigh"}
+    alone = ParameterRule("reasoning_effort", options=("none", "xhigh"))
+    assert sent(alone, policy="clamp", reasoning="low") == {"reasoning_effort": "xhigh"}
+
+
 def test_of_two_levels_as_near_the_lesser_is_taken() -> None:
     """It costs no more than what was asked for; to think is never taken for not to."""
     rule = ParameterRule("reasoning_effort", options=("none", "low", "high"))

@@ -22,6 +22,9 @@ _GRADES = LEVELS[1:]
 _SHARES: Mapping[str, float] = {"minimal": 1 / 16, "low": 1 / 4, "medium": 1 / 2, "high": 3 / 4, "max": 1}
 """How much of the greatest budget a level is."""
 
+_UTMOST = "xhigh"
+"""What several vendors call the greatest level; some have ``max`` above it."""
+
 _OFF = ("none", "off", "disabled", "disable", "false", "no")
 _ON = ("on", "enabled", "enable", "true", "yes", "auto")
 _TEXT = {None, "string", "text"}
@@ -117,7 +120,7 @@ def _levels(rule: ParameterRule) -> tuple[str, ...]:
     if rule.type in _TEXT and not rule.options and not rule.values:
         return _GRADES
     own = (*rule.options, *rule.values) if rule.type in _TEXT else tuple(rule.values)
-    return tuple(level for level in _GRADES if level in own)
+    return tuple(level for level in _GRADES if level in own or (level == "max" and _UTMOST in own))
 
 
 def _grades(rules: Sequence[ParameterRule]) -> tuple[str, ...]:
@@ -143,8 +146,10 @@ def _nearest(level: str, grades: Sequence[str]) -> str:
 def _grade(rule: ParameterRule, level: str, max_tokens: int | None) -> JSON:
     if level in rule.values:
         return rule.values[level]
+    if level == "max" and _UTMOST in rule.values:
+        return rule.values[_UTMOST]
     if not _is_budget(rule):
-        return level
+        return _UTMOST if level == "max" and _UTMOST in rule.options and level not in rule.options else level
     least, most = max(rule.min, 0) if rule.min is not None and is_finite(rule.min) else 0, rule.max or 0
     if max_tokens is not None:
         most = max(least, min(most, max_tokens - 1))
@@ -181,5 +186,7 @@ def _on(rule: ParameterRule, max_tokens: int | None = None) -> Sequence[JSON]:
     grades = _grades((rule,))
     if not _off(rule) or not grades:
         return []
-    usual = rule.default in grades if isinstance(rule.default, str) else _is_budget(rule) and bool(rule.default)
+    usual = (
+        rule.default in (*grades, _UTMOST) if isinstance(rule.default, str) else _is_budget(rule) and bool(rule.default)
+    )
     return [rule.default] if usual else [_grade(rule, _nearest("medium", grades), max_tokens)]
