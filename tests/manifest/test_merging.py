@@ -98,6 +98,24 @@ def test_what_a_plugin_says_stands_over_the_yaml_and_that_over_the_provider() ->
     assert [rule.name for rule in found.parameter_rules or ()] == ["temperature", "top_k"]
 
 
+def test_a_models_own_name_of_a_parameter_is_the_only_one() -> None:
+    """What the provider has for all its models is not added to a rule that means the same by another name."""
+    rules = [ParameterRule("max_tokens"), ParameterRule("seed")]
+    provider = ProviderSchema("acme", defaults={"llm": TypeDefaults(parameter_rules=rules)})
+    own = [ParameterRule("max_completion_tokens"), ParameterRule("enable_thinking")]
+    found = merged(ModelSchema("large", parameter_rules=own), provider)
+    assert [rule.name for rule in found.parameter_rules or ()] == ["max_completion_tokens", "enable_thinking", "seed"]
+
+
+def test_several_rules_for_reasoning_stand_beside_each_other() -> None:
+    """A switch of the model's own and a budget of the provider's are no two names of one thing."""
+    provider = ProviderSchema(
+        "acme", defaults={"llm": TypeDefaults(parameter_rules=[ParameterRule("thinking_budget")])}
+    )
+    found = merged(ModelSchema("large", parameter_rules=[ParameterRule("enable_thinking")]), provider)
+    assert [rule.name for rule in found.parameter_rules or ()] == ["enable_thinking", "thinking_budget"]
+
+
 TABLES = st.recursive(
     st.integers() | st.text(max_size=3),
     lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),

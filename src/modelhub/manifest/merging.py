@@ -12,6 +12,8 @@ from typing import Any
 
 from modelhub.errors import ConfigurationError, PluginError
 from modelhub.manifest.shapes import schema_from
+from modelhub.rules.templates import meaning
+from modelhub.types.parameters import ParameterRule
 from modelhub.types.schema import ModelSchema, ProviderSchema
 
 __all__ = ["merged", "overlaid", "overlaid_source"]
@@ -45,14 +47,20 @@ def merged(schema: ModelSchema, provider: ProviderSchema, predefined: ModelSchem
         return schema
     rules = schema.parameter_rules
     if defaults.parameter_rules is not None:
-        own = {rule.neutral for rule in rules or ()}
-        rules = [*(rules or ()), *(rule for rule in defaults.parameter_rules if rule.neutral not in own)]
+        own = {_meant(rule) for rule in rules or ()}
+        rules = [*(rules or ()), *(rule for rule in defaults.parameter_rules if _meant(rule) not in own)]
     return replace(
         schema,
         features=defaults.features if schema.features is None else schema.features,
         parameter_rules=rules,
         model_properties={**defaults.model_properties, **schema.model_properties},
     )
+
+
+def _meant(rule: ParameterRule) -> str:
+    """Return what a rule is for; several rules may be for ``reasoning``, and each of them stands for itself."""
+    meant = meaning(rule)
+    return rule.neutral if meant == "reasoning" else meant
 
 
 def overlaid(schema: ModelSchema, overlay: Mapping[str, Any], where: str) -> ModelSchema:
