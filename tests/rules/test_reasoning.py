@@ -68,6 +68,31 @@ def test_the_nearest_level_is_sent_as_the_policy_says(value: str, nearest: str) 
     assert [(each.code, each.given, each.sent) for each in resolved.warnings] == [("parameter_clamped", value, nearest)]
 
 
+@pytest.mark.parametrize(
+    ("options", "value", "word"),
+    [
+        (("Low", "High"), "high", "High"),
+        (("Low", "High", "XHigh"), "max", "XHigh"),
+        (("None", "Low", "High"), False, "None"),
+        (("Disabled", "Enabled"), "none", "Disabled"),
+        (("Disabled", "Enabled"), True, "Enabled"),
+        (("OFF", "ON"), "low", "ON"),
+    ],
+)
+def test_a_vendors_words_keep_their_case(options: tuple[str, ...], value: Any, word: str) -> None:
+    """They mean the same in any."""
+    assert sent(ParameterRule("thinking_level", type="string", options=options), reasoning=value) == {
+        "thinking_level": word
+    }
+
+
+def test_the_usual_level_is_said_where_the_vendor_requires_one() -> None:
+    """A model that cannot but think need not be told to, and yet wants the parameter in every request."""
+    rule = ParameterRule("thinking_level", type="string", options=("Low", "High"), default="High", required=True)
+    assert sent(rule, reasoning=True) == {"thinking_level": "High"}
+    assert sent(rule, reasoning="low") == {"thinking_level": "Low"}
+
+
 def test_a_vendors_word_above_high_is_the_greatest_level() -> None:
     """`xhigh` is `max` where the vendor has no `max`, and a default that says it is the usual level."""
     rule = ParameterRule("reasoning_effort", type="string", options=("none", "low", "high", "xhigh"))

@@ -111,15 +111,24 @@ def _by_itself(rules: Sequence[ParameterRule], max_tokens: int | None) -> dict[s
 def _is_switch(rule: ParameterRule) -> bool:
     if _levels(rule) or _is_budget(rule):
         return False
-    says_on = rule.type in _TEXT and any(word in rule.options for word in _ON)
+    says_on = rule.type in _TEXT and bool(_said(rule, _ON))
     return rule.type == "boolean" or "true" in rule.values or says_on
+
+
+def _said(rule: ParameterRule, words: Sequence[str]) -> list[str]:
+    """Return the first of some words that is among a rule's options, as the vendor writes it: ``High``, ``Disabled``.
+
+    Empty where none is.
+    """
+    options = {option.casefold(): option for option in reversed(rule.options)}
+    return [options[word] for word in words if word in options][:1]
 
 
 def _levels(rule: ParameterRule) -> tuple[str, ...]:
     """Return the levels that a rule of words can say."""
     if rule.type in _TEXT and not rule.options and not rule.values:
         return _GRADES
-    own = (*rule.options, *rule.values) if rule.type in _TEXT else tuple(rule.values)
+    own = {*(map(str.casefold, rule.options) if rule.type in _TEXT else ()), *rule.values}
     return tuple(level for level in _GRADES if level in own or (level == "max" and _UTMOST in own))
 
 
@@ -149,7 +158,7 @@ def _grade(rule: ParameterRule, level: str, max_tokens: int | None) -> JSON:
     if level == "max" and _UTMOST in rule.values:
         return rule.values[_UTMOST]
     if not _is_budget(rule):
-        return _UTMOST if level == "max" and _UTMOST in rule.options and level not in rule.options else level
+        return next(iter(_said(rule, (level, _UTMOST) if level == "max" else (level,))), level)
     least, most = max(rule.min, 0) if rule.min is not None and is_finite(rule.min) else 0, rule.max or 0
     if max_tokens is not None:
         most = max(least, min(most, max_tokens - 1))
@@ -169,9 +178,9 @@ def _off(rule: ParameterRule) -> Sequence[JSON]:
         return []
     if not rule.options:
         return ["none"] if rule.type is not None else [False]
-    if rule.type is None and "none" in rule.options:
+    if rule.type is None and _said(rule, ("none",)):
         return [False]
-    return [word for word in _OFF if word in rule.options][:1]
+    return _said(rule, _OFF)
 
 
 def _on(rule: ParameterRule, max_tokens: int | None = None) -> Sequence[JSON]:
@@ -180,13 +189,15 @@ def _on(rule: ParameterRule, max_tokens: int | None = None) -> Sequence[JSON]:
         return [rule.values["true"]]
     if rule.type == "boolean" or (rule.type is None and not rule.values):
         return [True]
-    words = [word for word in _ON if word in rule.options]
+    words = _said(rule, _ON)
     if words and rule.type in _TEXT:
-        return words[:1]
+        return words
     grades = _grades((rule,))
-    if not _off(rule) or not grades:
+    if not grades or not (_off(rule) or rule.required):
         return []
     usual = (
-        rule.default in (*grades, _UTMOST) if isinstance(rule.default, str) else _is_budget(rule) and bool(rule.default)
+        rule.default.casefold() in (*grades, _UTMOST)
+        if isinstance(rule.default, str)
+        else _is_budget(rule) and bool(rule.default)
     )
     return [rule.default] if usual else [_grade(rule, _nearest("medium", grades), max_tokens)]
