@@ -236,7 +236,9 @@ def test_a_secret_that_is_kept_goes_to_no_other_server(add: Any, cli: Any, harbo
 
 def test_rotating_wants_to_know_what(add: Any, cli: Any) -> None:
     """Which credential, and which value, where nobody can be asked."""
-    assert "there is no stored credential 'default' of harbour" in cli("credentials", "rotate", "harbour").err
+    none = cli("credentials", "rotate", "harbour").err
+    assert "there is no stored credential 'default' of harbour" in none
+    assert "remedy: `modelhub credentials add harbour` keeps one" in none
     add("--name", "one")
     assert "--set api_key=-" in cli("credentials", "rotate", "harbour").err
     add("--name", "two")

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from tests.canary import CANARY
 
+from modelhub.cli.failures import failed_attempts
+from modelhub.types.records import Attempt
+
 SECRET = CANARY
 
 
@@ -159,3 +162,11 @@ def test_a_closed_pipe_ends_the_run_without_a_word(acme: Any, tmp_path: Path) ->
         os.close(reading)
         _, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (141, b"")
+
+
+@pytest.mark.parametrize(("spoken", "kind"), [("en", "the server failed"), ("id", "server gagal")])
+def test_a_failed_attempt_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch, spoken: str, kind: str) -> None:
+    """In the user's language; an error that is a plugin's own goes by its name, and what worked is not told."""
+    monkeypatch.setenv("MODELHUB_LANG", spoken)
+    attempts = [Attempt("a/b", "ServerError", 1.0), Attempt("c/d", "AcmeQuotaSpent", 1.0), Attempt("e/f", None, 1.0)]
+    assert failed_attempts(attempts) == [f"a/b ({kind})", "c/d (AcmeQuotaSpent)"]

@@ -57,11 +57,12 @@ def test_several_answers_cost_what_they_cost_together(monkeypatch: pytest.Monkey
         (Timing(first_content=1.0, total=1.0), 11, None),
         (Timing(first_content=1.0, total=3.0), 1, None),
         (Timing(total=3.0), 11, None),
+        (Timing(first_content=1.0, total=1.0001), 200, None),
         (Timing(output=2.0), None, None),
     ],
 )
 def test_the_pace_is_the_servers_or_measured(timing: Timing, tokens: int | None, expected: float | None) -> None:
-    """By the server's own clock; else from the first token on, which takes two."""
+    """By the server's own clock; else from the first token on, which takes two and some time: not all at once."""
     assert tokens_per_second(timing, Usage(None, tokens)) == expected
     assert tokens_per_second(timing, None) is None
 

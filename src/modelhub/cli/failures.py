@@ -18,6 +18,7 @@ from modelhub.cli.texts import N_, _, language
 from modelhub.configuration.problems import SettingsInvalid
 from modelhub.errors import ModelHubError
 from modelhub.types.json import JSON
+from modelhub.types.records import Attempt
 
 __all__ = [
     "FAILED",
@@ -25,6 +26,7 @@ __all__ = [
     "KINDS",
     "USAGE",
     "error_document",
+    "failed_attempts",
     "one_line",
     "show_bug",
     "show_failure",
@@ -103,10 +105,9 @@ def show_failure(terminal: Terminal, error: ModelHubError, *, debug: bool = Fals
         terminal.note(_traceback(error, secrets), dim=True)
     message, below = told(error)
     _headline(terminal, one_line(_where(error), _kind(error), message))
-    failed = [attempt for attempt in error.attempts if attempt.error is not None]
+    failed = failed_attempts(error.attempts)
     if len(failed) > 1:
-        tried = (f"{attempt.deployment} ({_(KINDS.get(attempt.error or '', ''))})" for attempt in failed)
-        terminal.note("  " + _("tried: {deployments}").format(deployments=", ".join(tried)))
+        terminal.note("  " + _("tried: {deployments}").format(deployments=", ".join(failed)))
     for line in below:
         terminal.note(f"  {line}")
     return FAILED
@@ -203,6 +204,12 @@ def _kind(error: ModelHubError) -> str:
     """The kind of failure in the user's language; in English the message says it better."""
     names: Iterable[str] = (cls.__name__ for cls in type(error).__mro__)
     return "" if language() == "en" else _(next(KINDS[name] for name in names if name in KINDS))
+
+
+def failed_attempts(attempts: Iterable[Attempt]) -> list[str]:
+    """Return what failed, each with the kind of its failure; a class that only a plugin has goes by its name."""
+    kinds = ((attempt.deployment, attempt.error) for attempt in attempts if attempt.error is not None)
+    return [f"{deployment} ({_(KINDS[name]) if name in KINDS else name})" for deployment, name in kinds]
 
 
 def one_line(*words: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelhub.cli.failures import failed_attempts
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import N_, _, n_
 from modelhub.types.cost import Cost, Costs
@@ -12,6 +13,9 @@ from modelhub.types.results import ChatResult, Result
 from modelhub.types.usage import Timing, Usage
 
 __all__ = ["show_remarks", "spent", "tokens_per_second", "usage_line"]
+
+_MEASURABLE = 0.01
+"""Seconds. What comes within less came all at once, and its pace says nothing of the model."""
 
 _ENDINGS = {
     FinishReason.LENGTH: N_("the answer was cut off: the limit of tokens was reached (--max-tokens)"),
@@ -87,7 +91,7 @@ def tokens_per_second(timing: Timing, usage: Usage | None) -> float | None:
     if timing.first_content is None or timing.total is None or usage.output_tokens < 2:  # noqa: PLR2004  a pace needs two
         return None
     seconds = timing.total - timing.first_content
-    return (usage.output_tokens - 1) / seconds if seconds > 0 else None
+    return (usage.output_tokens - 1) / seconds if seconds >= _MEASURABLE else None
 
 
 def show_remarks(terminal: Terminal, result: Result) -> None:
@@ -96,9 +100,8 @@ def show_remarks(terminal: Terminal, result: Result) -> None:
         terminal.note(_("note: {notice}").format(notice=warning.message), dim=True)
     if isinstance(result, ChatResult) and result.finish_reason in _ENDINGS:
         terminal.note(_("note: {notice}").format(notice=_(_ENDINGS[result.finish_reason])), dim=True)
-    failed = [attempt.deployment for attempt in result.attempts if attempt.error is not None]
+    failed = failed_attempts(result.attempts)
     if failed:
         message = _("{model} answered; before it failed: {failed}")
-        terminal.note(
-            _("note: {notice}").format(notice=message.format(model=result.model, failed=", ".join(failed))), dim=True
-        )
+        notice = message.format(model=result.model, failed=", ".join(failed))
+        terminal.note(_("note: {notice}").format(notice=notice), dim=True)

@@ -115,7 +115,8 @@ class Vault:
         wanted = name or (names[0] if names else "default")
         credential = next((each for each in found if each.name == wanted), None)
         if credential is None:
-            remedy = did_you_mean(wanted, names, what=f"stored credentials of {of}")
+            near = did_you_mean(wanted, names, what="stored credentials")
+            remedy = near if names else f"`modelhub credentials add {provider}` keeps one"
             raise ConfigurationError(f"there is no stored credential {wanted!r} of {of}", remedy=remedy)
         return credential
 
