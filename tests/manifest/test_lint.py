@@ -496,3 +496,13 @@ def test_a_number_too_long_to_write_is_no_text() -> None:
     """Python refuses to write out thousands of digits; nothing fails for it."""
     assert text_of(1 << 100_000) is None
     assert [text_of(each) for each in (True, 1.5, [], None)] == ["true", "1.5", None, None]
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"), [("icon", "remove it; the keys here are"), ("feature", "did you mean 'features'?")]
+)
+def test_a_key_is_taken_for_another_only_where_it_is_like_it(tmp_path: Path, key: str, remedy: str) -> None:
+    """Who is told to write `pricing` for `icon` looks for a fault that is not there."""
+    write(tmp_path, {"provider.yaml": MANIFEST, "models/llm/m.yaml": f"model: m\nlabel: M\n{key}: [vision]\n"})
+    (found,) = [each for each in lint(tmp_path) if each.code == "unknown-key"]
+    assert found.remedy.startswith(remedy)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from modelhub.manifest.lint.codes import Defect
 from modelhub.manifest.lint.nodes import Node, text_of
+from modelhub.manifest.spellings import LIKE
 from modelhub.rules.names import nearest
 
 __all__ = ["keys_of", "labelled", "misshapen", "shown", "unknown_key"]
@@ -100,7 +101,7 @@ def _plain(node: Node, hint: Any) -> Node:
 def unknown_key(key: str, node: Node, hints: Iterable[str]) -> Defect:
     """Make the defect of a key that nobody reads."""
     hints = sorted(hints)
-    near = nearest(key, hints, most=1)
+    near = nearest(key, hints, most=1, least=LIKE)
     remedy = f"did you mean {near[0]!r}?" if near else f"remove it; the keys here are {', '.join(hints)}"
     return node.defect("unknown-key", f"nobody reads the key {key!r}", remedy)
 
