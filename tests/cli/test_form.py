@@ -74,6 +74,13 @@ def test_every_type_of_field_is_asked_for(answered: Any, harbour: Any, tmp_path:
     ]
 
 
+def test_a_pair_may_be_typed_in_one_line(answered: Any, harbour: Any) -> None:
+    """As the example beside the question has it; a name alone is asked for its value."""
+    typed = [harbour.url, CANARY, "", "", "X-Team: blue", "X-Dock", "4:1", *[""] * 5]
+    assert answered("credentials", "add", "harbour", typed=typed).end() == 0
+    assert harbour.forms[0]["headers"] == {"X-Team": "blue", "X-Dock": "4:1"}
+
+
 def test_only_what_is_shown_is_asked_for(answered: Any, harbour: Any) -> None:
     """A field whose condition does not hold is not; Enter takes the default, and leaves out what is optional."""
     typed = [harbour.url, CANARY, *[""] * 7]

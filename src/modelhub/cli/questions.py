@@ -140,10 +140,11 @@ class Questions:
 
     def _pairs(self, *, hidden: bool) -> CredentialValue:
         pairs: dict[str, JSON] = {}
-        while name := self._line(_("  name > ")):
-            if not pairs and (is_reference(name) or name == CLEARED):
-                return name
-            pairs[name] = self._line(_("  value > "), hidden=hidden)
+        while typed := self._line(_("  name > ")):
+            if not pairs and (is_reference(typed) or typed == CLEARED):
+                return typed
+            name, _colon, value = (part.strip() for part in typed.partition(":"))
+            pairs[name] = value or self._line(_("  value > "), hidden=hidden)
         return pairs or ""
 
     def _file(self) -> str:
