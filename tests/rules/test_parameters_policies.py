@@ -303,6 +303,41 @@ def test_a_neutral_parameter_may_hang_on_another() -> None:
     assert resolve({"temperature": 1}, *rules, options={"sample": True}).parameters == {"temperature": 1}
 
 
+@pytest.mark.parametrize("name", ["temperature", "x"])
+def test_what_a_default_stands_in_for_is_not_said_to_be_left_out(name: str) -> None:
+    """The warning tells what is sent in its place."""
+    rule = ParameterRule(name, type="float", max=2, required=True, default=1)
+    given: Any = {"temperature": 3} if name == "temperature" else {}
+    result = resolve(given, rule, options={} if given else {"x": 3}, policy="drop")
+    (warning,) = result.warnings
+    assert {**result.parameters, **result.options} == {name: 1}
+    assert (warning.given, warning.sent) == (3, 1)
+    assert warning.message == f"{name} is 3: it must be 2 or less; its default 1 is sent instead"
+
+
+def test_what_is_clamped_and_then_not_taken_is_told_once() -> None:
+    """Nobody is told that a value was sent which was not."""
+    rules = (
+        ParameterRule("temperature", type="float", max=2, show_on=(Condition(variable="mode", value="free"),)),
+        ParameterRule("mode", type="string"),
+    )
+    result = resolve({"temperature": 3}, *rules, policy="clamp")
+    (warning,) = result.warnings
+    assert (result.parameters, warning.code) == ({}, "parameter_hidden")
+    assert (warning.given, warning.sent) == (3, None)
+
+
+@pytest.mark.parametrize("given", [-0.0, "-0.0", "-0"])
+@pytest.mark.parametrize("precision", [None, 2])
+def test_a_negative_zero_is_sent_as_zero(given: Any, precision: int | None) -> None:
+    """Some vendors refuse it, and it is the same number."""
+    rule = ParameterRule("x", type="float", min=-1, precision=precision)
+    for rules in ([rule], None):
+        found = resolve_parameters({"temperature": given} if rules is None else {}, {"x": given}, rules)
+        sent = found.parameters.get("temperature") if rules is None else found.options["x"]
+        assert str(sent).lstrip() in {"0", "0.0"}
+
+
 def test_a_required_parameter_that_is_not_taken_is_not_missing() -> None:
     """What is hidden need not be given."""
     rule = ParameterRule("budget", required=True, show_on=[Condition("thinking", value=True)])

@@ -6,6 +6,7 @@ Owns the policies and how several complaints become one error. It does not own t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias, final
 
 from modelhub.errors import BadRequest, UnsupportedFeature
@@ -24,6 +25,9 @@ Never silence: the result's warnings hold what was changed."""
 
 LEFT_OUT: Final = object()
 """In place of a value that is not sent."""
+
+
+_LEFT_OUT = "; it was left out"
 
 
 @final
@@ -57,8 +61,25 @@ class Findings:
         """
         if self.policy == "strict":
             raise error
-        self.warnings.append(Warning(code, f"{error.message}; it was left out", error.parameter, given=_kept(given)))
+        self.warnings.append(Warning(code, f"{error.message}{_LEFT_OUT}", error.parameter, given=_kept(given)))
         return LEFT_OUT
+
+    def stood_in(self, name: str, default: JSON) -> None:
+        """Say of a parameter that was left out that its default is sent instead."""
+        for number, each in enumerate(self.warnings):
+            if each.parameter == name and each.message.endswith(_LEFT_OUT):
+                message = f"{each.message.removesuffix(_LEFT_OUT)}; its default {shown(default)} is sent instead"
+                self.warnings[number] = replace(each, message=message, sent=default)
+
+    def forgotten(self, name: str, value: JSON) -> JSON:
+        """Take back what was said of changes to a parameter that is not sent after all.
+
+        Returns:
+            The value as it was given; ``value`` where nothing was changed.
+        """
+        given = [each.given for each in self.warnings if each.parameter == name]
+        self.warnings = [each for each in self.warnings if each.parameter != name]
+        return given[0] if given else value
 
     def unsupported(self, text: str, name: str, given: JSON, known: Sequence[str]) -> object:
         """Leave out what the model has nothing like, or complain with the nearest names.

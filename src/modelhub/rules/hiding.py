@@ -68,7 +68,7 @@ def leave_out_hidden(
 
 
 def _leave_out(name: str, vendors: str, given: dict[str, Any], lookup: Lookup, findings: Findings) -> None:
-    value = cast("JSON", given.pop(name))
+    value = findings.forgotten(name, cast("JSON", given.pop(name)))
     when = " or ".join(" and ".join(map(_said, conditions)) for conditions in lookup.conditional[vendors])
     complaint = BadRequest(f"{name} is taken only when {when}", parameter=name, remedy=f"give that too, or no {name}")
     try:

@@ -148,8 +148,8 @@ def _number(name: str, value: float, limits: Limits, findings: Findings) -> obje
         raise BadRequest(f"{name} is {shown(value)}: it must be a finite number", parameter=name)
     if limits.options and value not in limits.numbers:
         return _not_among(name, value, limits, findings)
-    if limits.decimals is None or isinstance(value, int) or limits.options:
-        return value
+    if limits.decimals is None or isinstance(value, int) or limits.options or not value:
+        return value or abs(value)  # -0.0 is a 0 that some vendors refuse
     sent = _inside(rounded(value, limits.decimals), limits)
     if sent is None or sent == value:
         return value

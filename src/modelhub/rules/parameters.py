@@ -179,10 +179,9 @@ def _add_required(
             remedy = f"give {told}=…" if neutral else f"give it in vendor={{provider: {{{told!r}: …}}}}"
             error = BadRequest(f"{told} is missing: this model requires it", parameter=told, remedy=remedy)
             findings.problems.append(error)
-        elif own:
-            options[rule.name] = cast("JSON", default)
         else:
-            parameters[name] = default
+            (options if own else parameters)[rule.name if own else name] = cast("JSON", default)
+            findings.stood_in(told, cast("JSON", default))
 
 
 def _default(rule: ParameterRule, limits: Limits) -> object:
