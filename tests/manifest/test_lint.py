@@ -506,3 +506,26 @@ def test_a_key_is_taken_for_another_only_where_it_is_like_it(tmp_path: Path, key
     write(tmp_path, {"provider.yaml": MANIFEST, "models/llm/m.yaml": f"model: m\nlabel: M\n{key}: [vision]\n"})
     (found,) = [each for each in lint(tmp_path) if each.code == "unknown-key"]
     assert found.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{use_template: temperature, min: 0, default: 3}", ["default-range"]),
+        ("{use_template: temperature, max: 1, default: -1}", ["default-range"]),
+        ("{use_template: temperature, min: 5, default: 7}", []),
+        ("{use_template: temperature, max: 3, default: 2.5}", []),
+        ("{use_template: max_tokens, max: 8192, default: 0}", ["default-range"]),
+        ("{use_template: max_tokens, min: 0, default: 0}", []),
+        ("{use_template: temperature, type: int, min: 0, default: 3}", ["default-range"]),
+        ("{use_template: temperature, type: string, default: hot}", []),
+    ],
+)
+def test_the_bound_that_a_template_gives_counts_beside_the_rules_own(
+    tmp_path: Path, rule: str, expected: list[str]
+) -> None:
+    """As it does in a call."""
+    model = f"model: m\nlabel: M\nparameter_rules:\n  - {{name: x, {rule[1:]}\n"
+    write(tmp_path, {"provider.yaml": MANIFEST, "models/llm/m.yaml": model})
+    found = [each.code for each in lint(tmp_path) if each.code.startswith(("default", "min"))]
+    assert found == expected

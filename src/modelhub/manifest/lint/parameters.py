@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from modelhub.manifest.lint.codes import Defect
 from modelhub.manifest.lint.conditions import Variables, conditions, cycles
 from modelhub.manifest.lint.nodes import Node, text_of
 from modelhub.manifest.lint.values import Range, decimals, duplicates
 from modelhub.rules.names import nearest
-from modelhub.rules.templates import TEMPLATES, template_names
+from modelhub.rules.templates import TEMPLATES, expanded, template_names
 from modelhub.types.parameters import ParameterRule
 
 __all__ = ["parameters"]
@@ -85,7 +86,7 @@ def _rule(rule: Node, variables: Variables) -> Iterator[Defect]:
     yield from _template(rule, name)
     template = TEMPLATES.get(rule.get("use_template").text) or ParameterRule("")
     kind = rule.get("type").text or template.type or ""
-    span = Range(name, *(_bound(rule, key, kind, template) for key in ("min", "max")))
+    span = Range(name, *_bounds(rule))
     yield from span.upside_down(rule)
     yield from _precision(rule, name, kind)
     yield from _options(rule, name)
@@ -93,13 +94,13 @@ def _rule(rule: Node, variables: Variables) -> Iterator[Defect]:
         yield from _default(rule.get("default"), rule, name, kind, span)
 
 
-def _bound(rule: Node, key: str, kind: str, template: ParameterRule) -> Decimal | None:
-    """Return the rule's own bound, else the template's where the rule has none of its own."""
-    own = rule.get(key).number
-    if own is not None or rule.has("min") or rule.has("max") or kind != template.type:
-        return own
-    given = getattr(template, key)
-    return None if given is None else Decimal(str(given))
+def _bounds(rule: Node) -> tuple[Decimal | None, Decimal | None]:
+    """Return the rule's own bounds, and where it has none those that its template gives it in a call."""
+    own: dict[str, Any] = {key: number for key in ("min", "max") if (number := _finite(rule.get(key))) is not None}
+    kind: Any = rule.get("type").text or None
+    whole = expanded(ParameterRule("", use_template=rule.get("use_template").text or None, type=kind, **own))
+    least, most = (None if bound is None else Decimal(str(bound)) for bound in (whole.min, whole.max))
+    return least, most
 
 
 def _template(rule: Node, name: str) -> Iterator[Defect]:
