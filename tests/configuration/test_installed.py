@@ -48,6 +48,19 @@ async def test_what_stands_below_a_credential_counts() -> None:
     ]
 
 
+async def test_what_a_form_complains_of_has_its_remedy() -> None:
+    """Where else a missing value may stand, and which fields there are."""
+    config = {"credentials": {"acme": {"base_ulr": "http://127.0.0.1:1"}}}
+    settings = await run_in_thread(partial(read_settings, config, {}), name="settings")
+    findings = await installed_findings(settings, Installed(THERE), {})
+    missing = "give it there, set {0}, or run `modelhub credentials add acme`"
+    assert {finding.problem.message: finding.problem.remedy for finding in findings} == {
+        "did you mean 'base_url'?": "fields: base_url, api_key",
+        "base_url: it is required": missing.format("MODELHUB_ACME_BASE_URL"),
+        "api_key: it is required": missing.format("MODELHUB_ACME_API_KEY"),
+    }
+
+
 async def test_what_the_environment_gives_is_looked_at_too() -> None:
     """By its variable, whatever the file says of the provider; what is not there is not missing."""
     assert await found({}, environ={"MODELHUB_ACME_API_KEY": CANARY}) == []

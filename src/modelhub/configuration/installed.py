@@ -28,6 +28,7 @@ from modelhub.types.credential import CredentialValue
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
 from modelhub.types.plugins import PluginState, ProviderInfo
+from modelhub.types.problems import FieldProblem
 
 __all__ = ["Finding", "Installed", "Severity", "installed_findings"]
 
@@ -279,8 +280,17 @@ async def _form_complaints(checks: _Checks, credential: _Layers, keys: Keys) -> 
         if variable not in unread:
             place = (*keys, variable) if variable in layers[-1] else keys
             said = problem.message if place != keys else f"{problem.path}: {problem.message}"
-            found.append((Complaint(place, said, "see the provider's form"), problem.code != "required"))
+            found.append((Complaint(place, said, _remedy(problem, credential)), problem.code != "required"))
     return found
+
+
+def _remedy(problem: FieldProblem, credential: _Layers) -> str:
+    if problem.code == "required":
+        variable = credential_variable(credential.provider, problem.path)
+        return f"give it there, set {variable}, or run `modelhub credentials add {credential.provider}`"
+    if problem.code.startswith("unknown"):
+        return f"fields: {', '.join(dict.fromkeys(field.variable for field in credential.form))}"
+    return "see the provider's form"
 
 
 async def _resolved(values: Mapping[str, object], folder: Path | None) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
