@@ -141,6 +141,12 @@ async def test_a_proxy_without_a_version_is_known_by_its_greeting_or_its_list(
     assert "Ollama's API" in found.stages
 
 
+async def test_one_model_is_no_plural(ollama: Routes) -> None:
+    """As people write it."""
+    found = await report(ollama(tags=json_reply({"models": [{"name": "llama3:latest"}]})))
+    assert found.stages[3] == "1 model"
+
+
 @pytest.mark.parametrize(("key", "words"), [(CANARY, "refuses this key"), ("", "wants a key")], ids=["a key", "none"])
 async def test_a_key_is_found_wrong_though_the_list_is_public(ollama: Routes, key: str, words: str) -> None:
     """A 200 of /api/tags proves nothing: a question is asked that costs nothing."""

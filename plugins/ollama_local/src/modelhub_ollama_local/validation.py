@@ -6,7 +6,7 @@ Owns the order of the stages and the hints. No stage loads a model or costs anyt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -59,9 +59,19 @@ async def validate_server(context: ProviderContext) -> None:
         version = await _version(context)
         _passed(context, "version", f"Ollama {version}" if version else "Ollama's API", version=version)
         names = await installed(context)
-        _passed(context, "models", f"{len(names)} models" if names else "no models yet: pull one", models=len(names))
+        _passed(context, "models", _counted(names), models=len(names))
         await _answers_to_key(context)
         _passed(context, "authenticated", "authenticated")
+
+
+def _counted(names: Sequence[str]) -> str:
+    match len(names):
+        case 0:
+            return "no models yet: pull one"
+        case 1:
+            return "1 model"
+        case number:
+            return f"{number} models"
 
 
 async def validate_model(model: str, model_type: ModelType, context: ProviderContext) -> None:
