@@ -285,7 +285,7 @@ def test_numbers_of_models_are_numbers_and_their_texts_are_texts(loose: Manifest
     speech = models_of(loose)["t"].model_properties
     assert (speech["default_voice"], speech["voices"]) == (
         "7",
-        [{"mode": 7, "name": "Seven", "language": ["id-ID"]}],
+        [{"mode": "7", "name": "Seven", "language": ["id-ID"]}],
     )
 
 

@@ -297,3 +297,16 @@ def test_a_bound_that_no_float_holds_keeps_its_last_digit(most: str) -> None:
     schema = read_shape(ModelSchema, parse_document(text.encode(), "m.yaml")).value
     (rule,) = schema.parameter_rules or ()
     assert (rule.max, type(rule.max)) == (int(most.strip("'")), int)
+
+
+def test_the_voices_of_a_model_are_texts_as_they_are_written() -> None:
+    """`no` is Norwegian, and a voice may be called by a number."""
+    text = "model: m\nmodel_properties:\n  voices:\n  - {mode: 007, name: 1.10, language: [no, id-ID]}\n"
+    text += "  - {mode: a, language: on, extra: }\n  - alone\n  -\n"
+    schema = read_shape(ModelSchema, parse_document(text.encode(), "m.yaml")).value
+    assert schema.model_properties["voices"] == [
+        {"mode": "007", "name": "1.10", "language": ["no", "id-ID"]},
+        {"mode": "a", "language": "on", "extra": None},
+        "alone",
+        None,
+    ]

@@ -52,7 +52,7 @@ LIKE = 0.65
 _COUNTS = frozenset(
     {"context_size", "max_chunks", "file_upload_limit", "max_characters_per_chunk", "word_limit", "max_workers"}
 )
-_WORDS = frozenset({"mode", "audio_type", "default_voice", "supported_file_extensions"})
+_WORDS = frozenset({"mode", "audio_type", "default_voice", "supported_file_extensions", "voices"})
 _TEXT_FIELDS = frozenset({"text-input", "secret-input", "select", "radio", "url", "textarea", "file"})
 _MOST_DECIMALS = 20
 
@@ -187,9 +187,26 @@ def _after_model(reading: Reading, given: dict[str, Any]) -> None:
                     del read[name]
                 elif name in _COUNTS:
                     _count(reading, name, value, read)
-                elif name in _WORDS and isinstance(value, bool | int | float):
-                    read[name] = reading.written(value)
+                elif name in _WORDS:
+                    read[name] = _words(reading, value)
     given["model_properties"] = read
+
+
+def _words(reading: Reading, value: Any) -> Any:
+    """Return what is written in texts, at any depth: a voice may be called ``007`` and speak ``no``, Norwegian."""
+    if isinstance(value, bool | int | float):
+        return reading.written(value)
+    if isinstance(value, Mapping):
+        steps: Any = value.items()
+    elif isinstance(value, list | tuple):
+        steps = enumerate(value)
+    else:
+        return value
+    read = {}
+    for step, item in steps:
+        with reading.at(step):
+            read[step] = _words(reading, item)
+    return read if isinstance(value, Mapping) else list(read.values())
 
 
 def _after_provider(reading: Reading, given: dict[str, Any]) -> None:
