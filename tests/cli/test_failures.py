@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from tests.canary import CANARY
 
-from modelhub.cli.failures import failed_attempts
+from modelhub.cli.failures import failed_attempts, show_failure
+from modelhub.cli.terminal import Terminal
+from modelhub.errors import AuthenticationFailed
 from modelhub.types.records import Attempt
 
 SECRET = CANARY
@@ -162,6 +164,18 @@ def test_a_closed_pipe_ends_the_run_without_a_word(acme: Any, tmp_path: Path) ->
         os.close(reading)
         _, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (141, b"")
+
+
+@pytest.mark.parametrize("name", ["acme/one", "acme/one#rack"])
+def test_the_credential_that_was_refused_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever has several must know which of them to mend; the only one is not named."""
+    monkeypatch.setenv("MODELHUB_LANG", "en")
+    error = AuthenticationFailed("no such key", remedy="check the API key in the credential")
+    error.provider, error.model, error.deployment = "acme", "one", name
+    show_failure(Terminal(), error)
+    assert capsys.readouterr().err.startswith(f"error: {name}: no such key\n")
 
 
 @pytest.mark.parametrize(("spoken", "kind"), [("en", "the server failed"), ("id", "server gagal")])

@@ -197,7 +197,10 @@ def _headline(terminal: Terminal, message: str) -> None:
 
 
 def _where(error: ModelHubError) -> str:
-    return "/".join(word for word in (error.provider, error.model) if word)
+    """What was called, with the name of the credential where there are several to look for."""
+    where = "/".join(word for word in (error.provider, error.model) if word)
+    deployment = error.deployment or ""
+    return deployment if deployment.startswith(f"{where}#") else where
 
 
 def _kind(error: ModelHubError) -> str:
