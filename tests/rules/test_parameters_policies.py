@@ -315,6 +315,16 @@ def test_what_a_default_stands_in_for_is_not_said_to_be_left_out(name: str) -> N
     assert warning.message == f"{name} is 3: it must be 2 or less; its default 1 is sent instead"
 
 
+def test_a_level_that_is_dropped_is_said_to_be_the_default_where_one_is_required() -> None:
+    """The vendor's own parameter goes out by its default; the warning is about `reasoning`, which was given."""
+    rule = ParameterRule("thinking_level", type="string", options=("Low", "High"), default="High", required=True)
+    result = resolve({"reasoning": "medium"}, rule, policy="drop")
+    (warning,) = result.warnings
+    assert (result.parameters, result.options) == ({}, {"thinking_level": "High"})
+    assert (warning.parameter, warning.given, warning.sent) == ("reasoning", "medium", "High")
+    assert warning.message.endswith("; its default 'High' is sent instead")
+
+
 def test_what_is_clamped_and_then_not_taken_is_told_once() -> None:
     """Nobody is told that a value was sent which was not."""
     rules = (

@@ -181,7 +181,8 @@ def _add_required(
             findings.problems.append(error)
         else:
             (options if own else parameters)[rule.name if own else name] = cast("JSON", default)
-            findings.stood_in(told, cast("JSON", default))
+            # Whoever gave ``reasoning`` knows none of the vendor's names for it.
+            findings.stood_in(name if name == "reasoning" else told, cast("JSON", default))
 
 
 def _default(rule: ParameterRule, limits: Limits) -> object:
