@@ -86,6 +86,15 @@ def test_a_vendors_words_keep_their_case(options: tuple[str, ...], value: Any, w
     }
 
 
+def test_a_switch_and_a_budget_by_other_names_in_use() -> None:
+    """`reasoning_type` and `reasoning_budget` need no template."""
+    switch = ParameterRule("reasoning_type", type="boolean", default=False)
+    hangs_on = (Condition(variable="reasoning_type", value=True),)
+    budget = ParameterRule("reasoning_budget", type="int", min=0, max=128000, default=1024, show_on=hangs_on)
+    assert sent(switch, budget, reasoning="high") == {"reasoning_type": True, "reasoning_budget": 96000}
+    assert sent(switch, budget, reasoning=False) == {"reasoning_type": False}
+
+
 def test_the_usual_level_is_said_where_the_vendor_requires_one() -> None:
     """A model that cannot but think need not be told to, and yet wants the parameter in every request."""
     rule = ParameterRule("thinking_level", type="string", options=("Low", "High"), default="High", required=True)

@@ -186,7 +186,9 @@ TEMPLATES: Mapping[str, ParameterRule] = MappingProxyType(
 MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "enable_thinking": "reasoning",
+        "reasoning_budget": "reasoning",
         "reasoning_effort": "reasoning",
+        "reasoning_type": "reasoning",
         "thinking": "reasoning",
         "thinking_budget": "reasoning",
         "thinking_level": "reasoning",
