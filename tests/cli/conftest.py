@@ -217,6 +217,17 @@ class Screen:
         """Type; control characters do what they do on a terminal."""
         os.write(self._master, text.encode())
 
+    def interrupt(self, text: str) -> None:
+        """Press Ctrl-C until a text is written: CPython's prompt may sleep over one that comes just before it reads."""
+        for _ in range(3):
+            self.type("\x03")
+            end = time.monotonic() + PATIENCE / 4
+            while self.written.find(text, self._read_to) < 0 and time.monotonic() < end and self._read():
+                pass
+            if self.written.find(text, self._read_to) >= 0:
+                break
+        self.wait_for(text)
+
     def end(self) -> int:
         """Wait for the process to end and return its exit code."""
         end = time.monotonic() + PATIENCE

@@ -38,8 +38,7 @@ def test_ctrl_c_stops_the_answer(screen: Any) -> None:
     shown.wait_for(PROMPT)
     shown.type("half a line")
     shown.wait_for("half a line")  # it is echoed once the prompt reads
-    shown.type("\x03")
-    shown.wait_for("Ctrl-D or /exit ends the conversation")
+    shown.interrupt("Ctrl-D or /exit ends the conversation")
     shown.wait_for(PROMPT)
     shown.type("again\n")
     shown.wait_for("word3 ")
