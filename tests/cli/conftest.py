@@ -219,9 +219,9 @@ class Screen:
 
     def interrupt(self, text: str) -> None:
         """Press Ctrl-C until a text is written: CPython's prompt may sleep over one that comes just before it reads."""
-        for _ in range(3):
+        for _ in range(20):
             self.type("\x03")
-            end = time.monotonic() + PATIENCE / 4
+            end = time.monotonic() + 1
             while self.written.find(text, self._read_to) < 0 and time.monotonic() < end and self._read():
                 pass
             if self.written.find(text, self._read_to) >= 0:
