@@ -51,11 +51,8 @@ async def embed(
     vendor: Annotated[list[str] | None, vendor_option()] = None,
 ) -> None:
     """Turn texts into vectors."""
-    from modelhub.provider.threads import run_in_thread  # noqa: PLC0415  the event loop, which --help does without
-
     models = models_of(model, ())
-    piped = "" if texts else await run_in_thread(partial(piped_text, command.terminal), name="stdin")
-    given = texts or [line for line in (piped or "").splitlines() if line.strip()]
+    given = texts or await _piped(command)
     if not given:
         raise typer.BadParameter(_("there is nothing to embed"), param_hint=_("TEXT"))
     own = vendor_of(vendor or (), models)
@@ -75,6 +72,14 @@ async def embed(
     if usage:
         command.terminal.note(usage_line(result), dim=True)
     show_remarks(command.terminal, result)
+
+
+async def _piped(command: Command) -> list[str]:
+    """Return the lines that are piped in."""
+    from modelhub.provider.threads import run_in_thread  # noqa: PLC0415  the event loop, which --help does without
+
+    piped = await run_in_thread(partial(piped_text, command.terminal), name="stdin")
+    return [line for line in (piped or "").splitlines() if line.strip()]
 
 
 def _show(command: Command, texts: list[str], result: EmbedResult) -> None:
