@@ -166,7 +166,8 @@ def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 ON_A_TERMINAL = """
 import fcntl, os, signal, sys, termios
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started the tests may have it ignored, as shells do in the background
+# Whoever started the tests may have it ignored, as shells do in the background.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
