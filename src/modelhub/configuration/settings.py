@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from modelhub.configuration.credentials import CredentialSource, credential_sources
 from modelhub.configuration.environment import credentials_of_environment, environment, overrides
@@ -51,6 +52,8 @@ __all__ = [
     "credentials_of_environment",
     "read_settings",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,7 @@ def _read(config: Mapping[str, object] | Path | str | None, variables: Mapping[s
 
 
 def _settings(tables: Tables, document: Document, over: Mapping[str, Mapping[str, object]]) -> Settings:
-    plugins: PluginTable = replace(tables.plugins, **over.get("plugins", {}))  # type: ignore[arg-type]  # read as such
-    policy: PolicyTable = replace(tables.policy, **over.get("policy", {}))  # type: ignore[arg-type]
+    plugins = _overridden(tables.plugins, over.get("plugins"))
     return Settings(
         PluginSettings(
             allow=plugins.allow,
@@ -157,17 +159,22 @@ def _settings(tables: Tables, document: Document, over: Mapping[str, Mapping[str
             load_seconds=plugins.load_seconds,
             overlays={id: row for id, row in tables.providers.items() if "extends" not in row},
         ),
-        policy.parameters,
-        replace(tables.timeouts, **over.get("timeouts", {})),  # type: ignore[arg-type]
+        _overridden(tables.policy, over.get("policy")).parameters,
+        _overridden(tables.timeouts, over.get("timeouts")),
         tables.credentials,
         document.source,
         models=tables.models,
         deployments=tables.deployments,
         routes=tables.routes,
-        prices=replace(tables.prices, **over.get("prices", {})),  # type: ignore[arg-type]
-        store=replace(tables.store, **over.get("store", {})),  # type: ignore[arg-type]
+        prices=_overridden(tables.prices, over.get("prices")),
+        store=_overridden(tables.store, over.get("store")),
         document=document,
         overridden={
             (table, key): f"MODELHUB_{table}_{key}".upper() for table, values in over.items() for key in values
         },
     )
+
+
+def _overridden(table: T, values: Mapping[str, object] | None) -> T:
+    """Put what the environment says over a table; its values were read by the types of the table's keys."""
+    return table if values is None else replace(table, **values)  # type: ignore[type-var]  # every table is a dataclass

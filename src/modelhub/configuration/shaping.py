@@ -146,7 +146,7 @@ def place_in(loc: tuple[str | int, ...], given: object) -> Keys:
     for step in loc:
         if isinstance(given, Mapping | list | tuple):
             with suppress(LookupError, TypeError):  # where it has no such item, the step is none of its own
-                given = given[step]  # type: ignore[index]
+                given = given[step]  # type: ignore[index]  # whatever is no key of it is suppressed
                 place.append(step)
     return tuple(place)
 

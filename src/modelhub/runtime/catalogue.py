@@ -6,20 +6,18 @@ it can be asked again. Calls never wait for a list of models.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import anyio
 
-from modelhub.errors import ModelHubError, ModelNotFound, Scope, UnknownModel
+from modelhub.errors import ModelHubError, ModelNotFound, UnknownModel
 from modelhub.manifest.merging import merged, overlaid
 from modelhub.rules.names import did_you_mean
 from modelhub.rules.rule_set import with_whole_rules
-from modelhub.runtime.single_flight import SingleFlight
+from modelhub.runtime.remembered import Remembered
 from modelhub.types.schema import ModelSchema, ModelType
 
 if TYPE_CHECKING:
@@ -32,28 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalogue", "Opened"]
 
-_log = logging.getLogger("modelhub.catalogue")
-
-_REMEMBER_SECONDS = 300.0
-_STALE_SECONDS = 24 * 3600.0
-_ASK_AGAIN_SECONDS = 30.0
-"""How long what is out of date counts on after the vendor could not be asked."""
-_MOST = 1024
-"""Entries that may be out of date: tenants' keys come with their calls and may never come again."""
 _SUGGEST_SECONDS = 2.0
 """How long the names of other models may take, for the message that one does not exist."""
 
 Opened: TypeAlias = Callable[["Deployment"], AbstractAsyncContextManager[tuple["BoundProvider", "ProviderContext"]]]
 """Makes the context of a hook, and releases it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """Something remembered: until when it counts, and until when it is better than nothing."""
-
-    value: Any
-    fresh: float
-    stale: float
 
 
 @final
@@ -77,15 +58,12 @@ class Catalogue:
     ) -> None:
         self._registry = registry
         self._overlays = overlays or {}
-        self._clock = clock
-        self._known: dict[object, _Entry] = {}
-        self._lists: dict[object, _Entry] = {}
-        self._flights = SingleFlight()
+        self._known: Remembered[ModelSchema] = Remembered(clock)
+        self._lists: Remembered[Sequence[ModelSchema]] = Remembered(clock)
 
     def known(self, deployment: Deployment, kind: ModelType) -> ModelSchema | None:
         """Return a model's schema if it is remembered; costs a lookup."""
-        entry = self._known.get((deployment.plugin.id, deployment.model, kind, deployment.credential.key))
-        return entry.value if entry is not None and entry.fresh > self._clock() else None
+        return self._known.fresh((deployment.plugin.id, deployment.model, kind, deployment.credential.key))
 
     async def describe(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
@@ -104,51 +82,7 @@ class Catalogue:
         async def ask() -> ModelSchema:
             return await self._described(deployment, kind, bound, context)
 
-        found: ModelSchema = await self._remembered(self._known, key, ask, what=f"the model {deployment.name}")
-        return found
-
-    async def _remembered(
-        self,
-        memory: dict[object, _Entry],
-        key: object,
-        ask: Callable[[], Awaitable[Any]],
-        *,
-        what: str,
-        now: bool = False,
-    ) -> Any:
-        """Return what is remembered, or ask; with ``now``, ask in any case and let a failure be one."""
-        entry = memory.get(key)
-        if entry is not None and entry.fresh > self._clock() and not now:
-            return entry.value
-
-        async def asked() -> Any:
-            try:
-                return self._keep(memory, key, await ask())
-            except ModelHubError as error:
-                if now or not self._still_of_use(memory, key, error):
-                    raise
-                name = type(error).__name__
-                _log.warning("%s: what was known before is used on, since asking failed: %s", what, name)
-                return memory[key].value
-
-        return await self._flights.run((id(memory), key, now), asked)
-
-    def _still_of_use(self, memory: dict[object, _Entry], key: object, error: ModelHubError) -> bool:
-        """Whether something that is out of date stands in for an answer; if so, it does for a while."""
-        time, old = self._clock(), memory.get(key)
-        if old is None or old.stale <= time or error.scope is not Scope.ENDPOINT:
-            return False
-        memory[key] = replace(old, fresh=time + _ASK_AGAIN_SECONDS)
-        return True
-
-    def _keep(self, memory: dict[object, _Entry], key: object, value: Any) -> Any:
-        now = self._clock()
-        memory.pop(key, None)
-        memory[key] = _Entry(value, now + _REMEMBER_SECONDS, now + _STALE_SECONDS)
-        # All are of use for equally long, so those that are not any more stand first.
-        while (oldest := next(iter(memory.values()))).stale <= now or (len(memory) > _MOST and oldest.fresh <= now):
-            del memory[next(iter(memory))]
-        return value
+        return await self._known.get(key, ask, what=f"the model {deployment.name}")
 
     async def _described(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
@@ -228,7 +162,7 @@ class Catalogue:
                 async with opened(deployment) as (bound, context):
                     return await self._asked_for_list(plugin, bound, context)
 
-            found = await self._remembered(self._lists, key, ask, what=f"the models of {plugin.id}", now=refresh)
+            found = await self._lists.get(key, ask, what=f"the models of {plugin.id}", now=refresh)
         return [schema for schema in self._as_configured(plugin, found) if kind is None or schema.model_type is kind]
 
     async def _listed(
@@ -242,8 +176,7 @@ class Catalogue:
         async def ask() -> Sequence[ModelSchema]:
             return await self._asked_for_list(deployment.plugin, bound, context)
 
-        found: Sequence[ModelSchema] = await self._remembered(self._lists, key, ask, what="the nearest names")
-        return found
+        return await self._lists.get(key, ask, what="the nearest names")
 
     async def _asked_for_list(
         self, plugin: Plugin, bound: BoundProvider, context: ProviderContext
