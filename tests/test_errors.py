@@ -53,6 +53,11 @@ TABLE: dict[str, tuple[Scope, Retry, str]] = {
     "OutputInvalid": (Scope.MODEL, Retry.OTHER_MODEL, "MalformedResponse"),
     "StreamInterrupted": (Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT, "ModelHubError"),
     "NoDeploymentAvailable": (Scope.LOCAL, Retry.NO, "ModelHubError"),
+    "LocalRateLimited": (Scope.LOCAL, Retry.NO, "NoDeploymentAvailable"),
+    "QueueFull": (Scope.LOCAL, Retry.NO, "NoDeploymentAvailable"),
+    "CircuitOpen": (Scope.LOCAL, Retry.NO, "NoDeploymentAvailable"),
+    "DeadlineExceeded": (Scope.LOCAL, Retry.NO, "NoDeploymentAvailable"),
+    "BudgetExceeded": (Scope.LOCAL, Retry.NO, "NoDeploymentAvailable"),
     "UnclassifiedError": (Scope.UNKNOWN, Retry.NO, "ModelHubError"),
 }
 

@@ -30,6 +30,11 @@
     │   └── OutputInvalid            the model's answer has not the shape that was asked for; ``partial`` holds it
     ├── StreamInterrupted        a stream broke off after its first content; ``partial`` holds what came
     ├── NoDeploymentAvailable    nothing is left to try
+    │   ├── LocalRateLimited         our own limit of requests or tokens per time is reached
+    │   ├── QueueFull                too many calls wait already
+    │   ├── CircuitOpen              every deployment has failed too often lately
+    │   ├── DeadlineExceeded         it could not be served in the time that was left
+    │   └── BudgetExceeded           our own budget of money is used up
     └── UnclassifiedError        an answer that no rule knows
 
 Two attributes decide everything that is done about an error: ``scope`` (who is at fault) and ``retry`` (what may
@@ -52,12 +57,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationFailed",
     "BadRequest",
+    "BudgetExceeded",
+    "CircuitOpen",
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
     "ContentFiltered",
     "ContextLengthExceeded",
     "CredentialsInvalid",
+    "DeadlineExceeded",
+    "LocalRateLimited",
     "MalformedResponse",
     "ModelHubError",
     "ModelNotFound",
@@ -68,6 +77,7 @@ __all__ = [
     "PermissionDenied",
     "Phase",
     "PluginError",
+    "QueueFull",
     "QuotaExhausted",
     "RateLimited",
     "RegionBlocked",
@@ -459,9 +469,32 @@ class StreamInterrupted(ModelHubError):
 
 
 class NoDeploymentAvailable(ModelHubError):
-    """Nothing was left to try; ``attempts`` says why each one failed."""
+    """Nothing was left to try; ``attempts`` says why each one failed.
+
+    It and its subclasses are decisions of this program: nothing was sent for them, and nobody is counted at fault.
+    """
 
     scope = Scope.LOCAL
+
+
+class LocalRateLimited(NoDeploymentAvailable):
+    """The application's own limit of requests or tokens per time is reached; ``retry_after`` says for how long."""
+
+
+class QueueFull(NoDeploymentAvailable):
+    """As many calls wait for a slot as may: the application must ask for less at once, or allow more."""
+
+
+class CircuitOpen(NoDeploymentAvailable):
+    """Every deployment has failed too often lately; ``retry_after`` says when the first is tried again."""
+
+
+class DeadlineExceeded(NoDeploymentAvailable):
+    """The call could not be served in the time that the caller leaves it, so it was not sent."""
+
+
+class BudgetExceeded(NoDeploymentAvailable):
+    """The application's own budget of money is used up; ``retry_after`` says when the next period begins."""
 
 
 class UnclassifiedError(ModelHubError):

@@ -69,6 +69,11 @@ KINDS = {
     "OutputInvalid": N_("the answer does not have the shape asked for"),
     "StreamInterrupted": N_("the answer broke off"),
     "NoDeploymentAvailable": N_("nothing is left to try"),
+    "LocalRateLimited": N_("your own limit of requests is reached; wait a little"),
+    "QueueFull": N_("too many calls are waiting"),
+    "CircuitOpen": N_("every server failed too often; wait a little"),
+    "DeadlineExceeded": N_("there was not enough time left to ask"),
+    "BudgetExceeded": N_("your own budget is used up"),
     "UnclassifiedError": N_("an unknown failure"),
 }
 """What kind of failure each class is, for those who cannot read the core's message, which is English."""
