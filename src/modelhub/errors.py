@@ -5,7 +5,8 @@
     ModelHubError
     ├── ConfigurationError       the application's own settings or arguments cannot be used
     │   ├── UnknownProvider      no plugin registers that provider id
-    │   └── UnknownModel         the provider knows no such model
+    │   ├── UnknownModel         the provider knows no such model
+    │   └── EgressRefused        no connection may be made to where the base URL leads
     ├── PluginError              a plugin failed in a way that is its own fault
     ├── CredentialsInvalid       a credential form is not filled in as it must be; ``fields`` says where
     ├── StreamNotFinished        ``stream.result`` was read before the stream's end
@@ -66,6 +67,7 @@ __all__ = [
     "ContextLengthExceeded",
     "CredentialsInvalid",
     "DeadlineExceeded",
+    "EgressRefused",
     "LocalRateLimited",
     "MalformedResponse",
     "ModelHubError",
@@ -201,6 +203,15 @@ class UnknownModel(ConfigurationError):
     """The application must name a model the provider has; the message gives the nearest names."""
 
     retry = Retry.OTHER_MODEL
+
+
+class EgressRefused(ConfigurationError):
+    """No connection may be made to where the base URL leads: the message says who may allow it, and how.
+
+    It is no fault of a server. The base URL belongs to the credential: another credential may lead elsewhere.
+    """
+
+    retry = Retry.OTHER_CREDENTIAL
 
 
 class PluginError(ModelHubError):
@@ -398,16 +409,16 @@ class Timeout(ModelHubError):
 
     Attributes:
         phase: ``connect``, ``first_token``, ``idle`` or ``total`` (the caller's own deadline).
-        seconds: The limit.
+        seconds: The limit; ``None`` where it was the server's own (HTTP 408).
     """
 
     scope: Scope = Scope.ENDPOINT
     retry: Retry = Retry.OTHER_DEPLOYMENT
 
-    def __init__(self, message: str, *, phase: Phase, seconds: float, sent: bool | None = None) -> None:
+    def __init__(self, message: str, *, phase: Phase, seconds: float | None, sent: bool | None = None) -> None:
         super().__init__(message, sent=sent)
         self.phase: Phase = phase
-        self.seconds = seconds
+        self.seconds: float | None = seconds
         if phase == "total":
             self.scope = Scope.CALLER
             self.retry = Retry.NO

@@ -22,7 +22,9 @@ from modelhub.errors import (
     RegionBlocked,
     RequestTooLarge,
     Retry,
+    Scope,
     ServerError,
+    Timeout,
     UnclassifiedError,
     UnsupportedFeature,
 )
@@ -45,7 +47,7 @@ def of(status: int, body: bytes = b"", headers: dict[str, str] | None = None) ->
         (403, PermissionDenied),
         (404, ModelNotFound),
         (405, UnsupportedFeature),
-        (408, ServerError),
+        (408, Timeout),
         (409, BadRequest),
         (410, ModelRetired),
         (413, RequestTooLarge),
@@ -128,6 +130,9 @@ def test_the_vendors_code_beats_the_status(status: int, body: object, cls: type[
         (500, 'invalid format: "5"; expected "json"', BadRequest),
         (500, 'option "stop" must be of type array', BadRequest),
         (503, "rate limit exceeded, slow down", RateLimited),
+        (503, "Too Many Requests", RateLimited),
+        (503, "request was throttled", RateLimited),
+        (503, "server busy, please try again.  maximum pending requests exceeded", Overloaded),
         (503, "Loading model", Overloaded),
         (500, "CUDA out of memory", ServerError),
         (401, "this key does not support streaming", AuthenticationFailed),
@@ -197,6 +202,38 @@ def test_the_vendors_word_on_retrying_wins() -> None:
     assert of(529, b"", {"x-should-retry": "false"}).retry is Retry.NO
     assert of(400, b"", {"x-should-retry": "true"}).retry is Retry.SAME
     assert of(500, b"", {"x-should-retry": "true"}).retry is Retry.OTHER_DEPLOYMENT
+
+
+@pytest.mark.parametrize(
+    ("body", "retry"),
+    [
+        ({"error": "could not acquire a lock on the thread"}, Retry.SAME),
+        ({"error": {"message": "x", "code": "resource_locked"}}, Retry.SAME),
+        ({"error": "another call changes it, try again"}, Retry.SAME),
+        ({"error": "concurrent modification"}, Retry.SAME),
+        ({"error": "a file of this name exists"}, Retry.NO),
+        ({"error": "blocked by a clock"}, Retry.NO),
+    ],
+)
+def test_a_conflict_is_asked_again_where_a_lock_is_the_reason(body: object, retry: Retry) -> None:
+    """It is a bad request all the same, and nobody's fault."""
+    error = of(409, json.dumps(body).encode())
+    assert (type(error), error.scope, error.retry) == (BadRequest, Scope.REQUEST, retry)
+    assert of(409, json.dumps(body).encode(), {"x-should-retry": "false"}).retry is Retry.NO
+    assert of(400, json.dumps(body).encode()).retry is Retry.NO
+
+
+def test_the_servers_own_limit_of_time_is_that_of_the_first_content() -> None:
+    """Nothing had come, and how long the server waited is not known."""
+    error = of(408, b"", {"retry-after": "2"})
+    assert isinstance(error, Timeout)
+    assert (error.phase, error.seconds, error.scope, error.retry) == (
+        "first_token",
+        None,
+        Scope.ENDPOINT,
+        Retry.OTHER_DEPLOYMENT,
+    )
+    assert (error.status, error.sent, error.retry_after) == (408, True, 2)
 
 
 @pytest.mark.parametrize(

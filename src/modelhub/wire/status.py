@@ -6,6 +6,7 @@ What the answer says is read by ``facts``.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from modelhub.errors import (
     RequestTooLarge,
     Retry,
     ServerError,
+    Timeout,
     UnclassifiedError,
     UnsupportedFeature,
 )
@@ -78,7 +80,7 @@ _BY_STATUS: Mapping[int, type[ModelHubError]] = MappingProxyType(
         403: PermissionDenied,
         404: ModelNotFound,
         405: UnsupportedFeature,
-        408: ServerError,  # the endpoint lost patience: as good as a failure of its own, and no limit of ours
+        408: Timeout,  # the server's own limit, before any content
         410: ModelRetired,
         413: RequestTooLarge,
         424: ServerError,  # an inference server's backend failed
@@ -135,8 +137,10 @@ _BY_MESSAGE: tuple[tuple[frozenset[int], tuple[str, ...], type[ModelHubError]], 
         UnsupportedFeature,
     ),
     (frozenset({500}), ("invalid format", "must be of type", "invalid option"), BadRequest),
-    (frozenset({503}), ("rate limit",), RateLimited),
+    (frozenset({503}), ("rate limit", "ratelimit", "rate-limit", "too many requests", "throttl"), RateLimited),
 )
+# A conflict about something that another call holds for a moment: gone when it is asked again.
+_LOCK = re.compile(r"\block(ed)?\b|try again|concurrent", re.IGNORECASE)
 
 _REMEDY: Mapping[type[ModelHubError], str] = MappingProxyType(
     {
@@ -153,6 +157,7 @@ _NO_REASON = "it may refuse this Host or Origin: check the base URL and the serv
 _REDIRECTED = "redirects are not followed, for the key's sake: put the final address into the base URL"
 
 _NOT_FOUND = 404
+_CONFLICT = 409
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
 _FIRST_REFUSAL = 400
@@ -166,7 +171,7 @@ def classify(
     """Build the error for an answer; see ``error_class`` for how its class is found."""
     cls = error_class(status, facts, error_codes)
     text = f"HTTP {status}: {facts.message}" if status >= _FIRST_REDIRECT else facts.message
-    error = cls(text)
+    error = cls(text, phase="first_token", seconds=None) if issubclass(cls, Timeout) else cls(text)
     error.remedy = _remedy(status, facts, cls)
     error.status = status
     error.code = facts.code
@@ -176,7 +181,7 @@ def classify(
     error.excerpt = facts.excerpt
     if facts.should_retry is False:
         error.retry = Retry.NO
-    elif facts.should_retry and error.retry is Retry.NO:
+    elif error.retry is Retry.NO and (facts.should_retry or _is_lock(status, facts)):
         error.retry = Retry.SAME
     if isinstance(error, BadRequest):
         error.parameter = facts.parameter
@@ -213,6 +218,11 @@ def error_class(
         if effective in statuses and any(phrase in message for phrase in phrases):
             return cls
     return _by_status(effective)
+
+
+def _is_lock(status: int, facts: ErrorFacts) -> bool:
+    words = " ".join((facts.message, *facts.codes)).replace("_", " ")
+    return status == _CONFLICT and _LOCK.search(words) is not None
 
 
 def _status_inside(facts: ErrorFacts) -> int:

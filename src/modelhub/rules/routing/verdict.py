@@ -28,7 +28,6 @@ from modelhub.errors import (
     StreamInterrupted,
     Timeout,
 )
-from modelhub.types.results import ChatResult, Result, SpeechResult
 
 __all__ = ["Verdict", "verdict"]
 
@@ -69,24 +68,31 @@ class Verdict:
     once: bool = False
 
 
-def verdict(error: ModelHubError) -> Verdict:
+def verdict(error: ModelHubError, *, delivered: bool = False) -> Verdict:
     """Return what an error means for where it came from.
 
     What is local, the caller's own deadline, the caller's closing and a bad request count against nobody. An
-    interruption is judged by the error it was raised from; with content in hand, nothing is asked again by itself.
+    interruption is judged by the error it was raised from.
+
+    Args:
+        error: What the attempt failed with.
+        delivered: Whether the caller has content of the attempt in hand: then nothing is asked again by itself, and
+            what was asked for with ``on_interrupt`` decides.
     """
     if isinstance(error, StreamInterrupted):
-        return _interrupted(error)
-    return Verdict(
-        fault=_fault(error),
-        overload=_overload(error),
-        credential=_credential(error),
-        cools=isinstance(error, RateLimited),
-        model_only=isinstance(error, (ModelNotFound, PermissionDenied)) and error.scope is not Scope.CALLER,
-        same=_same(error),
-        cost=_cost(error),
-        once=_once(error),
-    )
+        found = _interrupted(error)
+    else:
+        found = Verdict(
+            fault=_fault(error),
+            overload=_overload(error),
+            credential=_credential(error),
+            cools=isinstance(error, RateLimited),
+            model_only=isinstance(error, (ModelNotFound, PermissionDenied)) and error.scope is not Scope.CALLER,
+            same=_same(error),
+            cost=_cost(error),
+            once=_once(error),
+        )
+    return replace(found, same=False) if delivered else found
 
 
 def _interrupted(error: StreamInterrupted) -> Verdict:
@@ -94,20 +100,8 @@ def _interrupted(error: StreamInterrupted) -> Verdict:
         return Verdict(cost=0.0)
     cause = error.__cause__
     if isinstance(cause, ModelHubError):
-        found = verdict(cause)
-    else:
-        found = Verdict(fault=float(error.scope is Scope.ENDPOINT), same=error.retry is not Retry.NO)
-    return replace(found, same=False) if _received(error.partial) else found
-
-
-def _received(partial: Result | None) -> bool:
-    match partial:
-        case ChatResult():
-            return bool(partial.message.parts)
-        case SpeechResult():
-            return bool(partial.audio)
-        case _:
-            return False
+        return verdict(cause)
+    return Verdict(fault=float(error.scope is Scope.ENDPOINT), same=error.retry is not Retry.NO)
 
 
 def _fault(error: ModelHubError) -> float:
