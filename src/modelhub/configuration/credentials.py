@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modelhub.configuration.limits import LIMIT_KEYS, BudgetTable, limit_table
 from modelhub.configuration.problems import Complaint, Keys, shown_key
 from modelhub.errors import ConfigurationError
 from modelhub.rules.names import did_you_mean
@@ -18,7 +19,7 @@ from modelhub.types.json import JSON
 __all__ = ["CredentialSource", "configured_credentials", "credential_sources"]
 
 _AS_TABLES = "give the form's values as a table, or a list of tables"
-_KEYS = ("id", "values", "weight")
+_KEYS = ("id", "values", "weight", *LIMIT_KEYS)
 _DATES = (dt.date, dt.time)
 
 
@@ -31,12 +32,20 @@ class CredentialSource:
         id: A name without secrets.
         below: What ``values`` stand over: those of the bound model that a call gives its own for.
         weight: How much it counts beside the others of its provider.
+        rpm: Requests a minute at most.
+        tpm: Tokens a minute at most, of questions and answers together.
+        concurrency: Calls at once at most.
+        budget: What its calls may cost.
     """
 
     values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     id: str = "default"
     below: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     weight: float = 1.0
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+    budget: BudgetTable | None = None
 
     @property
     def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
@@ -61,7 +70,7 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
     """Read credentials, and say all that is wrong with them.
 
     Args:
-        given: Flat values, or a list of flat values or of ``{id, values, weight}``.
+        given: Flat values, or a list of flat values or of ``{id, values, weight}`` with limits.
         provider: Whose they are, for the messages.
 
     Returns:
@@ -93,7 +102,16 @@ def _source(row: Mapping[str, object], name: str) -> CredentialSource:
     if not isinstance(values, Mapping):
         return CredentialSource(dict(row), name)  # type: ignore[arg-type]  # the form says what its values may be
     id, weight = row.get("id", name), row.get("weight", 1.0)
-    return CredentialSource(dict(values), str(id), weight=float(weight))  # type: ignore[arg-type]  # looked at before
+    limits, _ = limit_table(row)
+    return CredentialSource(
+        dict(values),
+        str(id),
+        weight=float(weight),  # type: ignore[arg-type]  # looked at before
+        rpm=limits.rpm,
+        tpm=limits.tpm,
+        concurrency=limits.concurrency,
+        budget=limits.budget,
+    )
 
 
 def _row_complaints(row: object, which: str) -> Iterator[Complaint]:
@@ -126,3 +144,5 @@ def _named_complaints(row: Mapping[object, object], which: str) -> Iterator[Comp
         yield Complaint(("id",), f"the id of {which} is empty or has a #", "give it a name of its own without #")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
         yield Complaint(("weight",), f"the weight of {which} is no number above 0", "1 is the usual share")
+    for each in limit_table(row)[1]:
+        yield Complaint(each.keys, f"of {which}, {each.message}", each.remedy)

@@ -11,9 +11,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from modelhub.configuration.problems import ConfigProblem
+from modelhub.configuration.problems import Complaint, ConfigProblem
 from modelhub.configuration.shaping import limit_complaints, read_value, types_of
-from modelhub.configuration.tables import PluginTable, PolicyTable, PricesTable, StoreTable, TimeoutTable
+from modelhub.configuration.tables import (
+    EgressTable,
+    PluginTable,
+    PolicyTable,
+    PricesTable,
+    RoutingTable,
+    SharingTable,
+    StoreTable,
+    TimeoutTable,
+)
 from modelhub.rules.names import nearest
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
@@ -23,8 +32,10 @@ __all__ = [
     "credentials_of_environment",
     "environment",
     "overrides",
+    "problem_of_overrides",
     "setting_variables",
     "unknown_variables",
+    "variable_of",
 ]
 
 _WHERE = "the environment"
@@ -36,6 +47,9 @@ _TABLES: Mapping[str, type] = {
     "timeouts": TimeoutTable,
     "prices": PricesTable,
     "store": StoreTable,
+    "routing": RoutingTable,
+    "egress": EgressTable,
+    "sharing": SharingTable,
 }
 _NEAR = 0.6
 """How alike two names are of which one is meant to be the other."""
@@ -50,10 +64,15 @@ def _listed(each: Field[Any]) -> bool:
     return "Sequence" in str(each.type)
 
 
+def variable_of(table: str, key: str) -> str:
+    """Return the name of the variable that is a setting."""
+    return f"{_PREFIX}{table}_{key}".upper()
+
+
 def setting_variables() -> dict[str, tuple[str, str]]:
     """Return the table and the key of each variable that is a setting."""
     return {
-        f"{_PREFIX}{table}_{each.name}".upper(): (table, each.name)
+        variable_of(table, each.name): (table, each.name)
         for table, cls in _TABLES.items()
         for each in fields(cls)
         if "Mapping" not in str(each.type)
@@ -81,6 +100,18 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
         problems += [ConfigProblem(_WHERE, None, name, message, remedy) for message in said]
         found.setdefault(table, {})[key] = value
     return found, problems
+
+
+def problem_of_overrides(table: str, keys: Sequence[str], complaint: Complaint) -> ConfigProblem:
+    """Return what is wrong with a table since the environment stands over some of its keys.
+
+    Args:
+        table: Its name.
+        keys: Those that the environment gives.
+        complaint: What is wrong, with its keys below the table.
+    """
+    name = variable_of(table, next((key for key in keys if key == complaint.keys[0]), keys[0]))
+    return ConfigProblem(_WHERE, None, name, complaint.message, complaint.remedy)
 
 
 def credential_variable(provider: str, field: str) -> str:

@@ -11,14 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
+from modelhub.configuration.limits import LimitTable
 from modelhub.configuration.overlays import MODEL_KEYS, PROVIDER_KEYS
 from modelhub.configuration.tables import (
+    BudgetTable,
     DeploymentTable,
+    EgressTable,
     PluginTable,
     PolicyTable,
     PricesTable,
     RouteTable,
+    RoutingTable,
     SettingsFile,
+    SharingTable,
     StoreTable,
     TimeoutTable,
 )
@@ -38,11 +43,16 @@ _TABLES: tuple[type, ...] = (
     TimeoutTable,
     PricesTable,
     StoreTable,
+    RoutingTable,
+    EgressTable,
+    SharingTable,
+    BudgetTable,
+    LimitTable,
     DeploymentTable,
     RouteTable,
     SettingsFile,
 )
-_LIMITS = ("exclusiveMinimum", "pattern")
+_LIMITS = ("exclusiveMinimum", "minimum", "maximum", "pattern")
 _ROWS = ("ParameterRule", "FormField", "FormOption")
 """What stands in lists of manifests under a name of its own: the name is wanted, and a row can be taken away."""
 
@@ -58,7 +68,7 @@ def json_schema() -> Mapping[str, JSON]:
 
     whole: _Schema = TypeAdapter(SettingsFile).json_schema()
     definitions: _Schema = whole.pop("$defs")
-    for cls in (ModelSchema, ProviderSchema, ChatParameters):
+    for cls in (ModelSchema, ProviderSchema, ChatParameters, LimitTable):
         part = _of(cls, TypeAdapter)
         definitions.update(part.pop("$defs", {}))
         definitions[cls.__name__] = part
@@ -69,7 +79,8 @@ def json_schema() -> Mapping[str, JSON]:
         _describe(definition, _documented().get(name))
     properties = whole["properties"]
     properties["$schema"] = {"type": "string", "description": "Where editors find this schema."}
-    definitions.update(_credentials())
+    _close_budget(definitions["BudgetTable"])
+    definitions.update(_credentials(definitions.pop("LimitTable")["properties"]))
     properties["credentials"]["additionalProperties"] = {"$ref": "#/$defs/Credentials"}
     properties["models"]["additionalProperties"] = {"$ref": "#/$defs/ModelSchema"}
     properties["models"]["propertyNames"] = {"pattern": "^[^/]+/."}
@@ -139,8 +150,19 @@ def _close_serving(deployment: _Schema, route: _Schema) -> None:
     route["properties"]["groups"]["items"].update({"minItems": 1, "uniqueItems": True})
 
 
-def _credentials() -> _Schema:
-    """Return the definitions of what credentials may be: one or several, each flat or with a name."""
+def _close_budget(budget: _Schema) -> None:
+    """Say what a budget must say itself."""
+    budget["required"] = ["amount", "per"]
+    for name in budget["required"]:
+        budget["properties"][name].pop("default")
+
+
+def _credentials(limits: _Schema) -> _Schema:
+    """Return the definitions of what credentials may be: one or several, each flat or with a name.
+
+    Args:
+        limits: The keys that say how much a named one may be used.
+    """
     values = {"type": "object", "description": f"The values of the provider's form, by variable. {_REFERENCE}"}
     named = {
         "type": "object",
@@ -149,6 +171,7 @@ def _credentials() -> _Schema:
             "id": {"type": "string", "pattern": "^[^#]*[^#\\s][^#]*$", "description": "A name without secrets."},
             "values": values,
             "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1, "description": "How much it counts."},
+            **limits,
         },
         "additionalProperties": False,
     }

@@ -92,7 +92,7 @@ def route_table(given: object, keys: Keys) -> tuple[RouteTable, list[Complaint]]
             complaints.append(Complaint(place, "the group is empty", "name a deployment in it, or leave it out"))
         if len(set(group)) < len(group):
             complaints.append(Complaint(place, "a name is there twice", "give the deployment a weight instead"))
-    return RouteTable(groups, table.targets), complaints
+    return RouteTable(groups, table.targets, table.pick), complaints
 
 
 def entries(routes: Mapping[str, RouteTable]) -> Iterator[tuple[Keys, str]]:

@@ -11,20 +11,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from modelhub.configuration.checks import together
 from modelhub.configuration.credentials import CredentialSource, credential_sources
-from modelhub.configuration.environment import credentials_of_environment, environment, overrides
+from modelhub.configuration.environment import (
+    credentials_of_environment,
+    environment,
+    overrides,
+    problem_of_overrides,
+    variable_of,
+)
 from modelhub.configuration.problems import ConfigProblem, Keys, SettingsInvalid
 from modelhub.configuration.reading import Document, check_config, document_of
 from modelhub.configuration.routes import expanded
 from modelhub.configuration.tables import (
+    BudgetTable,
     DeploymentTable,
+    EgressTable,
     ModelOverlay,
     PluginSettings,
     PluginTable,
     PolicyTable,
     PricesTable,
     RouteTable,
+    RoutingTable,
     SettingsFile,
+    SharingTable,
     StoreTable,
     TimeoutTable,
 )
@@ -33,18 +44,22 @@ from modelhub.errors import ConfigurationError
 from modelhub.rules.parameters import Policy
 
 __all__ = [
+    "BudgetTable",
     "ConfigProblem",
     "CredentialSource",
     "DeploymentTable",
+    "EgressTable",
     "ModelOverlay",
     "PluginSettings",
     "PluginTable",
     "PolicyTable",
     "PricesTable",
     "RouteTable",
+    "RoutingTable",
     "Settings",
     "SettingsFile",
     "SettingsInvalid",
+    "SharingTable",
     "StoreTable",
     "TimeoutTable",
     "check_config",
@@ -71,6 +86,9 @@ class Settings:
         routes: By name; what each leads to is in its ``groups``. Names in them exist, and there are no circles.
         prices: Where prices come from.
         store: The encrypted store of credentials.
+        routing: How calls find a deployment that answers.
+        egress: Where URLs may lead that users typed.
+        sharing: What processes tell each other.
         document: What the settings were read from, for `place`.
         overridden: The variables that stand over the file, by table and key.
     """
@@ -85,6 +103,9 @@ class Settings:
     routes: Mapping[str, RouteTable] = field(default_factory=dict)
     prices: PricesTable = field(default_factory=PricesTable)
     store: StoreTable = field(default_factory=StoreTable)
+    routing: RoutingTable = field(default_factory=RoutingTable)
+    egress: EgressTable = field(default_factory=EgressTable)
+    sharing: SharingTable = field(default_factory=SharingTable)
     document: Document = field(default_factory=lambda: Document({}), repr=False, compare=False)
     overridden: Mapping[Keys, str] = field(default_factory=dict)
 
@@ -143,9 +164,20 @@ def _read(config: Mapping[str, object] | Path | str | None, variables: Mapping[s
     document = document_of(config, variables)
     tables, complaints = validated(document.value)
     over, problems = overrides(variables)
+    if not complaints and not problems:
+        problems = _problems_of_overrides(tables, over)
     if complaints or problems:
         raise SettingsInvalid([*document.problems(complaints), *problems])
     return _settings(tables, document, over)
+
+
+def _problems_of_overrides(tables: Tables, over: Mapping[str, Mapping[str, object]]) -> list[ConfigProblem]:
+    """Return what is wrong with tables once the environment stands over the file, which is right by itself."""
+    return [
+        problem_of_overrides(name, list(values), each)
+        for name, values in over.items()
+        for each in together(_overridden(getattr(tables, name), values))
+    ]
 
 
 def _settings(tables: Tables, document: Document, over: Mapping[str, Mapping[str, object]]) -> Settings:
@@ -168,10 +200,11 @@ def _settings(tables: Tables, document: Document, over: Mapping[str, Mapping[str
         routes=tables.routes,
         prices=_overridden(tables.prices, over.get("prices")),
         store=_overridden(tables.store, over.get("store")),
+        routing=_overridden(tables.routing, over.get("routing")),
+        egress=_overridden(tables.egress, over.get("egress")),
+        sharing=_overridden(tables.sharing, over.get("sharing")),
         document=document,
-        overridden={
-            (table, key): f"MODELHUB_{table}_{key}".upper() for table, values in over.items() for key in values
-        },
+        overridden={(table, key): variable_of(table, key) for table, values in over.items() for key in values},
     )
 
 

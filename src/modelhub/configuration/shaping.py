@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -43,6 +44,9 @@ _WANTED = {
     "tuple": "a list",
 }
 """What is wanted, by the first words of the library's names for its complaints."""
+
+_VERY_END = re.compile(r"\$\Z")
+"""The end of a pattern that JSON Schemas have too: there it is the end of the text, in Python of its last line."""
 
 _TOML_NAMES = {
     dict: "a table",
@@ -163,9 +167,20 @@ def _said(error: ErrorDetails) -> str:
 
 def limit_complaints(field: dataclasses.Field[Any], value: object) -> Iterator[str]:
     """Yield what is wrong with a value that the limits of its field leave out; NaN is within none."""
-    above = field.metadata.get("exclusiveMinimum")
-    if above is not None and isinstance(value, int | float) and not value > above:
-        yield f"it must be above {above}"
+    if isinstance(value, int | float):
+        yield from _range_complaints(field.metadata, value)
     pattern = field.metadata.get("pattern")
-    if pattern is not None and isinstance(value, str) and not re.search(pattern, value):
+    if pattern is not None and isinstance(value, str) and not re.search(_VERY_END.sub(r"\\Z", pattern), value):
         yield f"it must be {field.metadata['wanted']}"
+
+
+def _range_complaints(limits: Mapping[str, Any], value: float) -> Iterator[str]:
+    above, least, most = (limits.get(name) for name in ("exclusiveMinimum", "minimum", "maximum"))
+    if above is not None and not value > above:
+        yield f"it must be above {above}"
+    elif least is not None and most is not None and not least <= value <= most:
+        yield f"it must be from {least} to {most}"
+    elif least is not None and not value >= least:
+        yield f"it must be {least} or more"
+    elif limits.get("finite") and value == math.inf:
+        yield "it is inf"

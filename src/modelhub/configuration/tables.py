@@ -7,31 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from modelhub.configuration.credentials import CredentialSource
+from modelhub.configuration.limits import BudgetTable
 from modelhub.rules.parameters import Policy
 from modelhub.types.json import JSON
 from modelhub.types.parameters import Vendor
 
 __all__ = [
+    "BudgetTable",
     "DeploymentTable",
+    "EgressTable",
     "ModelOverlay",
+    "Pick",
     "PluginSettings",
     "PluginTable",
     "PolicyTable",
     "PricesTable",
     "RouteTable",
+    "RoutingTable",
     "SettingsFile",
+    "SharingTable",
     "StoreTable",
     "TimeoutTable",
 ]
 
+Pick: TypeAlias = Literal["adaptive", "weighted", "round_robin", "priority", "sticky", "cheapest"]
+"""How one deployment of a group is chosen.
+
+``adaptive`` goes by how fast and how busy each is, ``weighted`` by chance, ``round_robin`` in turn, ``priority`` in the
+order of the group, ``sticky`` by what the conversation began with, and ``cheapest`` by price.
+"""
+
 _ABOVE_ZERO: Mapping[str, Any] = {"exclusiveMinimum": 0}
+_RATE: Mapping[str, Any] = {"exclusiveMinimum": 0, "finite": True}
+_NONE_OR_MORE: Mapping[str, Any] = {"minimum": 0, "finite": True}
+_ONE_OR_MORE: Mapping[str, Any] = {"minimum": 1}
+_SHARE: Mapping[str, Any] = {"minimum": 0, "maximum": 1}
 _PATH: Mapping[str, Any] = {"pattern": r"^[^\x00]*\S[^\x00]*$", "wanted": "the path of a file"}
 _REFERENCE: Mapping[str, Any] = {
     "pattern": r"^(env|file|keyring):.",
     "wanted": "env:NAME, file:PATH or keyring:SERVICE/USERNAME: the key itself does not belong into settings",
+}
+
+
+_REDIS: Mapping[str, Any] = {
+    "pattern": r"^((env|file|keyring):.|(redis|rediss|unix)://.)",
+    "wanted": "redis://…, rediss://… or unix://…, or where that is: env:NAME, file:PATH or keyring:SERVICE/USERNAME",
+}
+_NAMESPACE: Mapping[str, Any] = {
+    "pattern": r"^[A-Za-z0-9_.:-]+$",
+    "wanted": "letters, digits and the signs _ . : -",
 }
 
 
@@ -135,6 +162,70 @@ class StoreTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """How calls find a deployment that answers.
+
+    Attributes:
+        pick: How one deployment of a group is chosen, where its route does not say.
+        retries: How often a call is tried again at most, after the first time; 0 for never.
+        retry_budget: Retries that each successful call pays for, from 0 to 1; fallbacks and hedges come out of it too.
+        retry_floor: Retries that are allowed whatever calls succeeded.
+        eject_after: Faults in a row after which an endpoint is left out for a while.
+        eject_seconds: How long it is left out the first time, in seconds; twice as long each time after.
+        eject_longest: How long it is left out at most, in seconds.
+        panic: Whether the one that failed longest ago is tried where all are left out.
+        probe_seconds: Seconds between cheap checks of endpoints that are left out; 0 for no checks.
+        probe_waiting: Seconds that a call waits for its first content before its endpoint is checked; 0 for never.
+        hedge: Whether a call that waits unusually long for its first content is sent to a second deployment, which
+            may cost twice.
+        queue: Calls that may wait for each slot of a deployment; 0 where none may.
+        concurrency: Calls that a deployment is given at once to begin with, where nothing else says.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    pick: Pick = "adaptive"
+    retries: int = field(default=2, metadata=_NONE_OR_MORE)
+    retry_budget: float = field(default=0.2, metadata=_SHARE)
+    retry_floor: int = field(default=10, metadata=_NONE_OR_MORE)
+    eject_after: int = field(default=3, metadata=_ONE_OR_MORE)
+    eject_seconds: float = field(default=5.0, metadata=_RATE)
+    eject_longest: float = field(default=300.0, metadata=_RATE)
+    panic: bool = True
+    probe_seconds: float = field(default=10.0, metadata=_NONE_OR_MORE)
+    probe_waiting: float = field(default=5.0, metadata=_NONE_OR_MORE)
+    hedge: bool = False
+    queue: float = field(default=4.0, metadata=_NONE_OR_MORE)
+    concurrency: int = field(default=16, metadata=_ONE_OR_MORE)
+
+
+@dataclass(frozen=True, slots=True)
+class EgressTable:
+    """Where URLs may lead that the users of an application typed.
+
+    Attributes:
+        allow: Networks such as ``10.1.0.0/16``, and hosts, that may be reached although they are not public.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    allow: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharingTable:
+    """What processes that use the same credentials tell each other: rates, faults and what was spent.
+
+    Attributes:
+        redis: The URL of a Redis server, or where that is: ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USERNAME``.
+            Without it, each process keeps to itself. It may hold a password, and is never shown.
+        namespace: What the keys there begin with; processes share what has the same.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    redis: str | None = field(default=None, repr=False, metadata=_REDIS)
+    namespace: str = field(default="modelhub", metadata=_NAMESPACE)
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentTable:
     """A model with what it is called with, under a name.
 
@@ -147,6 +238,9 @@ class DeploymentTable:
         parameters: Neutral parameters that a call may override.
         vendor: Provider-specific parameters by provider id, that a call may override.
         timeout: Seconds for a whole call of this name, where the call does not say.
+        rpm: Requests a minute at most.
+        tpm: Tokens a minute at most, of questions and answers together.
+        concurrency: Calls at once at most.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -158,6 +252,9 @@ class DeploymentTable:
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     vendor: Vendor = field(default_factory=dict)
     timeout: float | None = field(default=None, metadata=_ABOVE_ZERO)
+    rpm: float | None = field(default=None, metadata=_RATE)
+    tpm: float | None = field(default=None, metadata=_RATE)
+    concurrency: int | None = field(default=None, metadata=_ONE_OR_MORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +265,13 @@ class RouteTable:
         groups: Each a list of deployments, routes, or ``provider/model`` with or without ``#credential``. The
             next group is asked where one fails.
         targets: In place of ``groups``: each is a group of its own, and stands in ``groups`` too once it was read.
+        pick: How one deployment of a group is chosen; without it, as ``[routing]`` says.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     groups: Sequence[Sequence[str]] = ()
     targets: Sequence[str] = ()
+    pick: Pick | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +308,11 @@ class SettingsFile:
         timeouts: Limits of time in seconds.
         prices: Where prices come from.
         store: The encrypted store of credentials.
-        credentials: Credentials by provider id: a form's values, or a list of ``{id, values, weight}``.
+        routing: How calls find a deployment that answers.
+        egress: Where URLs may lead that users typed.
+        sharing: What processes tell each other.
+        credentials: Credentials by provider id: a form's values, or a list of them, or of
+            ``{id, values, weight}`` with limits.
         models: What goes over models, by ``provider/model``.
         providers: Providers of your own with ``extends``, and what goes over installed ones, by provider id.
         deployments: Models with what they are called with, by name.
@@ -222,6 +325,9 @@ class SettingsFile:
     timeouts: TimeoutTable = field(default_factory=TimeoutTable)
     prices: PricesTable = field(default_factory=PricesTable)
     store: StoreTable = field(default_factory=StoreTable)
+    routing: RoutingTable = field(default_factory=RoutingTable)
+    egress: EgressTable = field(default_factory=EgressTable)
+    sharing: SharingTable = field(default_factory=SharingTable)
     credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

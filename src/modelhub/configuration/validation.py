@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from modelhub.configuration.checks import together
 from modelhub.configuration.credentials import CredentialSource, configured_credentials
 from modelhub.configuration.overlays import model_overlay, provider_complaints
 from modelhub.configuration.problems import Complaint, Keys, shown_key
@@ -20,12 +21,15 @@ from modelhub.configuration.routes import (
 from modelhub.configuration.shaping import shaped, what_is
 from modelhub.configuration.tables import (
     DeploymentTable,
+    EgressTable,
     ModelOverlay,
     PluginTable,
     PolicyTable,
     PricesTable,
     RouteTable,
+    RoutingTable,
     SettingsFile,
+    SharingTable,
     StoreTable,
     TimeoutTable,
 )
@@ -49,6 +53,9 @@ class Tables:
     timeouts: TimeoutTable = field(default_factory=TimeoutTable)
     prices: PricesTable = field(default_factory=PricesTable)
     store: StoreTable = field(default_factory=StoreTable)
+    routing: RoutingTable = field(default_factory=RoutingTable)
+    egress: EgressTable = field(default_factory=EgressTable)
+    sharing: SharingTable = field(default_factory=SharingTable)
     credentials: Mapping[str, Sequence[CredentialSource]] = field(default_factory=dict, repr=False)
     models: Mapping[str, ModelOverlay] = field(default_factory=dict)
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -65,7 +72,10 @@ class _Reader:
 
     def table(self, name: str, cls: type[T]) -> T:
         """Read a table whose keys are those of a class; the default where it is wrong or not there."""
-        return self.kept(shaped(cls, self._document.get(name, {}), (name,)))
+        table, complaints = shaped(cls, self._document.get(name, {}), (name,))
+        # Where a key is wrong, its default stands in for it, of which nothing is to be said.
+        self.complaints += complaints or [replace(each, keys=(name, *each.keys)) for each in together(table)]
+        return table
 
     def named(self, name: str) -> Iterator[tuple[str, object]]:
         """Yield the tables under a table whose keys are names."""
@@ -102,6 +112,9 @@ def validated(document: Mapping[str, object]) -> tuple[Tables, list[Complaint]]:
         timeouts=reader.table("timeouts", TimeoutTable),
         prices=reader.table("prices", PricesTable),
         store=reader.table("store", StoreTable),
+        routing=reader.table("routing", RoutingTable),
+        egress=reader.table("egress", EgressTable),
+        sharing=reader.table("sharing", SharingTable),
         credentials=_credentials(reader),
         models=_models(reader),
         providers={id: given for id, given in providers.items() if isinstance(given, Mapping)},
