@@ -29,6 +29,7 @@ TABLE: dict[str, tuple[Scope, Retry, str]] = {
     "ConfigurationError": (Scope.LOCAL, Retry.NO, "ModelHubError"),
     "UnknownProvider": (Scope.LOCAL, Retry.NO, "ConfigurationError"),
     "UnknownModel": (Scope.LOCAL, Retry.OTHER_MODEL, "ConfigurationError"),
+    "EgressRefused": (Scope.LOCAL, Retry.OTHER_CREDENTIAL, "ConfigurationError"),
     "PluginError": (Scope.LOCAL, Retry.OTHER_MODEL, "ModelHubError"),
     "CredentialsInvalid": (Scope.CREDENTIAL, Retry.OTHER_CREDENTIAL, "ModelHubError"),
     "StreamNotFinished": (Scope.LOCAL, Retry.NO, "ModelHubError"),

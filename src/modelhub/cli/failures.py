@@ -45,6 +45,7 @@ KINDS = {
     "ConfigurationError": N_("the settings or arguments cannot be used"),
     "UnknownProvider": N_("unknown provider"),
     "UnknownModel": N_("unknown model"),
+    "EgressRefused": N_("no connection may be made there"),
     "PluginError": N_("a plugin failed"),
     "CredentialsInvalid": N_("the credentials cannot be used"),
     "StreamNotFinished": N_("the answer was not read to its end"),
