@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parent.parent
 PLUGINS = sorted(project.parent for project in REPOSITORY.glob("plugins/*/pyproject.toml"))
 
 LAYERS = [
-    {"errors", "types"},
+    {"dify", "errors", "types"},
     {"wire", "rules"},
     {"http"},
     {"hookspecs", "provider"},
@@ -30,7 +30,7 @@ LAYERS = [
 ]
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 FACADE = LAYER["hub"]
-WITHIN_A_LAYER = {("provider", "hookspecs"), ("types", "errors")}
+WITHIN_A_LAYER = {("errors", "dify"), ("provider", "hookspecs"), ("types", "errors")}
 HTTP_CLIENTS = {"aiohttp", "httpcore", "httpx", "pyreqwest", "requests", "urllib3"}
 PURE = {"wire", "rules"}  # these do no I/O on any event loop
 FOR_PLUGINS = {"provider", "types", "errors", "wire"}

@@ -41,12 +41,24 @@
 Two attributes decide everything that is done about an error: ``scope`` (who is at fault) and ``retry`` (what may
 be tried next).
 Cancellation is no error here: the async library's own exception passes through.
+
+Most have a second base from `modelhub.dify`, for code that catches errors by Dify's names.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+
+from modelhub.dify import (
+    CredentialsValidateFailedError,
+    InvokeAuthorizationError,
+    InvokeBadRequestError,
+    InvokeConnectionError,
+    InvokeError,
+    InvokeRateLimitError,
+    InvokeServerUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -214,7 +226,7 @@ class EgressRefused(ConfigurationError):
     retry = Retry.OTHER_CREDENTIAL
 
 
-class PluginError(ModelHubError):
+class PluginError(ModelHubError, InvokeError):
     """The plugin's author must act. Never counted against an endpoint.
 
     Attributes:
@@ -226,7 +238,7 @@ class PluginError(ModelHubError):
     distribution: str | None = None
 
 
-class CredentialsInvalid(ModelHubError):
+class CredentialsInvalid(ModelHubError, CredentialsValidateFailedError):
     """Whoever fills in the credential form must act.
 
     Attributes:
@@ -257,7 +269,7 @@ class StreamNotFinished(ModelHubError):
     scope = Scope.LOCAL
 
 
-class BadRequest(ModelHubError):
+class BadRequest(ModelHubError, InvokeBadRequestError):
     """The application must change the request.
 
     Attributes:
@@ -323,7 +335,7 @@ class UnsupportedFeature(BadRequest):
     retry = Retry.OTHER_MODEL
 
 
-class AuthenticationFailed(ModelHubError):
+class AuthenticationFailed(ModelHubError, InvokeAuthorizationError):
     """Whoever owns the key must act: it is wrong, missing or expired.
 
     Attributes:
@@ -335,7 +347,7 @@ class AuthenticationFailed(ModelHubError):
     url: str | None = None
 
 
-class PermissionDenied(ModelHubError):
+class PermissionDenied(ModelHubError, InvokeAuthorizationError):
     """Whoever owns the key must act: it may not do this."""
 
     scope = Scope.CREDENTIAL
@@ -349,21 +361,21 @@ class RegionBlocked(PermissionDenied):
     retry = Retry.NO
 
 
-class QuotaExhausted(ModelHubError):
+class QuotaExhausted(ModelHubError, InvokeRateLimitError):
     """Whoever pays must act: waiting does not help."""
 
     scope = Scope.CREDENTIAL
     retry = Retry.OTHER_CREDENTIAL
 
 
-class RateLimited(ModelHubError):
+class RateLimited(ModelHubError, InvokeRateLimitError):
     """Too many requests or tokens per time: ``retry_after`` says how long to wait, where the vendor does."""
 
     scope = Scope.CREDENTIAL
     retry = Retry.OTHER_CREDENTIAL
 
 
-class ModelNotFound(ModelHubError):
+class ModelNotFound(ModelHubError, InvokeBadRequestError):
     """The server does not serve this model: install it there, or name another."""
 
     scope = Scope.MODEL
@@ -376,35 +388,35 @@ class ModelRetired(ModelNotFound):
     retry = Retry.OTHER_MODEL
 
 
-class Overloaded(ModelHubError):
+class Overloaded(ModelHubError, InvokeServerUnavailableError):
     """The endpoint is sound and has no capacity now."""
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
 
 
-class ServerError(ModelHubError):
+class ServerError(ModelHubError, InvokeServerUnavailableError):
     """The endpoint failed."""
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
 
 
-class ConnectFailed(ModelHubError):
+class ConnectFailed(ModelHubError, InvokeConnectionError):
     """No connection could be made (name, refusal, TLS): nothing was sent, so trying again is always safe."""
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
 
 
-class ConnectionLost(ModelHubError):
+class ConnectionLost(ModelHubError, InvokeConnectionError):
     """The connection broke after the request was sent and before anything usable came back."""
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
 
 
-class Timeout(ModelHubError):
+class Timeout(ModelHubError, InvokeConnectionError):
     """A limit of time was reached.
 
     Attributes:
@@ -424,7 +436,7 @@ class Timeout(ModelHubError):
             self.retry = Retry.NO
 
 
-class MalformedResponse(ModelHubError):
+class MalformedResponse(ModelHubError, InvokeServerUnavailableError):
     """The endpoint answered something that its protocol does not allow."""
 
     scope = Scope.ENDPOINT
@@ -443,7 +455,7 @@ class OutputInvalid(MalformedResponse):
     partial: Result | None = None
 
 
-class StreamInterrupted(ModelHubError):
+class StreamInterrupted(ModelHubError, InvokeConnectionError):
     """A stream broke off after its first content, or ended without its protocol's own end.
 
     It is raised ``from`` the classified error and takes over that error's scope, retry, status, code and ids.
@@ -508,5 +520,5 @@ class BudgetExceeded(NoDeploymentAvailable):
     """The application's own budget of money is used up; ``retry_after`` says when the next period begins."""
 
 
-class UnclassifiedError(ModelHubError):
+class UnclassifiedError(ModelHubError, InvokeError):
     """An error that no rule knows: not tried again, not counted against anybody."""
