@@ -65,10 +65,10 @@ def test_some_answers_have_no_body() -> None:
 
 def test_waits_come_between_writes_or_as_listed() -> None:
     """One figure is the wait between writes; a list is the wait before each."""
-    assert Reply(pause=2).waits(3) == [0.0, 2.0, 2.0]
-    assert Reply(pause=2).waits(0) == []
-    assert Reply(pause=[1, 3]).waits(3) == [1, 3, 0.0]
-    assert Reply(pause=[1, 3]).waits(1) == [1]
+    for pause, waits in ((2, [0.5, 0, 2, 2]), ([1, 3], [0.5, 1, 3, 0])):
+        reply = Reply(chunks=[b"a", b"b", b"c"], delay=0.5, pause=pause)
+        assert [wait for wait, _ in reply.steps()] == waits
+        assert [write for _, write in reply.steps()] == [reply.head(), b"a", b"b", b"c"]
 
 
 def test_ready_made_replies_are_what_decoders_read() -> None:

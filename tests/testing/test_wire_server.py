@@ -2,8 +2,11 @@
 
 import inspect
 import socket
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -306,3 +309,147 @@ def test_the_public_waits_are_seconds() -> None:
     """Both waits have the same default, so that no test hangs."""
     waits: list[Callable[..., object]] = [WireServer.disconnected, WireServer.all_closed]
     assert [inspect.signature(wait).parameters["timeout"].default for wait in waits] == [5.0, 5.0]
+
+
+CERTIFICATE = Path(__file__).parents[1] / "fixtures" / "tls" / "localhost.pem"
+
+
+def server_context() -> ssl.SSLContext:
+    """Encrypt with the fixtures' certificate, which nobody vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+async def test_it_serves_over_tls() -> None:
+    """Requests and replies of any size go through, one after another, and an end is a proper end."""
+    body = bytes(range(256)) * 20_000
+    replies = [Reply(body=body), Reply(chunks=[b"a", b"b"], chunked=True, pause=0.01), Reply(body=b"c", length=False)]
+    async with WireServer(replies, tls=server_context()) as server:
+        trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
+        async with httpx.AsyncClient(base_url=f"https://localhost:{server.port}", verify=trusting) as client:
+            given = [(await client.post("/", content=body)).content for _ in replies]
+    assert server.url.startswith("https://127.0.0.1:")
+    assert given == [body, b"ab", b"c"]
+    assert [request.body for request in server.requests] == [body] * 3
+    assert server.connections == 1
+
+
+async def test_a_client_that_does_not_trust_it_asks_nothing() -> None:
+    """A handshake that fails is a connection without a request."""
+    async with WireServer(Reply(), tls=server_context()) as server:
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(server.url)
+        await server.all_closed(timeout=1)
+        assert (server.connections, server.requests) == (1, [])
+        assert await rest(await ask(server)) == b""  # in clear
+        await server.all_closed(timeout=1)
+
+
+async def test_over_tls_a_client_that_goes_is_noticed() -> None:
+    """As in clear, with a goodbye or without."""
+    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
+    for goodbye in (True, False):
+        async with WireServer(Reply(delay=60), tls=server_context()) as server:
+            stream = await anyio.connect_tcp(
+                "localhost", server.port, ssl_context=trusting, tls_standard_compatible=goodbye
+            )
+            await stream.send(GET)
+            while not server.requests:  # noqa: ASYNC110  the server tells nobody
+                await anyio.sleep(0.01)
+            await stream.aclose()
+            assert (await server.disconnected(timeout=1)).sent == 0
+
+
+async def test_a_shut_door_refuses_and_can_be_opened_again() -> None:
+    """The port stays the server's, connections that were there are lost, and it serves again."""
+    async with WireServer(Reply(body=b"abc")) as server, httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/")).text == "abc"
+        server.door = "shut"
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                await client.get("/")
+        assert server.open_connections == 0
+        server.door = "open"
+        assert (await client.get("/")).text == "abc"
+        server.door = "closing"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/")
+        server.door = "resetting"
+        async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.receive()
+    assert (server.connections, server.disconnects) == (4, [])
+
+
+async def test_a_reset_hits_whoever_is_connected() -> None:
+    """With the door, an answer in progress is reset too, which is no disconnect of the client's."""
+    async with WireServer(Reply(delay=60)) as server, await ask(server) as stream:
+        while not server.requests:  # noqa: ASYNC110  the server tells nobody
+            await anyio.sleep(0.01)
+        server.door = "resetting"
+        with pytest.raises(anyio.BrokenResourceError):
+            await stream.receive()
+    assert server.disconnects == []
+
+
+async def test_a_silent_server_says_nothing_not_even_hello() -> None:
+    """It accepts, takes what comes, and notices who goes; a connection that was there gets no answer any more."""
+    async with WireServer(Reply(body=b"abc"), tls=server_context()) as server:
+        server.door = "silent"
+        with pytest.raises(TimeoutError), anyio.fail_after(0.1):
+            await anyio.connect_tcp("localhost", server.port, tls=True)
+        await server.all_closed(timeout=1)
+        assert (server.connections, server.requests) == (1, [])
+    async with WireServer(Reply(body=b"abc")) as server, httpx.AsyncClient(base_url=server.url, timeout=0.1) as client:
+        assert (await client.get("/")).text == "abc"
+        server.door = "silent"
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/")
+        assert (await server.disconnected(timeout=1)).sent == 0
+
+
+async def test_a_server_may_begin_shut() -> None:
+    """Nobody gets in before it is opened."""
+    server = WireServer(Reply(body=b"abc"))
+    server.door = "shut"
+    async with server, httpx.AsyncClient(base_url=server.url) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/")
+        server.door = "open"
+        assert (server.door, (await client.get("/")).text) == ("open", "abc")
+
+
+async def test_an_answer_may_hold_something_until_it_is_sent() -> None:
+    """A context manager is left when the reply was sent, or when the client has gone, also while it is waited for."""
+    held = []
+
+    @asynccontextmanager
+    async def answer(request: Request) -> AsyncGenerator[Reply, None]:
+        held.append(request.path)
+        try:
+            await anyio.sleep(60 if request.path == "/never" else 0)
+            yield Reply(delay=60 if request.path == "/slow" else 0)
+        finally:
+            held.remove(request.path)
+
+    async with WireServer(answer) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=0.1) as client:
+            assert (await client.get("/")).status_code == 200
+            assert held == []
+            for path in ("/never", "/slow"):
+                with pytest.raises(httpx.ReadTimeout):
+                    await client.get(path)
+        for _ in range(2):
+            await server.disconnected(timeout=1)
+        assert held == []
+
+
+async def test_only_as_many_records_are_kept_as_is_said() -> None:
+    """A long run needs no more memory for them."""
+    async with WireServer(Reply(), keep=2) as server, httpx.AsyncClient(base_url=server.url) as client:
+        for number in range(9):
+            await client.get(f"/{number}")
+        assert [request.path for request in server.requests][-2:] == ["/7", "/8"]
+        assert len(server.requests) <= 4

@@ -6,9 +6,10 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import chain, repeat
 from typing import Literal, final
 from urllib.parse import parse_qsl
 
@@ -84,6 +85,11 @@ class Reply:
         to_the_end = not self.chunked and not self.length
         return not self.keep_alive or to_the_end or self.cut_after is not None or self.raw is not None
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it breaks off into silence."""
+        return self.cut == "hang" and self.cut_after is not None
+
     def head(self) -> bytes:
         """Return the status line and the headers; nothing for a raw answer."""
         if self.raw is not None:
@@ -108,41 +114,47 @@ class Reply:
         Args:
             method: The request's: an answer to HEAD has no body.
         """
-        if self.raw is not None:
-            wire = [self.raw]
-        elif method == "HEAD" or self.status in _WITHOUT_BODY:
-            wire = []
-        else:
-            wire = self._framed()
+        return list(self._writes(method))
+
+    def steps(self, method: str = "GET") -> Iterator[tuple[float, bytes]]:
+        """Yield all that is sent, the head first, each with the seconds to wait before it.
+
+        A long body is put together as it goes: it may be longer than the memory.
+        """
+        yield self.delay, self.head()
+        waits = chain([0.0], repeat(float(self.pause))) if isinstance(self.pause, (int, float)) else self.pause
+        yield from zip(chain(waits, repeat(0.0)), self._writes(method), strict=False)
+
+    def _writes(self, method: str) -> Iterable[bytes]:
+        wire: Iterable[bytes] = self._framed(method)
         if self.split is not None:
             data = b"".join(wire)
             wire = pieces(data, range(len(data)) if self.split == "bytes" else map(int, self.split))
-        return [write for write in self._until_cut(wire) if write]
+        return filter(None, wire if self.cut_after is None else self._until_cut(wire, self.cut_after))
 
-    def waits(self, writes: int) -> list[float]:
-        """Return the seconds to wait before each of so many writes of the body."""
-        if isinstance(self.pause, (int, float)):
-            return [0.0, *[float(self.pause)] * (writes - 1)] if writes else []
-        return [*self.pause, *[0.0] * writes][:writes]
-
-    def _parts(self) -> list[bytes]:
+    def _parts(self) -> Iterable[bytes]:
         parts = [self.body] if self.chunks is None else self.chunks
-        return [part.encode() if isinstance(part, str) else part for part in parts]
+        return (part.encode() if isinstance(part, str) else part for part in parts)
 
-    def _framed(self) -> list[bytes]:
-        if not self.chunked:
-            return self._parts()
-        # An empty chunk would be the last one.
-        return [b"%x\r\n%b\r\n" % (len(part), part) for part in self._parts() if part] + [_LAST_CHUNK]
-
-    def _until_cut(self, wire: Iterable[bytes]) -> Iterable[bytes]:
-        if self.cut_after is None:
-            yield from wire
+    def _framed(self, method: str) -> Iterator[bytes]:
+        if self.raw is not None:
+            yield self.raw
+        elif method == "HEAD" or self.status in _WITHOUT_BODY:
             return
-        left = self.cut_after
+        elif self.chunked:
+            for part in filter(None, self._parts()):  # an empty chunk would be the last one
+                yield b"%x\r\n%b\r\n" % (len(part), part)
+            yield _LAST_CHUNK
+        else:
+            yield from self._parts()
+
+    @staticmethod
+    def _until_cut(wire: Iterable[bytes], left: int) -> Iterator[bytes]:
         for write in wire:
             yield write[:left]
-            left -= min(left, len(write))
+            left -= len(write)
+            if left <= 0:
+                return
 
 
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

@@ -1,40 +1,47 @@
 """A server for tests that answers exactly what it is told, over real sockets, one write at a time.
 
-Owns connections: it accepts, records requests, sends replies, breaks them off, and notices when the client
-goes. What is sent is ``replies``'s. It works on plain sockets, not on the event loop's streams: only so is a
-write one ``send`` and a reset a reset.
+Owns the port and who gets in: it listens or refuses, accepts, and records requests and the clients that go. What is
+sent is ``replies``'s, how it is sent ``connections``'s. It works on plain sockets, not on the event loop's streams:
+only so is a write one ``send`` and a reset a reset.
 """
 
 from __future__ import annotations
 
-import inspect
 import socket
-import struct
+import ssl
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
 
 import anyio
 from anyio import AsyncContextManagerMixin
 from anyio.abc import TaskGroup
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from modelhub.testing.replies import Reply, Request, RequestReader
+from modelhub.testing.connections import Connection, Given, reset_on_close
+from modelhub.testing.replies import Reply, Request
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Answer", "Disconnect", "Routes", "ThreadedWireServer", "WireServer"]
+__all__ = ["Answer", "Disconnect", "Door", "Routes", "ThreadedWireServer", "WireServer"]
 
-Answer: TypeAlias = Reply | Callable[[Request], Reply | Awaitable[Reply]] | Iterable[Reply]
-"""A reply for every request; a function of the request; or replies to give one after the other."""
+Answer: TypeAlias = Reply | Callable[[Request], Given] | Iterable[Reply]
+"""A reply for every request; a function of the request; or replies to give one after the other.
+
+A function may be async, and may return an async context manager that gives the reply: it is left when the reply was
+sent or the client has gone.
+"""
 Routes: TypeAlias = Answer | Mapping[tuple[str, str], Answer]
 """One answer for every request, or answers by method and path."""
+Door: TypeAlias = Literal["open", "shut", "closing", "resetting", "silent"]
+"""Who gets in: everybody; nobody, the port does not listen; or whoever connects is let in and left at once, is reset,
+or is never told a word, not even in a TLS handshake."""
 
-_RECEIVE = 64 * 1024
-_RESET = struct.pack("ii", 1, 0)  # linger for 0 seconds: close() sends RST
+_BACKLOG = 4096
 
 
 @final
@@ -69,23 +76,38 @@ class WireServer(AsyncContextManagerMixin):
     Args:
         routes: What is answered; see ``Routes``.
         host: The address to listen on; ``::1`` for IPv6.
+        tls: What connections are encrypted with.
+        keep: How many of the newest requests and disconnects are kept at least, all by default.
 
     Attributes:
         requests: Every request so far, oldest first.
         unanswered: Those of them that no route or reply was left for.
+        disconnects: Every client so far that went before its answer was complete, oldest first.
         connections: How many connections were accepted so far.
     """
 
-    def __init__(self, routes: Routes = (), *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        routes: Routes = (),
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        keep: int | None = None,
+    ) -> None:
         table = routes if isinstance(routes, Mapping) else {None: routes}
         self._answers = {key: _answering(answer) for key, answer in table.items()}
         self._host = host
+        self._tls = tls
+        self._keep = keep
         self._port: int | None = None
-        self._open: set[socket.socket] = set()
-        self._disconnects: list[Disconnect] = []
+        self._door: Door = "open"
+        self._listener: socket.socket | None = None
+        self._open: dict[socket.socket, anyio.CancelScope] = {}
+        self._untold: deque[Disconnect] = deque(maxlen=keep)
         self._changed = anyio.Event()
         self.requests: list[Request] = []
         self.unanswered: list[Request] = []
+        self.disconnects: list[Disconnect] = []
         self.connections: int = 0
 
     def __repr__(self) -> str:
@@ -103,12 +125,46 @@ class WireServer(AsyncContextManagerMixin):
     def url(self) -> str:
         """Where it listens, such as ``http://127.0.0.1:43210``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{host}:{self.port}"
 
     @property
     def open_connections(self) -> int:
         """How many connections are open now."""
         return len(self._open)
+
+    @property
+    def door(self) -> Door:
+        """Who gets in.
+
+        Whatever it becomes but open, connections that are there are lost: by FIN, by RST, or in silence. While the
+        server is entered, it is set in its event loop only.
+        """
+        return self._door
+
+    @door.setter
+    def door(self, door: Door) -> None:
+        before, self._door = self._door, door
+        if self._listener is None or before == door:
+            return
+        if door not in {"open", "silent"}:
+            self._throw_out(reset=door == "resetting")
+        if door == "shut":
+            anyio.notify_closing(self._listener)
+            self._listener.close()
+            self._listener = self._bound()  # nobody else gets the port
+        elif before == "shut":
+            self._listener.listen(_BACKLOG)
+            self._notify()
+
+    def _throw_out(self, *, reset: bool) -> None:
+        for peer, scope in self._open.items():
+            if reset:
+                reset_on_close(peer)
+            scope.cancel()  # before its socket closes, which would be an error to it
+            anyio.notify_closing(peer)
+            peer.close()
+        self._open.clear()
+        self._notify()
 
     async def disconnected(self, timeout: float = 5.0) -> Disconnect:
         """Wait for the next client that goes before its answer is complete; each is returned once.
@@ -116,8 +172,8 @@ class WireServer(AsyncContextManagerMixin):
         Raises:
             TimeoutError: None went within ``timeout`` seconds.
         """
-        await self._until(lambda: bool(self._disconnects), timeout, "no client broke off its answer")
-        return self._disconnects.pop(0)
+        await self._until(lambda: bool(self._untold), timeout, "no client broke off its answer")
+        return self._untold.popleft()
 
     async def all_closed(self, timeout: float = 5.0) -> None:
         """Wait until no connection is open.
@@ -140,148 +196,129 @@ class WireServer(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        with socket.create_server((self._host, self._port or 0), family=family, backlog=1024) as listener:
-            listener.setblocking(False)  # noqa: FBT003  the standard library's own signature
-            self._port = listener.getsockname()[1]
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._accept, listener, tasks)
-                    yield self
-                    tasks.cancel_scope.cancel()
-            except BaseExceptionGroup as group:
-                if len(group.exceptions) == 1:  # what a test raises shall come out as it was raised
-                    raise group.exceptions[0] from group.exceptions[0].__cause__
-                raise
+        self._listener = self._bound()
+        try:
+            self._port = self._listener.getsockname()[1]
+            if self._door != "shut":
+                self._listener.listen(_BACKLOG)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._accept, tasks)
+                yield self
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:  # what a test raises shall come out as it was raised
+                raise group.exceptions[0] from group.exceptions[0].__cause__
+            raise
+        finally:
+            self._listener.close()
+            self._listener = None
 
-    async def _accept(self, listener: socket.socket, tasks: TaskGroup) -> None:
+    def _bound(self) -> socket.socket:
+        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        try:
+            listener.setblocking(False)  # noqa: FBT003  the standard library's own signature
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port or 0))
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    async def _accept(self, tasks: TaskGroup) -> None:
         while True:
-            await anyio.wait_readable(listener)
-            with suppress(BlockingIOError, ConnectionError):
-                peer, _ = listener.accept()
+            if self._listener is None or self._door == "shut":
+                await self._changed.wait()
+                continue
+            try:
+                peer, _ = self._listener.accept()
+            except BlockingIOError:
+                with suppress(anyio.ClosedResourceError):  # the door was shut
+                    await anyio.wait_readable(self._listener)
+            except ConnectionError:
+                continue
+            else:
                 tasks.start_soon(self._serve, peer)
 
     async def _serve(self, peer: socket.socket) -> None:
-        with peer:
+        with peer, anyio.CancelScope() as scope:
             peer.setblocking(False)  # noqa: FBT003  the standard library's own signature
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
-            self._open.add(peer)
+            if self._door == "resetting":
+                reset_on_close(peer)
+            if self._door not in {"open", "silent"}:
+                return
+            self._open[peer] = scope
             try:
-                connection = _Connection(peer, RequestReader(self.connections))
-                while (request := await connection.request()) is not None:
-                    if not await self._exchange(connection, request):
-                        break
+                await self._converse(peer)
             finally:
-                self._open.discard(peer)
+                self._open.pop(peer, None)
                 self._notify()
 
-    async def _exchange(self, connection: _Connection, request: Request) -> bool:
-        """Answer one request; tell whether the connection can serve another."""
-        self.requests.append(request)
-        reply = await self._reply(request)
-        whole = await connection.send(reply, request.method)
-        if not whole:
-            self._disconnects.append(Disconnect(request, connection.sent, time.monotonic()))
-            self._notify()
-        elif reply.ends_connection and reply.cut == "rst" and reply.cut_after is not None:
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        return whole and not reply.ends_connection
+    async def _converse(self, peer: socket.socket) -> None:
+        if self._door == "silent":
+            while await _more(peer):
+                pass
+            return
+        connection = Connection(peer, self.connections, self._tls)
+        while (request := await connection.request()) is not None:
+            if not await self._exchange(connection, request):
+                break
 
-    async def _reply(self, request: Request) -> Reply:
+    async def _exchange(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; tell whether the connection can serve another."""
+        self._record(self.requests, request)
+        reply = await connection.answer(self._given(request), request.method)
+        if reply is None and connection.socket not in self._open:
+            return False  # it was thrown out
+        if reply is None:
+            disconnect = Disconnect(request, connection.sent, time.monotonic())
+            self._record(self.disconnects, disconnect)
+            self._untold.append(disconnect)
+            self._notify()
+            return False
+        if reply.ends_connection:
+            if reply.cut == "rst" and reply.cut_after is not None:
+                reset_on_close(connection.socket)
+            elif reply.cut_after is None:
+                connection.end()
+        return not reply.ends_connection
+
+    def _given(self, request: Request) -> Given:
+        if self._door == "silent":
+            return Reply(raw=b"", cut_after=0, cut="hang")
         answer = self._answers.get((request.method, request.path)) or self._answers.get(None)
         if answer is None:
-            self.unanswered.append(request)
+            self._record(self.unanswered, request)
             return Reply(404, body=f"no route for {request.method} {request.path}")
         try:
-            reply = answer(request)
+            return answer(request)
         except StopIteration:
-            self.unanswered.append(request)
+            self._record(self.unanswered, request)
             return Reply(500, body=f"no reply is left for {request.method} {request.path}")
-        return await reply if inspect.isawaitable(reply) else reply
+
+    def _record(self, kept: list[Any], one: object) -> None:
+        kept.append(one)
+        if self._keep is not None and len(kept) > 2 * self._keep:
+            del kept[: len(kept) - self._keep]
 
 
-def _answering(answer: Answer) -> Callable[[Request], Reply | Awaitable[Reply]]:
+async def _more(peer: socket.socket) -> bool:
+    """Wait until a client says something, and tell whether it is still there."""
+    await anyio.wait_readable(peer)
+    try:
+        return bool(peer.recv(64 * 1024))
+    except OSError:
+        return False
+
+
+def _answering(answer: Answer) -> Callable[[Request], Given]:
     if isinstance(answer, Reply):
         return lambda _: answer
     if callable(answer):
         return answer
     replies = iter(answer)
     return lambda _: next(replies)
-
-
-@final
-class _Connection:
-    """One client's socket: requests come out of it, replies go into it."""
-
-    def __init__(self, peer: socket.socket, reader: RequestReader) -> None:
-        self.socket = peer
-        self.sent = 0
-        self._reader = reader
-
-    async def request(self) -> Request | None:
-        """Return the next request, or ``None`` when the client has gone."""
-        while True:
-            try:
-                request = self._reader.next()
-            except ValueError as error:
-                refusal = Reply(400, body=str(error), keep_alive=False)
-                with suppress(OSError):  # gone already
-                    await self._write(refusal.head() + b"".join(refusal.writes()))
-                return None
-            if request is not None or not await self._receive():
-                return request
-
-    async def send(self, reply: Reply, method: str) -> bool:
-        """Send a reply; tell whether the client stayed to its end, or to where it was told to break off."""
-        self.sent = 0
-        whole = False
-
-        async def send() -> None:
-            nonlocal whole
-            with suppress(OSError):  # gone while it was being written to
-                await self._send(reply, method)
-                whole = True
-            tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(send)
-            while await self._receive():
-                pass  # the next request, kept by the reader
-            tasks.cancel_scope.cancel()
-        return whole
-
-    async def _send(self, reply: Reply, method: str) -> None:
-        await anyio.sleep(reply.delay)
-        await self._write(reply.head())
-        writes = reply.writes(method)
-        for write, wait in zip(writes, reply.waits(len(writes)), strict=True):
-            await anyio.sleep(wait)
-            await self._write(write)
-            self.sent += len(write)
-        if reply.cut_after is not None and reply.cut == "hang":
-            await anyio.sleep_forever()
-
-    async def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self.socket.send(view) :]
-            except BlockingIOError:
-                await anyio.wait_writable(self.socket)
-
-    async def _receive(self) -> bool:
-        """Take what the client sends; tell whether it is still there."""
-        while True:
-            try:
-                data = self.socket.recv(_RECEIVE)
-            except BlockingIOError:
-                await anyio.wait_readable(self.socket)
-            except OSError:
-                return False
-            else:
-                self._reader.feed(data)
-                return bool(data)
 
 
 @final
