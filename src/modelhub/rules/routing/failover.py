@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from modelhub.errors import ModelHubError, PermissionDenied, RateLimited, Retry
 from modelhub.types.credential import Credential
 
-__all__ = ["Target", "left_to_try"]
+__all__ = ["Target", "worth_trying"]
 
 _PER_MODEL = (PermissionDenied, RateLimited)
 """Rights and limits are given to a key for each model: another model may be called with the same key."""
@@ -30,19 +29,12 @@ class Target(Protocol):
         """What it is called with."""
 
 
-T = TypeVar("T", bound=Target)
-
-
-def left_to_try(error: ModelHubError, failed: T, rest: Sequence[T]) -> list[T]:
-    """Return those of ``rest`` that are still worth trying, now or later in the call.
+def worth_trying(error: ModelHubError, failed: Target, target: Target) -> bool:
+    """Return whether a target is still worth trying, now or later in the call, after another one failed.
 
     A key that is refused is refused for every model of its provider, a model that cannot do it cannot do it
     elsewhere; a request that is wrong in itself is wrong everywhere.
     """
-    return [target for target in rest if _worth_trying(error, failed, target)]
-
-
-def _worth_trying(error: ModelHubError, failed: Target, target: Target) -> bool:
     same_model = target.model == failed.model
     same_credential = target.credential.key == failed.credential.key
     match error.retry:

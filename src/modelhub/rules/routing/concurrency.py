@@ -1,0 +1,91 @@
+"""How many calls a deployment takes at once: more while it keeps its pace, less when it says that it is too many.
+
+Additive increase, multiplicative decrease, as in TCP: until the first sign of overload the limit doubles with each
+round of answers. A server that only queues and never refuses is told by its pace: where answers take longer than twice
+what they took at best, the limit stays.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+__all__ = ["Slots"]
+
+_SHRINK = 0.7
+_LEAST = 1.0
+_MOST = 256.0
+_IN_USE = 0.5
+"""The share of the slots that must be in use for a success to say that there may be more."""
+
+_ALPHA = 0.1
+_SLOWER = 2.0
+_FORGET = 1.002
+"""How fast the best pace is forgotten: it doubles in 350 samples, so that a server that became slower grows again."""
+
+
+@final
+class Slots:
+    """The slots of one deployment.
+
+    Args:
+        limit: How many there are at the start.
+        most: How many there can be; ``limit`` itself where somebody has said how many there are.
+
+    Attributes:
+        limit: How many there are; fractions count up to the next.
+        in_flight: How many are in use.
+        service: Seconds that a call takes, on the average of late; 0 where nothing is known.
+    """
+
+    __slots__ = ("_best", "_most", "_pace", "_shrunk_at", "in_flight", "limit", "service")
+
+    def __init__(self, limit: float = 16.0, most: float = _MOST) -> None:
+        self.limit: float = max(_LEAST, limit)
+        self._most = max(most, self.limit)
+        self.in_flight: int = 0
+        self.service: float = 0.0
+        self._pace = 0.0
+        self._best = math.inf
+        self._shrunk_at = -math.inf
+
+    @property
+    def full(self) -> bool:
+        """Whether no slot is free."""
+        return self.in_flight + 1 > self.limit
+
+    def begin(self) -> None:
+        """Take a slot, also where none is free: whoever must not asks `full` first."""
+        self.in_flight += 1
+
+    def end(self) -> None:
+        """Give a slot back."""
+        self.in_flight -= 1
+
+    def answered(self, seconds: float, pace: float) -> None:
+        """A call succeeded, its slot being in use still.
+
+        Args:
+            seconds: How long it took.
+            pace: Seconds to its first token or per token: what grows where a server queues.
+        """
+        self.service = seconds if self.service == 0.0 else self.service + _ALPHA * (seconds - self.service)
+        self._pace = pace if self._pace == 0.0 else self._pace + _ALPHA * (pace - self._pace)
+        self._best = min(self._best * _FORGET, self._pace)
+        if self.limit >= self._most or self.in_flight < self.limit * _IN_USE or self._pace > self._best * _SLOWER:
+            return
+        step = 1.0 if self._shrunk_at == -math.inf else 1.0 / self.limit
+        self.limit = min(self._most, self.limit + step)
+
+    def overloaded(self, now: float, begun: float) -> None:
+        """A call that began at ``begun`` was too many. What was sent before the last shrinking says nothing new."""
+        if begun > self._shrunk_at:
+            self.limit = max(_LEAST, self.limit * _SHRINK)
+            self._shrunk_at = now
+
+    def wait(self, waiting: int) -> float:
+        """Return the seconds until a slot is free for whoever comes after ``waiting`` others; 0 where nobody knows."""
+        return self.service * (waiting + 1) / self.limit
+
+    def __repr__(self) -> str:
+        return f"<Slots: {self.in_flight} of {self.limit:.1f} in use>"

@@ -1,0 +1,219 @@
+"""The way of one call through its route: what it may still try, how often, and after which wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, final
+
+from modelhub.errors import ModelHubError
+from modelhub.rules.routing.backoff import wait_before_retry
+from modelhub.rules.routing.budget import RetryBudget
+from modelhub.rules.routing.failover import Target, worth_trying
+from modelhub.rules.routing.latency import Latency
+from modelhub.rules.routing.verdict import Verdict
+from modelhub.rules.routing.vitals import Block, Vitals
+
+__all__ = ["Course", "Group", "Option", "Pick", "Route"]
+
+Pick: TypeAlias = Literal["adaptive", "weighted", "round_robin", "priority", "sticky", "cheapest"]
+"""How one deployment of a group is chosen."""
+
+_SHORTEST_PAUSE = 0.001
+
+
+class Named(Target, Protocol):
+    """A deployment, as far as a route knows it."""
+
+    @property
+    def id(self) -> str:
+        """Name and credential as one word, without secrets."""
+
+
+D = TypeVar("D", bound=Named)
+
+
+@final
+class Option(Generic[D]):
+    """A deployment as one of a group: what it is, what share it has there, and what is known of it."""
+
+    __slots__ = ("deployment", "id", "share", "vitals")
+
+    def __init__(self, deployment: D, vitals: Vitals, share: float = 1.0) -> None:
+        self.deployment = deployment
+        self.vitals = vitals
+        self.share = share
+        self.id: str = deployment.id
+
+    @property
+    def weight(self) -> float:
+        """Its share, smaller for a while after an ejection."""
+        return self.share * self.vitals.ramp
+
+    @property
+    def in_flight(self) -> int:
+        """Calls it has now."""
+        return self.vitals.slots.in_flight
+
+    @property
+    def latencies(self) -> Mapping[str, Latency]:
+        """How fast it was."""
+        return self.vitals.latencies
+
+    def __repr__(self) -> str:
+        return f"<Option {self.id}: {self.vitals!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Generic[D]):
+    """Deployments that stand for each other.
+
+    Attributes:
+        options: The deployments, in the order in which they are named.
+        pick: How one of them is chosen.
+        turns: What each has saved up for its turn, where they take turns.
+    """
+
+    options: tuple[Option[D], ...]
+    pick: Pick = "adaptive"
+    turns: MutableMapping[str, float] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[D]):
+    """What a call may try: groups in order, each standing in for those before it.
+
+    Attributes:
+        name: What the caller named.
+        groups: At least one.
+        budget: What its retries are paid from.
+    """
+
+    name: str
+    groups: tuple[Group[D], ...]
+    budget: RetryBudget = field(compare=False)
+
+    @property
+    def options(self) -> Sequence[Option[D]]:
+        """All deployments, in order."""
+        return [option for group in self.groups for option in group.options]
+
+
+@final
+class Course(Generic[D]):
+    """One call's way.
+
+    Args:
+        route: What it may try.
+        retries: How often an attempt may be repeated, beyond one attempt in each group.
+        deadline: Absolute; ``inf`` where there is none.
+        signal: Which latency counts for it: ``first_token``, ``per_token`` or ``seconds``.
+        tokens: What it will use at most, as far as anybody can tell beforehand.
+        session: What it should stick to a deployment by; empty where there is nothing.
+        blocks: Its prompt's beginning, for sticking where there is no session; see `affinity.blocks`.
+        prices: What a usual call costs, by the ids of deployments, where that decides.
+    """
+
+    __slots__ = (
+        "_once",
+        "_paused",
+        "_retries",
+        "_waits",
+        "blocks",
+        "deadline",
+        "groups",
+        "prices",
+        "route",
+        "session",
+        "signal",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        route: Route[D],
+        *,
+        retries: int = 2,
+        deadline: float = math.inf,
+        signal: str = "first_token",
+        tokens: float = 0.0,
+        session: str = "",
+        blocks: Sequence[bytes] = (),
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
+        self.route = route
+        self.groups: Sequence[Group[D]] = route.groups
+        self.deadline = deadline
+        self.signal = signal
+        self.tokens = tokens
+        self.session = session
+        self.blocks = blocks
+        self.prices = prices
+        self._retries = retries + len(route.groups) - 1
+        self._waits = 0
+        self._once = False
+        self._paused: dict[Option[D], float] | None = None
+
+    def open(self, option: Option[D], now: float) -> bool:
+        """Whether a deployment may be tried now, as far as this call's own experience with it goes."""
+        return self._paused is None or now >= self._paused.get(option, -math.inf)
+
+    def block(self, option: Option[D], now: float) -> Block | None:
+        """Return what keeps this call from a deployment now."""
+        found = option.vitals.block(now, self.tokens)
+        if self.open(option, now):
+            return found
+        assert self._paused is not None  # noqa: S101  `open` looked
+        pause = self._paused[option]
+        if found is None or found.reason == "busy":
+            return Block("paused", pause)
+        return Block(found.reason, max(found.until, pause))
+
+    def failed(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float, random: Random) -> bool:
+        """An attempt failed; returns whether anything else is worth trying.
+
+        What another attempt may cost is taken from the route's budget.
+        """
+        if verdict.once and self._once:
+            return False
+        self._once = self._once or verdict.once
+        pause = self._pause(error, verdict, now, random)
+        groups = []
+        for group in self.groups:
+            left = tuple(
+                each
+                for each in group.options
+                if (pause is not None if each is option else worth_trying(error, option.deployment, each.deployment))
+            )
+            if left:
+                groups.append(Group(left, group.pick, group.turns))
+        self.groups = groups
+        if not groups or now >= self.deadline:
+            return False
+        if verdict.cost > 0.0:
+            if self._retries <= 0:
+                return False
+            self._retries -= 1
+            if not self.route.budget.spend(verdict.cost, now):
+                return False
+        if pause is not None:
+            self._paused = {**(self._paused or {}), option: now + pause}
+        return True
+
+    def _pause(self, error: ModelHubError, verdict: Verdict, now: float, random: Random) -> float | None:
+        """Return the seconds before the same deployment may be asked again, or ``None``: it may not."""
+        if not verdict.same:
+            return None
+        wait = wait_before_retry(self._waits, error.retry_after, self.deadline - now, random)
+        self._waits += 1
+        return None if wait is None else max(wait, _SHORTEST_PAUSE)
+
+    @property
+    def left(self) -> Sequence[Option[D]]:
+        """What may still be tried, in order."""
+        return [option for group in self.groups for option in group.options]
+
+    def __repr__(self) -> str:
+        return f"<Course of {self.route.name}: {len(self.left)} left, {self._retries} retries>"

@@ -1,0 +1,340 @@
+"""All deployments at once: who is called, who waits, and what is remembered of how it went.
+
+It does no I/O and knows no event loop: time and chance are given, whoever waits is woken through a function. What it
+changes it changes at once, so that between choosing a deployment and counting the call in flight nothing can come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
+
+from modelhub.errors import ModelHubError
+from modelhub.rules.routing.affinity import PrefixIndex
+from modelhub.rules.routing.backoff import LONGEST_WAIT
+from modelhub.rules.routing.course import Course, Group, Named, Option
+from modelhub.rules.routing.pick import adaptive, cheapest, priority, rendezvous, round_robin, sticky, weighted
+from modelhub.rules.routing.queue import Ticket, first
+from modelhub.rules.routing.refusals import refusal
+from modelhub.rules.routing.verdict import Verdict
+
+__all__ = ["Change", "Lease", "Pool"]
+
+D = TypeVar("D", bound=Named)
+
+_LAST_RESORTS = frozenset({"ejected", "refused key", "no such model"})
+"""What a deployment may be tried in spite of, where every other is in no better state."""
+
+
+class Change(NamedTuple):
+    """Something about a deployment that operators want to know.
+
+    Attributes:
+        what: What happened.
+        deployment: Its id.
+        until: How long it is left alone, by the clock of the calls; 0 where it is back.
+        error: The class of the error that did it; empty where none did.
+    """
+
+    what: Literal["ejected", "recovered", "credential disabled"]
+    deployment: str
+    until: float
+    error: str
+
+
+@final
+class Lease(Generic[D]):
+    """A call's place at a deployment, from when it is chosen until it has answered or failed.
+
+    Attributes:
+        option: The deployment.
+        begun: When it was chosen.
+        probe: Whether it is the one call that finds out whether the deployment is well again.
+        first_content: Seconds from then to the first content, where it has come.
+        ended: Whether it was given back.
+    """
+
+    __slots__ = ("begun", "course", "ended", "first_content", "option", "probe")
+
+    def __init__(self, option: Option[D], course: Course[D], begun: float, *, probe: bool) -> None:
+        self.option = option
+        self.course = course
+        self.begun = begun
+        self.probe = probe
+        self.first_content: float | None = None
+        self.ended: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self.option.id}: {'ended' if self.ended else 'probing' if self.probe else 'in flight'}>"
+
+
+@final
+class Pool:
+    """Chooses deployments, and learns from how calls end.
+
+    Args:
+        random: Decides between equals, and spreads waits.
+        panic: Whether a deployment that is ejected is tried all the same where all of them are.
+        on_change: Told of what happens to deployments.
+    """
+
+    def __init__(
+        self, random: Random, *, panic: bool = True, on_change: Callable[[Change], None] | None = None
+    ) -> None:
+        self._random = random
+        self._panic = panic
+        self._on_change = on_change
+
+    def choose(self, course: Course[D], now: float, ticket: Ticket | None = None) -> Lease[D] | None:
+        """Return a place for a call, counted in flight already, or ``None``: it must wait, or be refused.
+
+        Groups are asked in order. A deployment that is merely busy is waited for; one that is out, or must not be
+        called yet, is stood in for by the next group. Nobody goes before those who wait.
+
+        Args:
+            course: The call's way.
+            now: The time.
+            ticket: The place in the queue of a call that waits.
+        """
+        for group in course.groups:
+            ready = [
+                option
+                for option in group.options
+                if option.vitals.ready(now, course.tokens)
+                and course.open(option, now)
+                and (not option.vitals.queued or first(option.vitals.waiting) is ticket)
+            ]
+            if ready:
+                return self._begun(ready[0] if len(ready) == 1 else self._picked(group, ready, course), course, now)
+            if len(course.groups) > 1 and self._busy(group, course, now, ticket):
+                return None
+        return None
+
+    def wait(self, course: Course[D], now: float, wake: Callable[[], None]) -> Ticket:
+        """Return a place in the queue for a call that `choose` found nothing for; it may have its lease already.
+
+        Args:
+            course: The call's way.
+            now: The time.
+            wake: Called when it should `look_again`.
+
+        Raises:
+            NoDeploymentAvailable: It is not worth waiting, or there is no room to wait; the class says why.
+        """
+        ticket = Ticket(course, wake)
+        self.look_again(ticket, now)
+        return ticket
+
+    def look_again(self, ticket: Ticket, now: float) -> None:
+        """Serve a call that waits, if it can be.
+
+        Raises:
+            NoDeploymentAvailable: It is not worth waiting any longer.
+        """
+        course = ticket.course
+        for option in ticket.options:
+            if ticket.lease is None:
+                self._serve(option, now)
+        if ticket.lease is None:
+            ticket.lease = self.choose(course, now, ticket) or self._last_resort(course, now)
+        if ticket.lease is not None:
+            ticket.leave()
+            return
+        places: list[Option[Any]] = self._places(ticket, now)
+        if not places and all(course.open(option, now) for option in course.left):
+            ticket.leave()
+            raise refusal([(option, course.block(option, now)) for option in course.left], course, now)
+        for option in places:
+            ticket.stand(option)
+
+    def leave(self, ticket: Ticket, now: float) -> None:
+        """A call stopped waiting. What it was given meanwhile goes to the next."""
+        lease, ticket.lease = ticket.lease, None
+        ticket.leave()
+        if lease is not None:
+            self.abandoned(lease, now)
+
+    def succeeded(self, lease: Lease[D], now: float, sample: float | None = None) -> None:
+        """A call was answered. Idempotent with the other ends.
+
+        Args:
+            lease: Its place.
+            now: The time.
+            sample: How fast, in the unit of the course's signal; without it nothing is learned of that.
+        """
+        if lease.ended:
+            return
+        vitals = lease.option.vitals
+        seconds = now - lease.begun
+        vitals.slots.answered(seconds, seconds if sample is None else sample)
+        vitals.answered()
+        if sample is not None:
+            vitals.sample(lease.course.signal, sample)
+        if vitals.breaker.succeeded(now, begun=lease.begun, probe=lease.probe):
+            self._tell("recovered", lease.option, 0.0, "")
+        lease.course.route.budget.earn()
+        self._end(lease, now)
+
+    def failed(self, lease: Lease[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
+        """A call failed, by whoever's fault. Idempotent with the other ends."""
+        if lease.ended:
+            return
+        vitals, name = lease.option.vitals, type(error).__name__
+        if verdict.overload:
+            vitals.slots.overloaded(now, lease.begun)
+        if verdict.fault > 0.0:
+            ejected = vitals.breaker.failed(now, verdict.fault, self._random, begun=lease.begun, probe=lease.probe)
+            if ejected:
+                self._tell("ejected", lease.option, vitals.breaker.until, name)
+                self._nudge(lease.option)
+        else:
+            vitals.breaker.left(probe=lease.probe)
+        if verdict.cools or (verdict.overload and verdict.fault == 0.0):
+            vitals.rest(now, error.retry_after, self._random.random())
+        if verdict.credential is not None:
+            self._refused(lease.option, error, verdict, now)
+        elif verdict.model_only:
+            vitals.lacks(now)
+        if vitals.rates is not None and error.sent is False:
+            vitals.rates.refund(lease.course.tokens, now)
+        self._end(lease, now)
+
+    def abandoned(self, lease: Lease[D], now: float) -> None:
+        """A call ended without a verdict: its caller went. Idempotent with the other ends."""
+        if not lease.ended:
+            lease.option.vitals.breaker.left(probe=lease.probe)
+            self._end(lease, now)
+
+    def used(self, lease: Lease[D], tokens: float, now: float) -> None:
+        """Correct what a call was expected to use to what it used."""
+        rates = lease.option.vitals.rates
+        if rates is not None:
+            rates.settle(lease.course.tokens, tokens, now)
+
+    def _picked(self, group: Group[D], ready: Sequence[Option[D]], course: Course[D]) -> Option[D]:
+        due = [option for option in ready if not option.vitals.breaker.closed]
+        if due:
+            return due[0]  # whether it is well again is found out at the first chance
+        match group.pick:
+            case "adaptive":
+                return adaptive(ready, course.signal, self._random)
+            case "weighted":
+                return weighted(ready, self._random)
+            case "round_robin":
+                return round_robin(ready, group.turns)
+            case "priority":
+                return priority(ready)
+            case "cheapest":
+                return cheapest(ready, course.prices or {}, course.signal, self._random)
+            case _:
+                return self._stuck_to(ready, course)
+
+    def _stuck_to(self, ready: Sequence[Option[D]], course: Course[D]) -> Option[D]:
+        if course.session:
+            return sticky(ready, rendezvous(ready, course.session))
+        if not course.blocks:
+            return adaptive(ready, course.signal, self._random)
+        order = rendezvous(ready, course.blocks[0].hex())
+        seen = {option: _prefixes(option).depth(course.blocks) for option in ready}
+        return sticky(ready, sorted(order, key=lambda option: -seen[option]))
+
+    def _begun(self, option: Option[D], course: Course[D], now: float) -> Lease[D]:
+        vitals = option.vitals
+        vitals.slots.begin()
+        if vitals.rates is not None:
+            vitals.rates.reserve(course.tokens, now)
+        if course.blocks:
+            _prefixes(option).add(course.blocks)
+        return Lease(option, course, now, probe=vitals.breaker.begin(now))
+
+    def _end(self, lease: Lease[D], now: float) -> None:
+        lease.ended = True
+        vitals = lease.option.vitals
+        vitals.slots.end()
+        if vitals.waiting:
+            self._serve(lease.option, now)
+
+    def _serve(self, option: Option[D], now: float) -> None:
+        """Give what is free at a deployment to those who wait for it, the first first."""
+        vitals = option.vitals
+        while (ticket := first(vitals.waiting)) is not None:
+            course = ticket.course
+            own = next(each for each in ticket.options if each.vitals is vitals)
+            if not vitals.ready(now, course.tokens) or not course.open(own, now):
+                return
+            ticket.lease = self._begun(own, course, now)
+            ticket.leave()
+            ticket.nudge()
+
+    def _nudge(self, option: Option[D]) -> None:
+        for ticket in list(option.vitals.waiting):
+            if not ticket.done:
+                ticket.nudge()
+
+    def _room(self, option: Option[D]) -> bool:
+        return option.vitals.queued < option.vitals.queue
+
+    def _busy(self, group: Group[D], course: Course[D], now: float, ticket: Ticket | None) -> list[Option[D]]:
+        """Return those of a group that are well, and will be free in time for one more call that waits."""
+        return [option for option in group.options if self._worth_waiting(option, course, now, ticket)]
+
+    def _worth_waiting(self, option: Option[D], course: Course[D], now: float, ticket: Ticket | None) -> bool:
+        block = course.block(option, now)
+        if block is not None and block.reason != "busy":
+            return False
+        if ticket is not None and option in ticket.options:
+            return True
+        vitals = option.vitals
+        return self._room(option) and (block is None or now + vitals.slots.wait(vitals.queued) < course.deadline)
+
+    def _places(self, ticket: Ticket, now: float) -> list[Option[D]]:
+        """Return the deployments that a call should wait for: the first group's that are busy, else all that rest."""
+        course: Course[D] = ticket.course
+        latest = min(course.deadline, now + LONGEST_WAIT)
+        resting: list[Option[D]] = []
+        for group in course.groups:
+            busy = self._busy(group, course, now, ticket)
+            if busy:
+                return busy
+            for option in group.options:
+                block = course.block(option, now)
+                soon = block is not None and block.reason not in {"busy", "paused"} and block.until <= latest
+                if soon and (option in ticket.options or self._room(option)):
+                    resting.append(option)
+        return resting
+
+    def _last_resort(self, course: Course[D], now: float) -> Lease[D] | None:
+        """Try what is left where nothing is well: the one that failed longest ago."""
+        blocks = [(option, course.block(option, now)) for option in course.left]
+        reasons = {None if block is None else block.reason for _, block in blocks}
+        if not blocks or not reasons <= _LAST_RESORTS or (not self._panic and "ejected" in reasons):
+            return None
+        ejected = [option for option, block in blocks if block is not None and block.reason == "ejected"]
+        options = ejected or [option for option, _ in blocks]
+        return self._begun(min(options, key=lambda option: option.vitals.breaker.last_fault), course, now)
+
+    def _refused(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
+        name = type(error).__name__
+        if verdict.model_only:
+            option.vitals.lacks(now)  # the right is lacking for this model: the key may be good for others
+            return
+        quota = verdict.credential == "quota"
+        option.vitals.key.refused(now, name, quota=quota, asked=error.retry_after)
+        self._tell("credential disabled", option, option.vitals.key.refused_until, name)
+
+    def _tell(
+        self, what: Literal["ejected", "recovered", "credential disabled"], option: Option[D], until: float, error: str
+    ) -> None:
+        if self._on_change is not None:
+            self._on_change(Change(what, option.id, until, error))
+
+    def __repr__(self) -> str:
+        return f"<Pool{'' if self._panic else ' without panic'}>"
+
+
+def _prefixes(option: Option[D]) -> PrefixIndex:
+    vitals = option.vitals
+    if vitals.prefixes is None:
+        vitals.prefixes = PrefixIndex()
+    return vitals.prefixes

@@ -1,0 +1,221 @@
+"""What is known of a deployment and of its key: the memory that outlives calls, and whether it may be called now."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, final
+
+from modelhub.rules.routing.affinity import PrefixIndex
+from modelhub.rules.routing.concurrency import Slots
+from modelhub.rules.routing.health import Breaker
+from modelhub.rules.routing.latency import Latency
+
+if TYPE_CHECKING:
+    from modelhub.rules.routing.queue import Ticket
+
+__all__ = ["Block", "KeyHealth", "RateLimit", "Vitals"]
+
+Reason = Literal["ejected", "refused key", "no such model", "resting", "rate limit", "budget", "busy", "paused"]
+
+_REFUSED_SECONDS = 60.0
+_QUOTA_SECONDS = 15 * 60.0
+_LONGEST_REFUSAL = 60 * 60.0
+_LACKS_SECONDS = 60.0
+_MOST_DOUBLINGS = 6
+
+
+class RateLimit(Protocol):
+    """What is left of requests and tokens per time; see `modelhub.rules.routing.rates.Rates`."""
+
+    def reserve(self, tokens: float, now: float) -> float:
+        """Take one request and so many tokens: 0 where they were there, else the seconds until they may be."""
+
+    def wait(self, tokens: float, now: float) -> float:
+        """Return what `reserve` would, and take nothing."""
+
+    def settle(self, reserved: float, actual: float, now: float) -> None:
+        """Correct the tokens of a reservation to what was used."""
+
+    def refund(self, reserved: float, now: float) -> None:
+        """Give a whole reservation back: nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why a deployment cannot be called now.
+
+    Attributes:
+        reason: In words, for messages too.
+        until: When that ends, by the clock of the calls; ``inf`` where only something that happens can end it.
+    """
+
+    reason: Reason
+    until: float
+
+
+@final
+class KeyHealth:
+    """What is known of one credential, whatever it is used for.
+
+    Attributes:
+        refused_until: A refused key is left alone until then; after it one call at a time finds out.
+        broke_until: Its money is spent until then.
+        reason: The class of the error that it was refused with.
+    """
+
+    __slots__ = ("_level", "broke_until", "reason", "refused_until")
+
+    def __init__(self) -> None:
+        self._level = 0
+        self.refused_until: float = -math.inf
+        self.broke_until: float = -math.inf
+        self.reason: str = ""
+
+    def refused(self, now: float, reason: str, *, quota: bool = False, asked: float | None = None) -> None:
+        """The vendor refused it: each time it is left alone for twice as long; a spent quota for 15 minutes at least.
+
+        Args:
+            now: The time.
+            reason: The class of the error.
+            quota: Whether what was paid for is used up.
+            asked: Seconds that the vendor asks to wait.
+        """
+        least = _QUOTA_SECONDS if quota else _REFUSED_SECONDS * 2.0 ** min(self._level, _MOST_DOUBLINGS)
+        seconds = min(max(least, asked or 0.0), _LONGEST_REFUSAL)
+        self._level += 1
+        self.reason = reason
+        self.refused_until = max(self.refused_until, now + seconds)
+
+    def accepted(self) -> None:
+        """The vendor took it."""
+        if self._level:
+            self._level = 0
+            self.refused_until = -math.inf
+
+    def __repr__(self) -> str:
+        return f"<KeyHealth: {f'{self.reason} until {self.refused_until:.1f}' if self._level else 'sound'}>"
+
+
+@final
+class Vitals:
+    """What is known of one deployment: a model at one endpoint with one credential.
+
+    Args:
+        id: Its name without secrets.
+        key: What is known of its credential.
+        slots: How many calls it takes at once.
+        breaker: Whether it is well.
+        queue: How many calls may wait for it.
+        rates: What is left of requests and tokens per time; ``None`` where nothing limits them.
+
+    Attributes:
+        latencies: How fast it was, by what was measured.
+        ramp: The share of its weight that it has, as of when it was looked at last.
+        rests_until: A server that asked for a pause is left alone until then.
+        lacks_until: A server that has not the model is passed over until then.
+        waiting: Calls that wait for it, the first first; those that wait no more are among them.
+        queued: How many of them wait still.
+        prefixes: The beginnings of prompts that it has seen, where anybody wants to know.
+    """
+
+    __slots__ = (
+        "_overloads",
+        "breaker",
+        "id",
+        "key",
+        "lacks_until",
+        "latencies",
+        "prefixes",
+        "queue",
+        "queued",
+        "ramp",
+        "rates",
+        "rests_until",
+        "slots",
+        "waiting",
+    )
+
+    def __init__(
+        self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: int, rates: RateLimit | None = None
+    ) -> None:
+        self.id = id
+        self.key = key
+        self.slots = slots
+        self.breaker = breaker
+        self.queue = queue
+        self.rates = rates
+        self.latencies: dict[str, Latency] = {}
+        self.ramp: float = 1.0
+        self.rests_until: float = -math.inf
+        self.lacks_until: float = -math.inf
+        self.waiting: deque[Ticket] = deque()
+        self.queued: int = 0
+        self.prefixes: PrefixIndex | None = None
+        self._overloads = 0
+
+    def ready(self, now: float, tokens: float) -> bool:
+        """Whether a call of so many tokens may begin now."""
+        breaker, key = self.breaker, self.key
+        if self.slots.full or now < self.rests_until or now < key.refused_until:
+            return False
+        if now < self.lacks_until or now < key.broke_until or not breaker.ready(now):
+            return False
+        self.ramp = 1.0 if breaker.closed and self.ramp == 1.0 else breaker.ramp(now)
+        return self.rates is None or self.rates.wait(tokens, now) <= 0.0
+
+    def block(self, now: float, tokens: float) -> Block | None:
+        """Return what keeps a call from beginning now, the gravest first; ``None`` where nothing does."""
+        breaker, key = self.breaker, self.key
+        if not breaker.ready(now):
+            return Block("ejected", breaker.until if now < breaker.until else math.inf)
+        if now < key.refused_until:
+            return Block("refused key", key.refused_until)
+        if now < self.lacks_until:
+            return Block("no such model", self.lacks_until)
+        if now < key.broke_until:
+            return Block("budget", key.broke_until)
+        wait = 0.0 if self.rates is None else self.rates.wait(tokens, now)
+        if wait > 0.0:
+            return Block("rate limit", max(now + wait, self.rests_until))
+        if now < self.rests_until:
+            return Block("resting", self.rests_until)
+        return Block("busy", math.inf) if self.slots.full else None
+
+    def rest(self, now: float, seconds: float | None, jitter: float) -> None:
+        """The server wants a pause: as long as it asks for, else a while that grows each time.
+
+        Args:
+            now: The time.
+            seconds: What it asks for; ``None`` where it does not say.
+            jitter: Between 0 and 1, at random.
+        """
+        grown = min(0.5 * 2.0 ** min(self._overloads, _MOST_DOUBLINGS), 8.0) * (1.0 + jitter) / 2.0
+        self._overloads += 1
+        self.rests_until = max(self.rests_until, now + (grown if seconds is None else seconds))
+
+    def lacks(self, now: float) -> None:
+        """The server has not the model."""
+        self.lacks_until = now + _LACKS_SECONDS
+
+    def answered(self) -> None:
+        """A call succeeded."""
+        self._overloads = 0
+        self.rests_until = self.lacks_until = -math.inf
+        self.key.accepted()
+
+    def sample(self, signal: str, value: float) -> None:
+        """Remember how fast it was."""
+        latency = self.latencies.get(signal)
+        if latency is None:
+            latency = self.latencies[signal] = Latency()
+        latency.add(value)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it would be missed."""
+        return not (self.slots.in_flight or self.queued) and self.breaker.closed
+
+    def __repr__(self) -> str:
+        return f"<Vitals {self.id}: {self.breaker!r} {self.slots!r}, {self.queued} waiting>"
