@@ -68,8 +68,11 @@ class Ticket:
         times = [math.inf]
         for option in self.course.left:
             block = self.course.block(option, now)
-            if block is None or block.reason == "paused" or first(option.vitals.waiting) in (self, None):
-                times.append(now if block is None else block.until)
+            ours = first(option.vitals.waiting) in (self, None)
+            if block is None:
+                times.append(now if ours else math.inf)
+            elif ours or block.reason == "paused":
+                times.append(block.until)
         return min(times)
 
     def __repr__(self) -> str:
