@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from modelhub.errors import ConfigurationError, ConnectFailed, ConnectionLost, MalformedResponse, ModelHubError, Timeout
-from modelhub.http.addresses import fastest
+from modelhub.http.addresses import connected_socket, fastest
 from modelhub.http.httpx_backend import HttpxBackend, tls_context
 from modelhub.http.seam import Exchange, HttpCall, HttpRequest, ReadLimits
 from modelhub.rules.endpoint import endpoint_of
@@ -334,6 +334,11 @@ async def test_cancelled_while_connecting(host: str) -> None:
     gc.collect()
 
 
+async def closed(sock: socket.socket) -> None:
+    """Close a socket that came too late."""
+    sock.close()
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_next_address_is_tried_beside_a_silent_one(full: int) -> None:
     """A name with several addresses is reached by the first that answers; one that refuses is passed over at once."""
@@ -345,10 +350,10 @@ async def test_the_next_address_is_tried_beside_a_silent_one(full: int) -> None:
         for addresses, seconds in (([refuses, answers], 0.1), ([silent, answers], 0.5)):
             start = time.monotonic()
             with anyio.fail_after(2):
-                sock = await fastest(addresses)
+                sock = await fastest(addresses, connected_socket, closed)
             with sock:
                 assert sock.getpeername() == listener.getsockname()
             assert time.monotonic() - start < seconds
         with pytest.raises(ConnectionRefusedError):
-            await fastest([refuses, refuses])
+            await fastest([refuses, refuses], connected_socket, closed)
     gc.collect()

@@ -3,16 +3,18 @@
 httpx's own client spends most of a call's time on redirects, cookies, URL merging and a pool that scans every
 connection for every request; an inference call wants none of them. httpx still brings the TLS configuration.
 Environment proxies are honoured except for loopback addresses.
+
+Where a connection may lead is judged where it is made, by `modelhub.http.network`. A proxy looks names up itself: there
+the name is looked up here as well and judged before, which is all that can be done on this side of it.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import anyio
 import httpcore
@@ -25,8 +27,11 @@ from modelhub.errors import (
     MalformedResponse,
     ModelHubError,
 )
+from modelhub.http.addresses import Resolver, looked_up
 from modelhub.http.network import Connection, Network
+from modelhub.http.proxies import Maker, proxy_for, through_proxy
 from modelhub.http.seam import HttpRequest, ReadLimits
+from modelhub.rules.egress import Egress
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.frames import clear_locals
 from modelhub.types.secret import Secret
@@ -54,43 +59,49 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _Pool(Protocol):
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
-    async def aclose(self) -> None: ...
-
-
 @final
-class _DirectPool:
-    """Idle connections of one origin, the last used first; finding one costs the same however many are busy."""
+class _Pool:
+    """Idle connections of one origin, the last used first; finding one costs the same however many are busy.
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        self._origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
-        self._context = context
-        self._idle: list[httpcore.AsyncHTTPConnection] = []
-        self._networks: dict[httpcore.AsyncHTTPConnection, Network] = {}
+    Args:
+        make: Makes a connection.
+        network: Makes what a connection reads and writes by.
+        before: Waited for before a connection is made.
+    """
 
-    async def acquire(self) -> httpcore.AsyncHTTPConnection:
+    def __init__(
+        self, make: Maker, network: Callable[[], Network], before: Callable[[ReadLimits], Awaitable[None]] | None = None
+    ) -> None:
+        self._make = make
+        self._network = network
+        self._before = before
+        self._idle: list[httpcore.AsyncConnectionInterface] = []
+        self._networks: dict[httpcore.AsyncConnectionInterface, Network] = {}
+
+    async def acquire(self, limits: ReadLimits) -> httpcore.AsyncConnectionInterface:
         while self._idle:
             connection = self._idle.pop()
             if not connection.has_expired():
                 return connection
             del self._networks[connection]
             await connection.aclose()
-        network = Network()
-        fresh = httpcore.AsyncHTTPConnection(
-            origin=self._origin,
-            ssl_context=self._context,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=network,
-        )
+        if self._before is not None:
+            await self._before(limits)
+        network = self._network()
+        fresh = self._make(network)
         self._networks[fresh] = network
         return fresh
 
-    def release(self, connection: httpcore.AsyncHTTPConnection) -> bool:
-        """Take a connection back; returns whether it is kept. One that is not is broken, and still to be closed."""
+    def release(self, connection: httpcore.AsyncConnectionInterface, *, sound: bool = True) -> bool:
+        """Take a connection back; returns whether it is kept. One that is not is broken, and still to be closed.
+
+        Args:
+            connection: One that `acquire` gave.
+            sound: Whether it can serve again, as far as the answer says.
+        """
         if connection not in self._networks:
             return True
-        if connection.is_idle() and not _says_more(connection):
+        if sound and connection.is_idle() and not _says_more(connection):
             self._idle.append(connection)
             return True
         # The library closes what failed, but not where its task is cancelled once more while it does.
@@ -114,10 +125,15 @@ class _DirectPool:
         return f"<pool of {len(self._idle)} idle and {len(self._networks) - len(self._idle)} busy>"
 
 
-def _says_more(connection: httpcore.AsyncHTTPConnection) -> bool:
+def _says_more(connection: httpcore.AsyncConnectionInterface) -> bool:
     """Whether something came behind the answer: the library would take it for the answer to the next request."""
-    parser = getattr(getattr(connection, "_connection", None), "_h11_state", None)
-    return parser is not None and bool(parser.trailing_data[0])
+    inner: object = connection
+    while inner is not None:  # one through a proxy has another inside
+        parser = getattr(inner, "_h11_state", None)
+        if parser is not None:
+            return bool(parser.trailing_data[0])
+        inner = getattr(inner, "_connection", None)
+    return False
 
 
 @final
@@ -146,17 +162,56 @@ class HttpxBackend:
         endpoint: The origin; its prefix is ignored here.
         context: The TLS configuration; needed for ``https``.
         trust_env: Whether proxies of the environment are used; loopback addresses never use one.
+        egress: Judges what every connection leads to; by default it is the operator's.
+        resolve: Looks names up.
     """
 
-    def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None = None, trust_env: bool = True) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        context: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        egress: Egress | None = None,
+        resolve: Resolver = looked_up,
+    ) -> None:
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_without_values)  # one filter, however often it is added
         self._endpoint = endpoint
         self._scheme = endpoint.scheme.encode()
         self._host = endpoint.host.encode()
-        self._direct = _DirectPool(endpoint, context)
-        proxy = _proxy_for(endpoint) if trust_env and not endpoint.is_loopback else None
-        self._proxied = _proxy_pool(proxy, context, endpoint.scheme) if proxy else None
+        self._egress = Egress(secure=endpoint.scheme == "https") if egress is None else egress
+        self._resolve = resolve
+        proxy = proxy_for(endpoint) if trust_env else None
+        self._proxied = proxy is not None
+        if proxy is None:
+            self._pool = _Pool(_direct(endpoint, context), lambda: Network(self._egress, resolve))
+        else:
+            make = through_proxy(proxy, endpoint, context, keepalive=_KEEPALIVE_SECONDS)
+            # Where the proxy is says the operator.
+            self._pool = _Pool(make, lambda: Network(Egress(), resolve), self._judge_behind_proxy)
+
+    async def _judge_behind_proxy(self, limits: ReadLimits) -> None:
+        """Judge the origin before a proxy is asked for it.
+
+        What it finds is not what the proxy will find: a name may mean something else there, and something else the
+        next moment. Only a proxy that judges itself closes that gap.
+
+        Raises:
+            EgressRefused: No connection may be made there.
+        """
+        host = self._endpoint.host
+        self._egress.judge_name(host)
+        if not self._egress.needs_addresses or self._egress.allows_host(host):
+            return
+        try:
+            with anyio.fail_after(limits.connecting()):
+                found = await self._resolve(host, self._endpoint.port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError:
+            found = ()
+        self._egress.judge(host, [str(address[4][0]) for address in found])
 
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
@@ -165,7 +220,7 @@ class HttpxBackend:
             return await self._opened(self._outgoing(request, limits), limits)
         except BaseException as error:
             clear_locals(error)  # of the library: it holds the headers and the bytes that were sent
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception) or isinstance(error, ModelHubError):
                 raise
             raise _translated(error, limits, self._endpoint) from error
         finally:
@@ -189,31 +244,38 @@ class HttpxBackend:
         )
 
     async def _opened(self, outgoing: httpcore.Request, limits: ReadLimits) -> HttpxExchange:
-        if self._proxied is not None:
-            return HttpxExchange(await self._proxied.handle_async_request(outgoing), limits, None, None)
-        connection = await self._direct.acquire()
+        connection = await self._pool.acquire(limits)
         try:
             response = await connection.handle_async_request(outgoing)
         except BaseException:
-            self._direct.release(connection)
+            self._pool.release(connection)
             raise
-        return HttpxExchange(response, limits, self._direct, connection)
+        return HttpxExchange(response, limits, self._pool, connection)
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is under way; one through a proxy may always be."""
-        return self._proxied is not None or self._direct.busy
+        """Whether an answer is under way."""
+        return self._pool.busy
 
     async def aclose(self) -> None:
         """Close every connection."""
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await self._direct.aclose()
-            if self._proxied is not None:
-                await self._proxied.aclose()
+            await self._pool.aclose()
 
     def __repr__(self) -> str:
-        pool = "through a proxy" if self._proxied is not None else repr(self._direct)
-        return f"<HttpxBackend {self._endpoint.url}: {pool}>"
+        proxied = "through a proxy, " if self._proxied else ""
+        return f"<HttpxBackend {self._endpoint.url}: {proxied}{self._pool!r}>"
+
+
+def _direct(endpoint: Endpoint, context: ssl.SSLContext | None) -> Maker:
+    origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
+
+    def make(network: Network) -> httpcore.AsyncConnectionInterface:
+        return httpcore.AsyncHTTPConnection(
+            origin=origin, ssl_context=context, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=network
+        )
+
+    return make
 
 
 @final
@@ -237,8 +299,8 @@ class HttpxExchange:
         self,
         response: httpcore.Response,
         limits: ReadLimits,
-        pool: _DirectPool | None,
-        connection: httpcore.AsyncHTTPConnection | None,
+        pool: _Pool,
+        connection: httpcore.AsyncConnectionInterface,
     ) -> None:
         self.status: int = response.status
         self.headers: Mapping[str, str] = {
@@ -299,8 +361,12 @@ class HttpxExchange:
             except Exception as error:  # noqa: BLE001  the connection is given up; what its closing says helps nobody
                 del error
             finally:
-                if self._pool is not None and self._connection is not None and not self._pool.release(self._connection):
+                if not self._pool.release(self._connection, sound=not self._has_two_lengths()):
                     await self._connection.aclose()
+
+    def _has_two_lengths(self) -> bool:
+        """Whether the answer says twice where it ends (RFC 9112, section 6.3): the next one may not begin there."""
+        return "content-length" in self.headers and "transfer-encoding" in self.headers
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
         # The library's generators are nested: only running them out ends all of them without leaving one to the
@@ -311,40 +377,6 @@ class HttpxExchange:
                 pass
         except Exception as error:  # noqa: BLE001  the broken connection that was asked for
             del error
-
-
-def _proxy_for(endpoint: Endpoint) -> str | None:
-    if urllib.request.proxy_bypass(endpoint.host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(endpoint.scheme) or proxies.get("all")
-
-
-def _proxy_pool(url: str, context: ssl.SSLContext | None, scheme: str) -> _Pool:
-    try:
-        proxy = httpx.Proxy(url)
-    except (ValueError, httpx.InvalidURL):
-        proxy = None
-    if proxy is None or not proxy.url.host:
-        # The URL may hold a password: neither it nor what the library says of it is shown.
-        message = f"the environment's {scheme.upper()}_PROXY (or ALL_PROXY) is no URL of a proxy"
-        raise ConfigurationError(message, remedy="give it as http://host:port, or take it out") from None
-    # No limit of connections: a call would wait for another's stream to end.
-    common: dict[str, Any] = {
-        "proxy_auth": proxy.raw_auth,
-        "ssl_context": context,
-        "max_connections": None,
-        "keepalive_expiry": _KEEPALIVE_SECONDS,
-        "network_backend": Network(),
-    }
-    target = str(proxy.url)
-    if not target.startswith("socks5"):
-        return httpcore.AsyncHTTPProxy(target, **common)
-    try:
-        return httpcore.AsyncSOCKSProxy(target, **common)
-    except RuntimeError as error:
-        message = "the environment names a SOCKS proxy, which needs the package socksio"
-        raise ConfigurationError(message, remedy="pip install socksio") from error
 
 
 def _translated(error: Exception, limits: ReadLimits, endpoint: Endpoint | None) -> ModelHubError:

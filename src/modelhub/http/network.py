@@ -1,5 +1,8 @@
 """Connections: what httpcore reads from and writes to. Owns limits of time on the wire and breaking a connection.
 
+Every connection of the hub is made here, so it is here that each is judged: the addresses that a name has are shown to
+`Egress`, and those very addresses are connected to. Nothing is looked up a second time.
+
 On asyncio a connection is the loop's own transport, without anyio's stream over it: that stops and starts reading
 around every read (two system calls), and a limit of time around it makes a scope and a timer each time, which is most
 of what a piece of a paced stream would cost. On other event loops it is anyio's.
@@ -15,7 +18,7 @@ import ssl
 import sys
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, final
 
@@ -23,8 +26,9 @@ import anyio
 import anyio.lowlevel
 import httpcore
 
-from modelhub.http.addresses import connected_socket
+from modelhub.http.addresses import Address, Resolver, connected_socket, fastest, looked_up
 from modelhub.http.seam import ReadLimits
+from modelhub.rules.egress import Egress
 
 __all__ = ["Connection", "Network"]
 
@@ -44,9 +48,16 @@ class Connection(httpcore.AsyncNetworkStream):
 
 @final
 class Network(httpcore.AsyncNetworkBackend):
-    """Makes one connection after another; the place where every connection's target is known."""
+    """Makes one connection after another; the place where every connection's target is known.
 
-    def __init__(self) -> None:
+    Args:
+        egress: Judges what each leads to.
+        resolve: Looks names up.
+    """
+
+    def __init__(self, egress: Egress, resolve: Resolver = looked_up) -> None:
+        self._egress = egress
+        self._resolve = resolve
         self._anyio = httpcore.AnyIOBackend()
         self._made: Connection | None = None
 
@@ -63,17 +74,46 @@ class Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Connection:
-        """See httpcore: raises its ConnectTimeout and ConnectError."""
+        """See httpcore: raises its ConnectTimeout and ConnectError.
+
+        Raises:
+            EgressRefused: No connection may be made there; none was.
+        """
         loop = anyio.lowlevel.current_token().native_token
-        if isinstance(loop, asyncio.AbstractEventLoop):
-            made: Connection = await _connected(loop, host, port, timeout, local_address)
-        else:
-            made = _AnyioConnection(await self._anyio.connect_tcp(host, port, timeout, local_address))
+        made: Connection
+        try:
+            with anyio.fail_after(timeout):
+                addresses = await self._judged(host, port)
+                if isinstance(loop, asyncio.AbstractEventLoop):
+                    made = await _connected(loop, addresses, local_address)
+                else:
+                    made = await self._connected(addresses, local_address)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
         sock = made.get_extra_info("socket")
         for option in socket_options or ():
             sock.setsockopt(*option)
         self._made = made
         return made
+
+    async def _judged(self, host: str, port: int) -> Sequence[Address]:
+        addresses = await self._resolve(host, port)
+        if not addresses:
+            raise OSError(f"{host} has no address")
+        self._egress.judge(host, [str(address[4][0]) for address in addresses])
+        return addresses
+
+    async def _connected(self, addresses: Sequence[Address], local_address: str | None) -> Connection:
+        async def connect(address: Address) -> _AnyioConnection:
+            host, port = address[4][:2]
+            try:
+                return _AnyioConnection(await self._anyio.connect_tcp(host, port, None, local_address))
+            except httpcore.ConnectError as error:
+                raise OSError(str(error)) from error
+
+        return await fastest(addresses, connect, _AnyioConnection.aclose)
 
     async def sleep(self, seconds: float) -> None:
         """See httpcore."""
@@ -81,16 +121,16 @@ class Network(httpcore.AsyncNetworkBackend):
 
 
 async def _connected(
-    loop: asyncio.AbstractEventLoop, host: str, port: int, timeout: float | None, local_address: str | None
+    loop: asyncio.AbstractEventLoop, addresses: Sequence[Address], local_address: str | None
 ) -> _AsyncioConnection:
-    try:
-        with anyio.fail_after(timeout):
-            sock = await connected_socket(host, port, local_address)
-            _, connection = await loop.create_connection(lambda: _AsyncioConnection(loop), sock=sock)
-    except TimeoutError as error:
-        raise httpcore.ConnectTimeout from error
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
+    async def connect(address: Address) -> socket.socket:
+        return await connected_socket(address, local_address)
+
+    async def close(sock: socket.socket) -> None:
+        sock.close()
+
+    sock = await fastest(addresses, connect, close)
+    _, connection = await loop.create_connection(lambda: _AsyncioConnection(loop), sock=sock)
     return connection
 
 
