@@ -21,6 +21,7 @@ from modelhub.types.events import (
     MediaDelta,
     Notice,
     ReasoningDelta,
+    Reset,
     Started,
     TextDelta,
     TokenLogprob,
@@ -127,6 +128,27 @@ def test_what_a_whole_answer_is_taken_apart_into_folds_to_it_again(
         output=None,
     )
     assert folded(chat_events(result)) == result
+
+
+@given(PARTS, PARTS, st.randoms(use_true_random=False))
+def test_nothing_is_left_of_what_came_before_a_reset(
+    void: list[AssistantPart], parts: list[AssistantPart], cut: random.Random
+) -> None:
+    """The answer is folded as if it had begun there, whatever had come."""
+    before = mixed([pieces(number, part, cut) for number, part in enumerate(void)], cut)
+    before += [Started("old", "old"), Citation(0, "http://old"), Notice(Warning("old", "That was old."))]
+    after = [*mixed([pieces(number, part, cut) for number, part in enumerate(parts)], cut), Finish(FinishReason.STOP)]
+    assert folded([*before, Reset(), *after]) == folded(after)
+    assert folded([*before, Reset()]) == folded([])
+    assert not is_content(Reset())
+
+
+def test_sound_begins_again_after_a_reset() -> None:
+    """Nothing that was spoken before is in the whole, and the format stays."""
+    fold = SpeechFold("audio/wav")
+    for event in (AudioDelta(b"void"), Notice(Warning("old", "x")), Reset(), AudioDelta(b"RI"), AudioDelta(b"FF")):
+        fold.add(event)
+    assert (fold.result().audio, fold.result().mime, fold.result().warnings) == (b"RIFF", "audio/wav", ())
 
 
 def test_a_call_given_without_its_text_keeps_its_arguments() -> None:

@@ -16,6 +16,7 @@ from modelhub.types.events import (
     MediaDelta,
     Notice,
     ReasoningDelta,
+    Reset,
     Started,
     TextDelta,
     TokenLogprob,
@@ -101,6 +102,9 @@ class ChatFold:
 
     def __init__(self, call_id: str = "call") -> None:
         self._call_id = call_id
+        self._start_over()
+
+    def _start_over(self) -> None:
         self._parts: dict[int, _Part] = {}
         self._data: dict[int, list[bytes]] = {}
         self._logprobs: list[TokenLogprob] = []
@@ -144,6 +148,8 @@ class ChatFold:
                 self.id, self.model = event.id or self.id, event.model or self.model
             case Finish():
                 self.finish = event
+            case Reset():
+                self._start_over()
             case _:
                 _check_event(event)
 
@@ -218,8 +224,11 @@ class SpeechFold:
     __slots__ = ("_pieces", "finish", "mime", "warnings")
 
     def __init__(self, mime: str) -> None:
-        self._pieces: list[bytes] = []
         self.mime: str = mime
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._pieces: list[bytes] = []
         self.finish: Finish | None = None
         self.warnings: list[Warning] = []
 
@@ -232,6 +241,8 @@ class SpeechFold:
                 self.warnings.append(event.warning)
             case Finish():
                 self.finish = event
+            case Reset():
+                self._start_over()
             case _:
                 _check_event(event)
 

@@ -26,6 +26,7 @@ __all__ = [
     "MediaDelta",
     "Notice",
     "ReasoningDelta",
+    "Reset",
     "Started",
     "TextDelta",
     "TokenLogprob",
@@ -125,6 +126,16 @@ class Notice:
 
 
 @dataclass(slots=True)
+class Reset:
+    """What came before is void: the stream broke off and begins again. Only where ``on_interrupt`` allows it.
+
+    Made by the hub, never by a plugin.
+    """
+
+    type: ClassVar[Literal["reset"]] = "reset"
+
+
+@dataclass(slots=True)
 class Finish:
     """The one event that ends a stream."""
 
@@ -144,6 +155,8 @@ class AudioDelta:
     type: ClassVar[Literal["audio"]] = "audio"
 
 
-ChatEvent: TypeAlias = Started | TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta | Citation | Notice | Finish
-AudioEvent: TypeAlias = Started | AudioDelta | Notice | Finish
+ChatEvent: TypeAlias = (
+    Started | TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta | Citation | Notice | Reset | Finish
+)
+AudioEvent: TypeAlias = Started | AudioDelta | Notice | Reset | Finish
 Event: TypeAlias = ChatEvent | AudioEvent

@@ -65,6 +65,8 @@ class ChatResult(Result, Generic[T_co]):
         output: The answer in the shape of ``response_format``; ``None`` without one.
         logprobs: Tokens with their probabilities, where they were asked for.
         citations: Sources the model named.
+        resumed: Whether the stream broke off on the way and was continued; ``usage`` is that of both parts, as far as
+            both are known.
     """
 
     message: AssistantMessage
@@ -73,6 +75,7 @@ class ChatResult(Result, Generic[T_co]):
     output: T_co
     logprobs: tuple[TokenLogprob, ...] | None = None
     citations: tuple[Citation, ...] = ()
+    resumed: bool = False
 
     @property
     def text(self) -> str:
