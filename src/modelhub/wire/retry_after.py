@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LONGEST_WAIT", "header", "retry_after", "seconds"]
+__all__ = ["LONGEST_WAIT", "header", "number", "retry_after", "seconds", "unix_time"]
 
 LONGEST_WAIT = 24 * 60 * 60.0
 """The longest wait in seconds that is reported: whoever is told to wait longer is told to go away."""
@@ -39,15 +39,15 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         now: Unix time in seconds, to measure a date against where the answer bears no ``Date`` of its own.
     """
     for name in _IN_MILLISECONDS:
-        milliseconds = _number(header(headers, name))
+        milliseconds = number(header(headers, name))
         if milliseconds is not None:
             return min(milliseconds / 1000, LONGEST_WAIT)
     value = header(headers, "retry-after")
     wait = seconds(value)
     if wait is not None or value is None:
         return wait
-    until = _unix_time(value)
-    since = _unix_time(header(headers, "date"))
+    until = unix_time(value)
+    since = unix_time(header(headers, "date"))
     since = now if since is None else since
     if until is None or since is None:
         return None
@@ -56,21 +56,23 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 def seconds(value: str | None) -> float | None:
     """Parse a number of seconds, ``"46s"`` included; ``None`` unless it is finite and not negative."""
-    number = _number(value)
-    return None if number is None else min(number, LONGEST_WAIT)
+    wait = number(value)
+    return None if wait is None else min(wait, LONGEST_WAIT)
 
 
-def _number(value: str | None) -> float | None:
+def number(value: str | None) -> float | None:
+    """Parse a number, an ``s`` for seconds behind it allowed; ``None`` unless it is finite and not negative."""
     if value is None or len(value) > _LONGEST_VALUE or not value.isascii() or "_" in value:
         return None
     try:
-        number = float(value.strip().removesuffix("s"))
+        parsed = float(value.strip().removesuffix("s"))
     except ValueError:
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return parsed if math.isfinite(parsed) and parsed >= 0 else None
 
 
-def _unix_time(value: str | None) -> float | None:
+def unix_time(value: str | None) -> float | None:
+    """Parse a date as HTTP has them; ``None`` unless it is one."""
     if value is None or len(value) > _LONGEST_VALUE:
         return None
     from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415  dates are rare, and this is heavy
