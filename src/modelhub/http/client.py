@@ -26,6 +26,7 @@ from modelhub.wire.encoding import ContentDecoder
 from modelhub.wire.excerpt import clean as printable
 from modelhub.wire.json import UnencodableValue, dumps, loads
 from modelhub.wire.ndjson import NdjsonDecoder
+from modelhub.wire.rate_headers import RateFacts, rate_facts
 from modelhub.wire.sse import SseJsonDecoder
 
 __all__ = ["Classifier", "HttpClient"]
@@ -58,9 +59,10 @@ class HttpClient:
     Attributes:
         limits: The limits of time.
         renews_limits: Whether each request has as long as the first one, as in a session.
+        rate: What the last answer's headers said of rate limits, a refusal's too.
     """
 
-    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "renews_limits")
+    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "rate", "renews_limits")
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class HttpClient:
         self._open: list[Exchange] = []
         self.limits: ReadLimits = limits
         self.renews_limits: bool = False
+        self.rate: RateFacts | None = None
 
     async def request(self, call: HttpCall) -> HttpResponse:
         """Send a request and read the whole answer.
@@ -201,6 +204,7 @@ class HttpClient:
             self.limits.restart()
         exchange = await backend.open(request, self.limits)
         self._open.append(exchange)
+        self.rate = rate_facts(exchange.headers)
         try:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
                 raise await self._refused(exchange)
