@@ -81,7 +81,7 @@ COMPILE = $(UV) pip compile --universal --fork-strategy fewest --generate-hashes
 lock: $(TOOLS) ## resolve requirements/*.in anew (LOCK="--upgrade" or LOCK="--upgrade-package NAME" for newer versions)
 	@$(COMPILE) $(LOCK) requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	@$(COMPILE) $(LOCK) requirements/model.in --no-deps --output-file requirements/model.txt
-	@$(COMPILE) $(LOCK) $(PYPROJECTS) --extra cli --extra keyring --extra prices --extra store requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) $(LOCK) $(PYPROJECTS) --extra cli --extra keyring --extra prices --extra redis --extra store requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) $(PYPROJECTS) --extra cli requirements/demo.in --constraints requirements/dev.txt \
 	  --output-file requirements/demo.txt
 
