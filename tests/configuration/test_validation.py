@@ -219,6 +219,27 @@ CASES = {
         "it must be a number",
         None,
     ),
+    "a provider's limit is none": (
+        "[providers.mine.limits]\nrpm = -1",
+        2,
+        "providers.mine.limits.rpm",
+        "it must be a number above 0",
+        None,
+    ),
+    "a provider's limit is misspelt": (
+        "[providers.mine.limits]\nconcurency = 1",
+        2,
+        "providers.mine.limits.concurency",
+        "unknown key",
+        "did you mean 'concurrency'?",
+    ),
+    "a provider's probe has a query": (
+        '[providers.mine]\nprobe = "/a?key=b"',
+        2,
+        "providers.mine.probe",
+        "it must be a path without a query: anybody may read it",
+        None,
+    ),
     "a provider with a slash": (
         '[providers."a/b"]\nlabel = "x"',
         1,

@@ -178,6 +178,7 @@ def test_every_key_of_ours_is_read_without_a_notice() -> None:
     ]
     assert schema.operations["pull"].arguments == ["model"]
     assert schema.timeouts == {"connect": 2, "first_token": 600, "idle": 30.5}
+    assert (schema.limits, schema.probe) == ({"concurrency": 4, "rpm": 600, "tpm": 90000.5}, "/health")
     assert schema.providers == [{"provider": "kelana_east", "label": "East", "preset": {"seats": 3}}]
     coming = models[ModelType.LLM, "kelana-next"]
     assert coming.deprecation == Deprecation(

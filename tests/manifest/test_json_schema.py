@@ -17,7 +17,10 @@ REPOSITORY = Path(__file__).parents[2]
 PUBLISHED = REPOSITORY / "docs" / "schemas"
 CORPUS = REPOSITORY / "tests" / "fixtures" / "lint"
 KINDS: tuple[FileKind, ...] = ("provider", "model")
-SHAPE = {"unknown-key", "missing-key", "wrong-type", "unknown-value", "unknown-model-type", "unknown-timeout"}
+SHAPE = {
+    *("unknown-key", "missing-key", "wrong-type", "unknown-value", "unknown-model-type"),
+    *("unknown-timeout", "unknown-limit", "probe"),
+}
 """Defects that a schema can tell too."""
 
 
@@ -86,6 +89,14 @@ def test_files_in_order_are_valid(path: Path) -> None:
         ("provider", {"provider": "x", "supported_model_types": ["text2img"]}),
         ("provider", {"provider": "x", "timeouts": {"conect": 5}}),
         ("provider", {"provider": "x", "timeouts": {"connect": "soon"}}),
+        ("provider", {"provider": "x", "limits": {"rmp": 5}}),
+        ("provider", {"provider": "x", "limits": {"rpm": 0}}),
+        ("provider", {"provider": "x", "limits": {"tpm": "many"}}),
+        ("provider", {"provider": "x", "limits": {"concurrency": 1.5}}),
+        ("provider", {"provider": "x", "limits": [1]}),
+        ("provider", {"provider": "x", "probe": "api/version"}),
+        ("provider", {"provider": "x", "probe": "//other.example/"}),
+        ("provider", {"provider": "x", "probe": "/version?key=abc"}),
         ("provider", {"provider": "x", "models": {"llm": {"predefined": [1]}}}),
         ("provider", {"provider": "x", "models": {"chat": {}}}),
         ("provider", {"provider": "x", "contract": 99}),
@@ -112,6 +123,11 @@ def test_a_slip_of_the_pen_is_underlined(kind: FileKind, document: dict[str, Any
     ("kind", "document"),
     [
         ("provider", {"provider": "x", "contract": 1, "family": "true", "timeouts": {"connect": "5"}}),
+        (
+            "provider",
+            {"provider": "x", "limits": {"rpm": "60", "tpm": 0.5, "concurrency": None}, "probe": "/api/version"},
+        ),
+        ("provider", {"provider": "x", "limits": None, "probe": None}),
         ("provider", {"provider": "x", "label": {"en_US": "X", "zh_Hans": None}, "help": None, "models": None}),
         ("provider", {"provider": "x", "models": {"text_embedding": {"predefined": "models/*.yaml"}}}),
         ("model", {"model": 4.5, "model_type": "text-generation", "features": None, "deprecated": "false"}),

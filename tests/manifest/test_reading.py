@@ -122,6 +122,21 @@ def test_a_manifest_that_cannot_be_one_says_where(tmp_path: Path, text: str, mes
         ),
         ("supported_model_types: llm", "supported_model_types: a list is wanted; this is read as a list of one"),
         ("timeouts: {idle: soon}", "timeouts.idle: must be a number, not 'soon'; it is left out"),
+        ("limits: {concurrency: soon}", "limits.concurrency: must be a number, not 'soon'; it is left out"),
+        ("limits: {rpm: 0}", "limits.rpm: must be a number above 0, not 0; it is left out"),
+        ("limits: {tpm: .inf}", "limits.tpm: must be a number, not inf; it is left out"),
+        (
+            "limits: {concurrency: 0.5}",
+            "limits.concurrency: must be a whole number, 1 or more, not 0.5; it is left out",
+        ),
+        ("limits: {concurency: 2}", "limits: unknown key 'concurency'; did you mean 'concurrency'?"),
+        ("limits: {per_day: 2}", "limits: unknown key 'per_day'"),
+        ("probe: version", "probe: must be a path that begins with one slash; it is left out"),
+        ("probe: //other.example", "probe: must be a path that begins with one slash; it is left out"),
+        ("probe: 'https://other.example'", "probe: must be a path that begins with one slash; it is left out"),
+        ("probe: '/a b'", "probe: must be a path that begins with one slash; it is left out"),
+        ("probe: '/a\\b'", "probe: must be a path that begins with one slash; it is left out"),
+        ("probe: '/a?key=b'", "probe: must be a path without a query: anybody may read it; it is left out"),
         ("family: perhaps", "family: must be true or false, not 'perhaps'; it is left out"),
         ("help: {title: x, url: [a]}", "help.url: must be a text, not a list; it is left out"),
         (
@@ -135,6 +150,17 @@ def test_what_is_wrong_in_a_manifest_costs_that_and_no_more(tmp_path: Path, text
     found = manifest(tmp_path, f"provider: acme\n{text}\n")
     assert found.schema.provider == "acme"
     assert found.notices == (f"provider.yaml:2: {notice}",)
+
+
+@pytest.mark.parametrize("probe", ["/", "/api/version", "/v1/health.json", "/a:b/~c"])
+def test_limits_and_a_probe_are_read(tmp_path: Path, probe: str) -> None:
+    """Numbers may be quoted; what is left out is not limited."""
+    found = manifest(tmp_path, f"provider: acme\nlimits: {{concurrency: '2', rpm: 0.5}}\nprobe: {probe}\n")
+    assert found.notices == ()
+    assert found.schema.limits == {"concurrency": 2, "rpm": 0.5}
+    assert found.schema.probe == probe
+    bare = manifest(tmp_path, "provider: acme\n").schema
+    assert (bare.limits, bare.probe) == ({}, None)
 
 
 def test_bytes_that_are_no_text_are_no_yaml(tmp_path: Path) -> None:

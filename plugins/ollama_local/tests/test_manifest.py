@@ -87,6 +87,12 @@ def test_the_model_types_are_those_of_the_code() -> None:
     assert [ModelType(kind) for kind in MANIFEST["supported_model_types"]] == list(OllamaLocalProvider().models)
 
 
+def test_a_server_is_given_two_calls_at_once_and_asked_for_its_version() -> None:
+    """It says nothing of how many it answers at once; its version needs no model and no key."""
+    assert MANIFEST["limits"] == {"concurrency": 2}
+    assert MANIFEST["probe"] == "/api/version"
+
+
 def test_every_icon_exists() -> None:
     """In the folder where Dify looks for it."""
     for key in ("icon_small", "icon_large"):

@@ -41,7 +41,7 @@ def _not_allowable(entry: str) -> str | None:
     """Return why an entry is neither a network nor a host."""
     if "://" in entry or "@" in entry:
         return "it is a URL"
-    slash = "/" in entry
+    slash, entry = "/" in entry, entry.strip("[]")
     if not slash and _HOST.fullmatch(entry) and not entry.rstrip(".").rpartition(".")[2].isdecimal():
         return None
     try:

@@ -27,6 +27,7 @@ from modelhub.configuration.tables import (
     StoreTable,
     TimeoutTable,
 )
+from modelhub.manifest.limits import LIMITS, PROBE
 from modelhub.types import forms, parameters, pricing, schema
 from modelhub.types.json import JSON
 from modelhub.types.parameters import ChatParameters
@@ -126,6 +127,11 @@ def _close_manifests(definitions: _Schema) -> None:
     }
     model["remove"] = {"type": "boolean", "description": "Hide the model."}
     provider["extends"] = {"type": "string", "description": "The installed provider that a new one is made from."}
+    a_minute, at_once = {"type": "number", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}
+    provider["limits"]["additionalProperties"] = False
+    provider["limits"]["properties"] = {key: at_once if key == "concurrency" else a_minute for key in LIMITS}
+    for each in provider["probe"]["anyOf"]:
+        each.update({"pattern": PROBE} if each["type"] == "string" else {})
     provider["preset"] = {"type": "object", "description": "Defaults of the form's fields, by variable; no secrets."}
 
 

@@ -178,7 +178,7 @@ class RoutingTable:
         probe_waiting: Seconds that a call waits for its first content before its endpoint is checked; 0 for never.
         hedge: Whether a call that waits unusually long for its first content is sent to a second deployment, which
             may cost twice.
-        queue: Calls that may wait for each slot of a deployment; 0 where none may.
+        queue: Calls that may wait for a deployment that has as many as it takes; 0 where none may.
         concurrency: Calls that a deployment is given at once to begin with, where nothing else says.
     """
 
@@ -194,7 +194,7 @@ class RoutingTable:
     probe_seconds: float = field(default=10.0, metadata=_NONE_OR_MORE)
     probe_waiting: float = field(default=5.0, metadata=_NONE_OR_MORE)
     hedge: bool = False
-    queue: float = field(default=4.0, metadata=_NONE_OR_MORE)
+    queue: int = field(default=1000, metadata=_NONE_OR_MORE)
     concurrency: int = field(default=16, metadata=_ONE_OR_MORE)
 
 

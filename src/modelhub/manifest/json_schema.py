@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
 from modelhub.hookspecs import CONTRACTS
+from modelhub.manifest.limits import LIMITS, PROBE
 from modelhub.rules.templates import template_names
 from modelhub.types.json import JSONObject
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
@@ -53,6 +54,8 @@ _FILES: _Schema = {
     },
     "additionalProperties": False,
 }
+_A_MINUTE: _Schema = {"type": ["number", "string", "null"], "exclusiveMinimum": 0, "pattern": _NUMBER}
+_AT_ONCE: _Schema = {"type": ["integer", "string", "null"], "minimum": 1, "pattern": _INTEGER}
 _MORE: Mapping[tuple[str, str], _Schema] = MappingProxyType(
     {
         ("ProviderSchema", "configurate_methods"): {"items": {"enum": ["predefined-model", "customizable-model"]}},
@@ -64,6 +67,11 @@ _MORE: Mapping[tuple[str, str], _Schema] = MappingProxyType(
             "additionalProperties": {"anyOf": [_FILES["properties"]["position"], {"type": "null"}]},
         },
         ("ProviderSchema", "timeouts"): {"propertyNames": {"enum": ["connect", "first_token", "idle"]}},
+        ("ProviderSchema", "limits"): {
+            "propertyNames": {"enum": list(LIMITS)},
+            "properties": {"concurrency": _AT_ONCE, "rpm": _A_MINUTE, "tpm": _A_MINUTE},
+        },
+        ("ProviderSchema", "probe"): {"type": "string", "pattern": PROBE},
         ("ModelSchema", "fetch_from"): {"enum": ["predefined-model", "customizable-model", "remote-model"]},
         ("ParameterRule", "use_template"): {"enum": list(template_names())},
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from modelhub.manifest.limits import LIMITS, limit_fault, probe_fault
 from modelhub.manifest.problems import Reading
 from modelhub.manifest.scalars import shown
 from modelhub.rules.names import nearest
@@ -210,13 +211,38 @@ def _words(reading: Reading, value: Any) -> Any:
 
 
 def _after_provider(reading: Reading, given: dict[str, Any]) -> None:
-    """Read the names of models in a position as they are written."""
+    """Read the names of models in a position as they are written, and leave out limits and a probe that are none."""
+    if given.get("limits"):
+        given["limits"] = _limits(reading, given["limits"])
+    fault = probe_fault(given["probe"]) if "probe" in given else None
+    if fault is not None:
+        del given["probe"]
+        with reading.at("probe"):
+            reading.cost(reading.wrong(fault))
     given["models"] = models = dict(given.get("models", {}))
     for kind, declared in models.items():
         positions = declared.get("position") if isinstance(declared, Mapping) else None
         if isinstance(positions, list):
             with reading.at("models"), reading.at(kind), reading.at("position"):
                 models[kind] = {**declared, "position": [_name(reading, *each) for each in enumerate(positions)]}
+
+
+def _limits(reading: Reading, given: Mapping[str, float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in given.items():
+        with reading.at("limits"):
+            if name not in LIMITS:
+                near = nearest(name, LIMITS, most=1, least=LIKE)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                reading.note("unknown-key", f"unknown key {name!r}{hint}", name)
+                continue
+            with reading.at(name):
+                fault = limit_fault(name, value)
+                if fault is None:
+                    found[name] = value
+                else:
+                    reading.cost(reading.wrong(f"{fault}, not {shown(value)}"))
+    return found
 
 
 def _name(reading: Reading, number: int, value: Any) -> Any:

@@ -136,6 +136,10 @@ class ProviderSchema:
         default_model: (ours) The model to use where none is named.
         operations: (ours) What it can do besides answering.
         timeouts: (ours) Limits in seconds by phase: ``connect``, ``first_token``, ``idle``.
+        limits: (ours) How much one of its endpoints takes where nobody says otherwise: ``concurrency`` calls at once
+            to begin with, ``rpm`` requests and ``tpm`` tokens a minute.
+        probe: (ours) A path below the endpoint that a GET asks for to see whether it is alive, such as
+            ``/api/version``: cheap, and never billed.
         defaults: (ours) What all its models have, by model type.
         prices_of: (ours) The id that public price lists know the provider by, where it is another than ``provider``;
             empty for one that costs nothing or has no public prices.
@@ -168,6 +172,8 @@ class ProviderSchema:
     timeouts: Mapping[str, float] = field(default_factory=dict)
     defaults: Mapping[str, TypeDefaults] = field(default_factory=dict)
     prices_of: str | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    probe: str | None = None
 
     @property
     def form(self) -> Sequence[FormField]:

@@ -49,7 +49,8 @@ _ERRORS = (
     *("unknown-key", "missing-key", "wrong-type", "unknown-value"),
     # the provider
     *("provider-mismatch", "methods-missing", "configurator", "types-missing", "unknown-model-type"),
-    *("contract-unknown", "unknown-timeout", "row-without-id", "duplicate-row", "unknown-default-model"),
+    *("contract-unknown", "unknown-timeout", "unknown-limit", "probe"),
+    *("row-without-id", "duplicate-row", "unknown-default-model"),
     *("help-url", "icon-missing", "icon-outside"),
     # its models
     *("duplicate-model", "model-type-mismatch", "undeclared-type", "type-without-models", "glob-empty", "glob-outside"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from modelhub.hookspecs import CONTRACT, CONTRACTS
+from modelhub.manifest.limits import LIMITS, limit_fault, probe_fault
 from modelhub.manifest.lint.codes import Defect
 from modelhub.manifest.lint.forms import endpoint_like, forms
 from modelhub.manifest.lint.labels import labels
@@ -44,6 +45,7 @@ def _provider(root: Node, *, dify: bool) -> Iterator[Defect]:
     yield from _contract(root, dify=dify)
     yield from _help(root)
     yield from _timeouts(root)
+    yield from _limits(root)
     yield from _operations(root)
     yield from _rows(root)
     for key, item in root.get("defaults").entries():
@@ -109,6 +111,20 @@ def _timeouts(root: Node) -> Iterator[Defect]:
             yield item.defect("wrong-type", message, "write a number above 0")
 
 
+def _limits(root: Node) -> Iterator[Defect]:
+    for key, item in root.get("limits").entries():
+        fault = limit_fault(key, float(item.number)) if item.number is not None else None
+        if key not in LIMITS:
+            remedy = did_you_mean(key, LIMITS, what="limits")
+            yield item.defect("unknown-limit", f"limits: there is no limit {key!r}", remedy)
+        elif fault is not None:
+            yield item.defect("wrong-type", f"limits: {key} {fault}, not {item.text}", "write such a number, or none")
+    probe = root.get("probe")
+    fault = probe_fault(probe.text) if probe.text else None
+    if fault is not None:
+        yield probe.defect("probe", f"probe {fault}", "write a path that is cheap to get, such as /api/version")
+
+
 def _operations(root: Node) -> Iterator[Defect]:
     for name, item in root.get("operations").entries():
         if not item.has("label"):
@@ -130,6 +146,7 @@ def _rows(root: Node) -> Iterator[Defect]:
         for key, item in row.entries():
             if key not in known:
                 yield unknown_key(key, item, known)
+        yield from _limits(row)
         yield from _preset(row.get("preset"), fields)
     own = [(row.get("provider").text, row) for row in rows if row.get("provider").text]
     named = [(root.get("provider").text, root), *own]
