@@ -34,11 +34,13 @@ from modelhub.rules.form_schema import form_schema
 from modelhub.rules.forms import model_form
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.names import did_you_mean
-from modelhub.runtime.attempts import Call, Server, attributed, foreign, released, too_late
+from modelhub.runtime.answers import counted, invoked
+from modelhub.runtime.attempts import Call, Server, released
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Runtime, redacted
+from modelhub.runtime.core import Runtime
 from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.deployments import Deployment, split_target
+from modelhub.runtime.failures import attributed, foreign, redacted, too_late
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.stream import Stream
@@ -159,19 +161,19 @@ class Calls:
         kind = REQUEST_TYPES[type(request)]
         finding = partial(runtime.deployments.find, targets, kind, asked.credentials)
         if deadline is None:
-            deployments, skipped = await finding()
+            found = await finding()
         else:  # a credential may come from a function, a keyring or a server that takes its time
             with anyio.move_on_after(deadline - runtime.clock()) as scope:
-                deployments, skipped = await finding()
+                found = await finding()
             if scope.cancelled_caught:
                 raise too_late(request)
         policy = cast("Policy", self._policy or runtime.settings.policy)  # checked in __init__
-        return Call(request, deployments, deadline, policy, asked.progress, skipped=skipped)
+        return Call(request, found.route, deadline, policy, asked.progress, skipped=found.skipped)
 
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
         server = self.server
-        return await server.invoke(await self._call(server.runtime, asked))
+        return await invoked(server, await self._call(server.runtime, asked))
 
     def bind(self, config: object) -> BoundModel:
         """Bind a model; see `modelhub.hub.asked.binding_of`."""
@@ -206,7 +208,7 @@ class Calls:
     async def counted(self, asked: Asked[Any]) -> TokenCount:
         """Count the tokens of a request's prompt."""
         server = self.server
-        return await server.count_tokens(await self._call(server.runtime, asked))
+        return await counted(server, await self._call(server.runtime, asked))
 
     async def infos(self, *, load: bool) -> list[ProviderInfo]:
         """Return every provider as it stands."""
@@ -237,9 +239,10 @@ class Calls:
     async def described(self, binding: Binding, kind: ModelType | None) -> ModelSchema:
         """Return what the first model of a binding is and takes."""
         kind = _type_named(kind)
-        deployments, _ = await self.server.runtime.deployments.find(binding.targets[:1], kind, binding.credentials)
-        schema = await self._described(deployments[0], kind)
-        (priced,) = await self.server.prices.priced([schema], deployments[0].plugin.schema)
+        found = await self.server.runtime.deployments.find(binding.targets[:1], kind, binding.credentials)
+        deployment = found.route.options[0].deployment
+        schema = await self._described(deployment, kind)
+        (priced,) = await self.server.prices.priced([schema], deployment.plugin.schema)
         return priced
 
     async def _described(self, deployment: Deployment, kind: ModelType | None) -> ModelSchema:

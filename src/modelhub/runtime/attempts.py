@@ -1,9 +1,7 @@
 """The one path of a call: describe, parameters, attempt, classify, finish.
 
-Whole answers here; streams in `modelhub.runtime.stream`.
-
-One loop and one order: the deployments of the call, tried until one answers or an error says that trying on is
-pointless.
+Whole answers are in `modelhub.runtime.answers`, streams in `modelhub.runtime.stream`; both go through the one loop
+here, which asks the balancer for a place, tries, and lets the error say whether and where to go on.
 """
 
 from __future__ import annotations
@@ -13,8 +11,7 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, final
 
 import anyio
 
@@ -23,20 +20,19 @@ from modelhub.errors import (
     ModelHubError,
     NoDeploymentAvailable,
     PluginError,
-    Timeout,
-    UnsupportedFeature,
 )
 from modelhub.provider.base import REQUEST_TYPES
-from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.rules.capabilities import fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
-from modelhub.rules.failover import left_to_try
 from modelhub.rules.frames import clear_locals
 from modelhub.rules.parameters import Policy, resolve_parameters
-from modelhub.runtime.batches import in_order
+from modelhub.rules.routing.course import Course, Route
+from modelhub.rules.routing.pool import Lease
+from modelhub.rules.routing.verdict import verdict
 from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Runtime, redacted
+from modelhub.runtime.core import Runtime
 from modelhub.runtime.deployments import Deployment
+from modelhub.runtime.failures import attributed, foreign, redacted, too_late
 from modelhub.runtime.output import output_of
 from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.registration import BoundProvider
@@ -59,18 +55,20 @@ from modelhub.types.results import (
     SpeechResult,
     TranscriptionResult,
 )
-from modelhub.types.usage import Timing, TokenCount
-from modelhub.wire.excerpt import clean as printable
+from modelhub.types.usage import Timing
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.types.schema import ModelSchema
 
-__all__ = ["Call", "Prepared", "Server", "attributed", "foreign", "released", "too_late"]
+__all__ = ["Attempting", "Call", "Prepared", "Server", "released"]
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
 T = TypeVar("T")
+
+Attempting: TypeAlias = Callable[["Call[Any]", Lease[Deployment], list[Attempt]], Awaitable[T]]
+"""What is done at one deployment after another, until it works at one of them."""
 
 _ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
     ChatRequest: ChatResult,
@@ -88,7 +86,7 @@ class Call(Generic[R_co]):
 
     Attributes:
         request: What is asked, with the application's own parameters.
-        deployments: What may be tried, in order.
+        route: What may be tried.
         deadline: Absolute, by the runtime's clock; ``None`` where the caller set none.
         policy: What becomes of parameters that a model does not take.
         progress: Told how far long things have come.
@@ -97,7 +95,7 @@ class Call(Generic[R_co]):
     """
 
     request: Request[R_co]
-    deployments: Sequence[Deployment]
+    route: Route[Deployment]
     deadline: float | None
     policy: Policy
     progress: Callable[[Progress], None] | None = None
@@ -110,6 +108,7 @@ class Prepared:
     """A call made ready for one deployment."""
 
     call: Call[Any]
+    lease: Lease[Deployment]
     deployment: Deployment
     bound: BoundProvider
     request: Request[Any]
@@ -133,77 +132,90 @@ class Server:
         self.catalogue = catalogue
         self.prices: PriceBook = prices or PriceBook("manifest")
 
-    async def invoke(self, call: Call[R]) -> R:
-        """Answer a call, all at once.
-
-        Raises:
-            ModelHubError: The last attempt's error; ``attempts`` holds them all.
-        """
-        attempt = self._answered
-        match call.request:
-            case EmbedRequest():
-                attempt = self._embedded
-            case RerankRequest():
-                attempt = self._ranked
-            case _:
-                pass
-        result = await self.tried(call, attempt)
-        return cast("R", result)  # each request is answered by the result of its own type
-
-    async def count_tokens(self, call: Call[Any]) -> TokenCount:
-        """Count the tokens of a call's prompt, without answering it.
-
-        Raises:
-            UnsupportedFeature: The provider cannot count.
-        """
-        return await self.tried(call, self._counted)
-
-    async def tried(
-        self, call: Call[Any], attempt: Callable[[Call[Any], Deployment, list[Attempt]], Awaitable[T]]
-    ) -> T:
+    async def tried(self, call: Call[Any], attempt: Attempting[T], *, streaming: bool = False) -> T:
         """Run ``attempt`` with one deployment after another until one works.
 
+        Args:
+            call: The call.
+            attempt: Is given the call, its place at a deployment and what was tried before. The place is given back
+                when it returns.
+            streaming: Whether the answer comes in pieces: then the place is kept, for ``attempt`` to give back.
+
         Raises:
             ModelHubError: The last attempt's error; ``attempts`` holds them all.
         """
-        rest = list(call.deployments)
+        balancer, clock = self.runtime.balancer, self.runtime.clock
+        course = self._course(call, streaming=streaming)
         attempts = list(call.skipped)
-        clock = self.runtime.clock
-        while rest:
-            deployment = rest.pop(0)
+        last: ModelHubError | None = None
+        while True:
+            try:
+                lease = await balancer.lease(course)
+            except NoDeploymentAvailable as refused:
+                raise self._given_up(call, refused, last, attempts) from None
+            deployment = lease.option.deployment
             start = clock()
             try:
-                return await attempt(call, deployment, attempts)
+                result = await attempt(call, lease, attempts)
             except ModelHubError as raised:
-                error = raised
+                last = raised
             except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-                error = foreign(raised, deployment)
+                last = foreign(raised, deployment)
             except BaseException as raised:
+                balancer.abandoned(lease)
                 clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
                 raise
-            redacted(error, deployment.credential)
-            if isinstance(error, AuthenticationFailed):
+            else:
+                if not streaming:
+                    balancer.succeeded(lease, _pace(call.request, result, clock() - start))
+                return result
+            redacted(last, deployment.credential)
+            if isinstance(last, AuthenticationFailed):
                 self.runtime.credentials.forget(deployment.plugin)
-            attempts.append(Attempt(deployment.id, type(error).__name__, clock() - start))
-            rest = left_to_try(error, deployment, rest)
-            if not rest or (call.deadline is not None and clock() >= call.deadline):
-                raise attributed(error, deployment, attempts)
-        raise NoDeploymentAvailable("there is nothing to try")
+            attempts.append(Attempt(deployment.id, type(last).__name__, clock() - start))
+            attributed(last, deployment, attempts)
+            judged = verdict(last)
+            balancer.failed(lease, last, judged)
+            if not course.failed(lease.option, last, judged, clock(), balancer.random):
+                raise last
 
-    async def prepare(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:
+    def _course(self, call: Call[Any], *, streaming: bool) -> Course[Deployment]:
+        signal = "seconds"
+        if isinstance(call.request, ChatRequest | SpeechRequest):
+            signal = "first_token" if streaming else "per_token"
+        return Course(
+            call.route,
+            retries=self.runtime.settings.routing.retries,
+            deadline=math.inf if call.deadline is None else call.deadline,
+            signal=signal,
+        )
+
+    def _given_up(
+        self, call: Call[Any], refused: NoDeploymentAvailable, last: ModelHubError | None, attempts: Sequence[Attempt]
+    ) -> ModelHubError:
+        """Return the error of a call that finds no place any more: what it failed with, if it was tried at all."""
+        if last is not None:
+            return last
+        if call.deadline is not None and self.runtime.clock() >= call.deadline:
+            return too_late(call.request)
+        if call.route.options:
+            attributed(refused, call.route.options[0].deployment, attempts)
+        return refused
+
+    async def prepare(self, call: Call[Any], lease: Lease[Deployment], *, streaming: bool) -> Prepared:
         """Make a call ready for a deployment: load its plugin, describe its model, check its parameters.
 
         Raises:
             ModelHubError: It cannot be served there.
         """
         if call.deadline is None:
-            return await self._prepared(call, deployment, streaming=streaming)
+            return await self._prepared(call, lease, streaming=streaming)
         with anyio.move_on_after(call.deadline - self.runtime.clock()):
-            return await self._prepared(call, deployment, streaming=streaming)
+            return await self._prepared(call, lease, streaming=streaming)
         raise too_late(call.request)
 
-    async def _prepared(self, call: Call[Any], deployment: Deployment, *, streaming: bool) -> Prepared:
-        runtime = self.runtime
+    async def _prepared(self, call: Call[Any], lease: Lease[Deployment], *, streaming: bool) -> Prepared:
+        runtime, deployment = self.runtime, lease.option.deployment
         bound = deployment.plugin.bound or await runtime.registry.bound(deployment.plugin)
         request = call.request
         limits = runtime.limits(deployment.plugin, deadline=call.deadline, total=request.timeout, streaming=streaming)
@@ -233,74 +245,17 @@ class Server:
         if schema.deprecated or schema.deprecation is not None:
             ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
             warnings = (*warnings, *([ends] if ends is not None else ()))
-        return Prepared(call, deployment, bound, fitted, context, schema, warnings)
+        return Prepared(call, lease, deployment, bound, fitted, context, schema, warnings)
 
-    async def _answered(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
-        start = self.runtime.clock()
-        prepared = await self.prepare(call, deployment, streaming=False)
-        result: Result = await self._invoked(prepared, prepared.request)
-        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
-
-    async def _ranked(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
-        asked = cast("RerankRequest", call.request)
-        if not asked.documents or asked.top_n == 0:
-            return _without_asking(call, deployment, attempts, RerankResult(documents=()))
-        start = self.runtime.clock()
-        prepared = await self.prepare(call, deployment, streaming=False)
-        request = cast("RerankRequest", prepared.request)
-        result = checked_ranking(await self._invoked(prepared, request), request)
-        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
-
-    async def _embedded(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> Result:
-        """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
-        if not cast("EmbedRequest", call.request).texts:
-            return _without_asking(call, deployment, attempts, EmbedResult(vectors=[]))
-        start = self.runtime.clock()
-        prepared = await self.prepare(call, deployment, streaming=False)
-        request = cast("EmbedRequest", prepared.request)
-        size = prepared.schema.model_properties.get("max_chunks")
-        size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
-        batches = [replace(request, texts=request.texts[at : at + size]) for at in range(0, len(request.texts), size)]
-        if len(batches) == 1:
-            result = checked_vectors(await self._invoked(prepared, request), request)
-        else:
-            try:
-                result = joined_vectors(await in_order(partial(self._batch, prepared), batches))
-            except BaseException:
-                await released(prepared.context)
-                raise
-        return await self.finished(prepared, result, attempts, self.runtime.clock() - start)
-
-    async def _batch(self, prepared: Prepared, batch: EmbedRequest) -> EmbedResult:
-        prepared.context.limits.restart()
-        return checked_vectors(await self._timed(prepared, batch), batch)
-
-    async def _counted(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> TokenCount:
-        del attempts
-        prepared = await self.prepare(call, deployment, streaming=False)
-        count = None
-        if prepared.bound.count_tokens is not None:
-            seconds = math.inf if call.deadline is None else call.deadline - self.runtime.clock()
-            try:
-                with anyio.move_on_after(seconds) as scope:
-                    count = await prepared.bound.count_tokens(prepared.request, prepared.context)
-            finally:
-                await released(prepared.context)
-            if scope.cancelled_caught:
-                raise too_late(call.request)
-        if count is None:
-            raise UnsupportedFeature(f"provider {deployment.provider_id!r} cannot count tokens")
-        return count
-
-    async def _invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
+    async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
         try:
-            return await self._timed(prepared, request)
+            return await self.timed(prepared, request)
         except BaseException:
             await released(prepared.context)
             raise
 
-    async def _timed(self, prepared: Prepared, request: Request[Any]) -> Any:
+    async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline."""
         bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline
         if deadline is None or bound.times_itself(request):
@@ -352,18 +307,13 @@ def _result(given: object, request: Request[Any]) -> object:
     )
 
 
-def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[Attempt], result: R) -> R:
-    """Complete a result that is known without a request, because nothing was given."""
-    tried = (*attempts, Attempt(deployment.id, None, 0.0))
-    common: dict[str, Any] = {"model": deployment.name, "id": call.id, "attempts": tried, "timing": Timing(total=0.0)}
-    return replace(result, **common)
-
-
-def too_late(request: Request[Any]) -> Timeout:
-    """Return the error of a call that has taken as long as its caller allows, before anything was sent."""
-    seconds = request.timeout or 0.0
-    message = f"no answer within the {seconds:g} s that the caller allowed"
-    return Timeout(message, phase="total", seconds=seconds, sent=False)
+def _pace(request: Request[Any], result: object, seconds: float) -> float | None:
+    """Return how fast an answer came: per token of a conversation, where those are known; else as a whole."""
+    if not isinstance(request, ChatRequest | SpeechRequest):
+        return seconds
+    usage = result.usage if isinstance(result, Result) else None
+    tokens = usage.output_tokens if usage is not None else None
+    return seconds / tokens if tokens else None
 
 
 async def released(context: ProviderContext) -> None:
@@ -373,33 +323,3 @@ async def released(context: ProviderContext) -> None:
         http.abort()
         with anyio.CancelScope(shield=True):
             await http.aclose()
-
-
-def foreign(error: Exception, deployment: Deployment) -> ModelHubError:
-    """Wrap what a plugin raised that is none of ours. The failures of a task group come out as the first of them."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, ModelHubError):
-        return error
-    wrapped = PluginError(
-        f"the plugin failed: {type(error).__name__}: {_text(error)}",
-        remedy=f"report it to the author of the plugin of provider {deployment.provider_id!r}",
-    )
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _text(error: Exception) -> str:
-    try:
-        return printable(str(error))
-    except Exception:  # noqa: BLE001  a plugin's exception may be broken in itself
-        return "(its text cannot be shown)"
-
-
-def attributed(error: ModelHubError, deployment: Deployment, attempts: Sequence[Attempt]) -> ModelHubError:
-    """Write into an error what was being called and what was tried."""
-    error.provider = deployment.provider_id
-    error.model = deployment.model
-    error.deployment = deployment.id
-    error.attempts = tuple(attempts)
-    return error

@@ -8,18 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, final
 
 from modelhub.configuration.settings import Settings
-from modelhub.errors import ModelHubError
 from modelhub.http.client import HttpClient
 from modelhub.http.seam import Backend, ReadLimits
 from modelhub.provider.context import ProviderContext
 from modelhub.provider.threads import LoopHandle
 from modelhub.rules.auth import auth_headers
+from modelhub.rules.egress import AllowList
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.forms import endpoint_in, model_form
-from modelhub.rules.redaction import clean
+from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.connections import Connections
 from modelhub.runtime.credentials import Credentials
 from modelhub.runtime.deployments import Deployment, Deployments
@@ -32,8 +33,9 @@ from modelhub.types.secret import Secret
 
 if TYPE_CHECKING:
     from modelhub.credentials.store import CredentialStore
+    from modelhub.http.addresses import Resolver
 
-__all__ = ["Runtime", "redacted"]
+__all__ = ["Runtime"]
 
 _REMEMBERED = 1024
 """Credentials whose endpoint and headers are kept ready."""
@@ -63,8 +65,11 @@ class Runtime:
         progress: Told how far long things have come.
         store: Where credentials are kept beside the settings.
         clock: A monotonic clock, in seconds.
+        resolve: Looks names of hosts up; the system does by default.
+        random: Decides between equals, and spreads waits.
 
     Attributes:
+        balancer: What is known of deployments, and who waits for them.
         credentials: What providers may be called with.
         deployments: What calls may try.
         connections: Backends and sessions.
@@ -79,12 +84,15 @@ class Runtime:
         progress: Callable[[Progress], None] | None,
         store: CredentialStore | None = None,
         clock: Callable[[], float] = time.monotonic,
+        resolve: Resolver | None = None,
+        random: Random | None = None,
     ) -> None:
         self.registry = registry
         self.settings = settings
         self.credentials: Credentials = Credentials(settings, store)
-        self.deployments: Deployments = Deployments(registry, settings, self.credentials)
-        self.connections: Connections = Connections()
+        self.balancer: Balancer = Balancer(settings.routing, clock=clock, random=random or Random())
+        self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
+        self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
         self.clock = clock
         self._cache_dir = cache_dir
         self._progress = progress
@@ -186,9 +194,3 @@ def _tell(sink: Callable[[Progress], None], progress: Progress) -> None:
         sink(progress)
     except Exception as error:
         logging.getLogger("modelhub").warning("the progress callback raised %s", type(error).__name__, exc_info=error)
-
-
-def redacted(error: ModelHubError, credential: Credential) -> ModelHubError:
-    """Take a credential's secrets out of an error and of what lies behind it."""
-    clean(error, credential.secrets)
-    return error

@@ -1,14 +1,19 @@
-"""What a call may try: from the names that an application gives to deployments with their credentials."""
+"""What a call may try: from the names that an application gives to groups of deployments with their credentials."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
+from weakref import WeakKeyDictionary
 
-from modelhub.configuration.settings import Settings
+from modelhub.configuration.credentials import CredentialSource
+from modelhub.configuration.limits import BudgetTable
+from modelhub.configuration.settings import DeploymentTable, Settings
 from modelhub.errors import ConfigurationError, ModelHubError, UnknownModel
 from modelhub.rules.names import did_you_mean
+from modelhub.rules.routing.course import Pick, Route
+from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.credentials import Credentials, GivenCredentials, Usable
 from modelhub.runtime.plugin import Plugin
 from modelhub.runtime.plugins import PluginRegistry
@@ -17,9 +22,30 @@ from modelhub.types.json import JSON
 from modelhub.types.records import Attempt
 from modelhub.types.schema import ModelType
 
-__all__ = ["Deployment", "Deployments", "split_target"]
+__all__ = ["Deployment", "DeploymentLimits", "Deployments", "Found", "split_target"]
 
 _NOTHING: Mapping[str, JSON] = {}
+_REMEMBERED = 1024
+"""Routes that are kept ready: their names come with calls, and there may be any number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentLimits:
+    """How much one deployment may be used; ``None`` where nobody said.
+
+    Attributes:
+        rpm: Requests a minute.
+        tpm: Tokens a minute.
+        concurrency: Calls at once.
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+
+
+_UNLIMITED = DeploymentLimits()
+_NO_SOURCE = CredentialSource()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +58,9 @@ class Deployment:
         credential: What it is called with.
         parameters: Neutral parameters that calls may override.
         options: The provider's own parameters that calls may override.
+        weight: Its share beside the others of its group.
+        limits: How much it may be used.
+        budget: What calls with its credential may cost; ``None`` for any money.
     """
 
     plugin: Plugin
@@ -39,6 +68,9 @@ class Deployment:
     credential: Credential
     parameters: Mapping[str, JSON] = field(default_factory=dict, compare=False)
     options: Mapping[str, JSON] = field(default_factory=dict, compare=False)
+    weight: float = 1.0
+    limits: DeploymentLimits = _UNLIMITED
+    budget: BudgetTable | None = None
 
     @property
     def provider_id(self) -> str:
@@ -64,6 +96,7 @@ class _Target:
         asked: The name.
         credential: The id of the one credential to use; ``None`` for all of the provider's.
         insists: Whether it is a mistake where there is no such credential; otherwise it is a part of the model's name.
+        table: What the settings say of it, where it is a named deployment.
     """
 
     asked: str
@@ -71,8 +104,20 @@ class _Target:
     model: str
     credential: str | None = None
     insists: bool = False
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    options: Mapping[str, JSON] = field(default_factory=dict)
+    table: DeploymentTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a call may try.
+
+    Attributes:
+        route: The deployments, in their groups.
+        skipped: Targets and credentials that cannot be used beside them.
+    """
+
+    route: Route[Deployment]
+    skipped: tuple[Attempt, ...] = ()
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -95,25 +140,29 @@ class Deployments:
         registry: The plugins.
         settings: Where routes and deployments have their names.
         credentials: What each provider may be called with.
+        balancer: What is known of each deployment.
     """
 
-    def __init__(self, registry: PluginRegistry, settings: Settings, credentials: Credentials) -> None:
+    def __init__(
+        self, registry: PluginRegistry, settings: Settings, credentials: Credentials, balancer: Balancer
+    ) -> None:
         self._registry = registry
         self._settings = settings
         self._credentials = credentials
+        self._balancer = balancer
+        self._found: dict[object, Found] = {}
+        self._given: WeakKeyDictionary[GivenCredentials, dict[object, Found]] = WeakKeyDictionary()
+        self._edition = credentials.edition
 
-    async def find(
-        self, targets: Iterable[str], kind: ModelType | None, given: GivenCredentials | None
-    ) -> tuple[list[Deployment], tuple[Attempt, ...]]:
-        """Return what may be tried for the targets named, in order: for each model each of its credentials.
+    async def find(self, targets: Iterable[str], kind: ModelType | None, given: GivenCredentials | None) -> Found:
+        """Return what may be tried for the targets named: a group for each target, a route's own groups.
+
+        Several credentials of one target are in one group: they share its calls.
 
         Args:
             targets: Names of routes or deployments, ``provider/model``, or ``provider/model#credential``.
             kind: The type of the model, where it is known.
             given: What the call or the bound model brings, for one provider of them alone.
-
-        Returns:
-            The deployments, and those targets and credentials that cannot be used beside them.
 
         Raises:
             UnknownProvider: No target's provider is known.
@@ -121,23 +170,52 @@ class Deployments:
             CredentialsInvalid: No credential can be used.
             ConfigurationError: A target cannot be one.
         """
-        found: list[Deployment] = []
+        names = tuple(targets)
+        if self._edition != self._credentials.edition:
+            self._edition = self._credentials.edition
+            self._found.clear()
+            self._given.clear()
+        if given is not None and not given.lasting:
+            return (await self._looked_up(names, kind, given))[0]
+        memory = self._found if given is None else self._given.setdefault(given, {})
+        known = memory.get((names, kind))
+        if known is not None:
+            return known
+        edition = self._edition
+        found, lasting = await self._looked_up(names, kind, given)
+        if lasting and edition == self._credentials.edition:
+            if len(memory) >= _REMEMBERED:
+                memory.clear()
+            memory[names, kind] = found
+        return found
+
+    async def _looked_up(
+        self, names: Sequence[str], kind: ModelType | None, given: GivenCredentials | None
+    ) -> tuple[Found, bool]:
+        """Find what may be tried, and say whether that holds for later calls too."""
+        groups: list[tuple[Pick | None, Sequence[Deployment]]] = []
         skipped: list[Attempt] = []
         first_error: ModelHubError | None = None
-        names = list(targets)
+        lasting = True
         given = self._for_its_provider(given, names)
-        for target in self._expanded(names):
-            try:
-                usable, deployments = await self._of(target, kind, given)
-            except ModelHubError as error:
-                first_error = first_error or error
-                skipped.append(Attempt(target.asked, type(error).__name__, 0.0))
-                continue
-            found += deployments
-            skipped += [Attempt(f"{target.asked}#{name}", "CredentialsInvalid", 0.0) for name in usable.refused]
-        if not found:
+        for pick, targets in self._groups(names):
+            group: list[Deployment] = []
+            for target in targets:
+                try:
+                    usable, deployments = await self._of(target, kind, given)
+                except ModelHubError as error:
+                    first_error = first_error or error
+                    skipped.append(Attempt(target.asked, type(error).__name__, 0.0))
+                    lasting = False
+                    continue
+                lasting = lasting and not usable.changes and not usable.refused
+                group += deployments
+                skipped += [Attempt(f"{target.asked}#{name}", "CredentialsInvalid", 0.0) for name in usable.refused]
+            if group:
+                groups.append((pick, group))
+        if not groups:
             raise first_error or ConfigurationError("no model is named", remedy='name one as "provider/model"')
-        return found, tuple(skipped)
+        return Found(self._balancer.route(" → ".join(names), groups), tuple(skipped)), lasting
 
     async def _of(
         self, target: _Target, kind: ModelType | None, given: GivenCredentials | None
@@ -152,11 +230,18 @@ class Deployments:
                     raise _no_credential(plugin, credential, names)
                 model, credential = f"{model}#{credential}", None
         usable = await self._credentials.usable(plugin, model, kind, given, credential)
-        deployments = [
-            Deployment(plugin, model, credential, target.parameters, target.options)
-            for credential in usable.credentials
+        sources = self._sources(plugin, model, given)
+        return usable, [
+            _deployment(plugin, model, each, target.table, sources.get(each.id)) for each in usable.credentials
         ]
-        return usable, deployments
+
+    def _sources(self, plugin: Plugin, model: str, given: GivenCredentials | None) -> Mapping[str, CredentialSource]:
+        """Return how the credentials of a model were configured, by their ids."""
+        overlay = self._settings.models.get(f"{plugin.id}/{model}")
+        sources = [*self._settings.credentials.get(plugin.id, ()), *(overlay.credentials if overlay else ())]
+        if given is not None and given.provider == plugin.id:
+            sources += given.sources
+        return {source.id: source for source in sources}
 
     def _for_its_provider(self, given: GivenCredentials | None, names: Sequence[str]) -> GivenCredentials | None:
         """Return what a call gives; what it gives for a route or deployment is for the first provider there."""
@@ -164,27 +249,53 @@ class Deployments:
             return given
         if given.provider not in self._settings.routes and given.provider not in self._settings.deployments:
             return given
-        return replace(given, provider=next(self._expanded(names)).provider)
+        first = next(target for _, targets in self._groups(names) for target in targets)
+        return replace(given, provider=first.provider)
 
-    def _expanded(self, targets: Iterable[str]) -> Iterator[_Target]:
-        """Yield what the names stand for, routes in the order of their groups."""
-        for name in targets:
-            if name in self._settings.routes:
-                for group in self._settings.groups(name):
-                    yield from self._expanded(group)
+    def _groups(self, names: Iterable[str]) -> Iterator[tuple[Pick | None, Sequence[_Target]]]:
+        """Yield what the names stand for: a group for each, a route's own groups for a route."""
+        for name in names:
+            route = self._settings.routes.get(name)
+            if route is None:
+                yield None, [self._target(name)]
                 continue
-            table = self._settings.deployments.get(name)
-            if table is None:
-                yield _plain(name)
-                continue
-            target = _plain(table.target)
-            if table.credential is not None:
-                target = replace(target, credential=table.credential, insists=True)
-            options = table.vendor.get(target.provider, _NOTHING)
-            yield replace(target, asked=name, parameters=table.parameters, options=options)
+            for group in self._settings.groups(name):
+                yield route.pick, [self._target(each) for each in group]
+
+    def _target(self, name: str) -> _Target:
+        table = self._settings.deployments.get(name)
+        if table is None:
+            return _plain(name)
+        target = replace(_plain(table.target), asked=name, table=table)
+        return target if table.credential is None else replace(target, credential=table.credential, insists=True)
 
     def __repr__(self) -> str:
         return f"<Deployments: {len(self._settings.deployments)} named, {len(self._settings.routes)} routes>"
+
+
+def _deployment(
+    plugin: Plugin,
+    model: str,
+    credential: Credential,
+    table: DeploymentTable | None,
+    source: CredentialSource | None,
+) -> Deployment:
+    """Make a deployment; what its name says of limits counts more than what its credential says."""
+    given = source or _NO_SOURCE
+    if table is None:
+        limits = DeploymentLimits(given.rpm, given.tpm, given.concurrency)
+        return Deployment(plugin, model, credential, weight=given.weight, limits=limits, budget=given.budget)
+    limits = DeploymentLimits(table.rpm or given.rpm, table.tpm or given.tpm, table.concurrency or given.concurrency)
+    return Deployment(
+        plugin,
+        model,
+        credential,
+        table.parameters,
+        table.vendor.get(plugin.id, _NOTHING),
+        given.weight * table.weight,
+        limits,
+        given.budget,
+    )
 
 
 def _plain(name: str) -> _Target:

@@ -25,9 +25,12 @@ from modelhub.errors import (
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.rules.frames import clear_locals, hides_arguments
-from modelhub.runtime.attempts import Call, Prepared, Server, attributed, foreign
-from modelhub.runtime.core import redacted
+from modelhub.rules.routing.pool import Lease
+from modelhub.rules.routing.verdict import verdict
+from modelhub.runtime.attempts import Call, Prepared, Server
+from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment
+from modelhub.runtime.failures import attributed, foreign, redacted
 from modelhub.types.events import Event, Finish, TextDelta
 from modelhub.types.records import Attempt
 from modelhub.types.requests import SpeechRequest
@@ -166,7 +169,7 @@ class Stream(Generic[E_co, R_co]):
         # Kept, because the stream outlives a hub that is left while it is read.
         self._server = self._server_of()
         self._call = await self._resolve()
-        await self._server.tried(self._call, self._begin)
+        await self._server.tried(self._call, self._begin, streaming=True)
         return self
 
     @property
@@ -174,17 +177,22 @@ class Stream(Generic[E_co, R_co]):
         assert self._server is not None  # noqa: S101  only an entered stream asks
         return self._server.runtime.clock
 
+    @property
+    def _balancer(self) -> Balancer:
+        assert self._server is not None  # noqa: S101  likewise
+        return self._server.runtime.balancer
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close it, whatever happened."""
         await self.aclose()
 
-    async def _begin(self, call: Call[Any], deployment: Deployment, attempts: list[Attempt]) -> None:
+    async def _begin(self, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> None:
         assert self._server is not None  # noqa: S101  it is found when the stream is entered
         self._check_wanted()
-        self._deployment, self._tried, self._start = deployment, attempts, self._clock()
-        prepared = await self._server.prepare(call, deployment, streaming=True)
+        self._deployment, self._tried, self._start = lease.option.deployment, attempts, self._clock()
+        prepared = await self._server.prepare(call, lease, streaming=True)
         speech = isinstance(prepared.request, SpeechRequest)
         self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
         self._held.clear()
@@ -217,7 +225,10 @@ class Stream(Generic[E_co, R_co]):
             raise StreamNotFinished("the stream was closed while it was being entered")
 
     def _content_came(self, source: _Source) -> None:
-        self._first_content = self._clock() - self._start
+        now = self._clock()
+        self._first_content = now - self._start
+        lease = source.prepared.lease
+        lease.first_content = now - lease.begun
         source.content_came()
 
     def __aiter__(self) -> Stream[E_co, R_co]:
@@ -272,7 +283,6 @@ class Stream(Generic[E_co, R_co]):
         cause = None
         if raised is not None and not closing:
             cause = redacted(foreign(raised, prepared.deployment), prepared.deployment.credential)
-        await self.aclose()
         text = "the stream was closed while it was read" if closing else "the stream broke off before its end"
         message = f"{text}: {cause.message}" if cause is not None else text
         error = StreamInterrupted(message, partial=self.partial, cause=cause)
@@ -284,6 +294,9 @@ class Stream(Generic[E_co, R_co]):
         attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
         self._failure = error
+        if not closing:
+            self._balancer.failed(prepared.lease, error, verdict(error))
+        await self.aclose()
         return error
 
     async def _finish(self) -> None:
@@ -304,6 +317,8 @@ class Stream(Generic[E_co, R_co]):
             deployment = self._source.prepared.deployment
             self._unusable = attributed(foreign(error, deployment), deployment, self._tried)
         finally:
+            lease = self._source.prepared.lease
+            self._balancer.succeeded(lease, lease.first_content)
             await self._source.ended()
 
     @property
@@ -335,6 +350,7 @@ class Stream(Generic[E_co, R_co]):
         """Stop, from any task: the server sees the connection end at once. Idempotent."""
         self._closed = True
         if self._source is not None and not self._end:
+            self._balancer.abandoned(self._source.prepared.lease)
             await self._source.aclose()
 
     def __repr__(self) -> str:

@@ -1,0 +1,125 @@
+"""Whole answers: what is done at a deployment for each type of request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import anyio
+
+from modelhub.errors import UnsupportedFeature
+from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
+from modelhub.runtime.attempts import Call, Prepared, Server, released
+from modelhub.runtime.batches import in_order
+from modelhub.runtime.failures import too_late
+from modelhub.types.records import Attempt
+from modelhub.types.requests import EmbedRequest, RerankRequest
+from modelhub.types.results import EmbedResult, RerankResult, Result
+from modelhub.types.usage import Timing, TokenCount
+
+if TYPE_CHECKING:
+    from modelhub.rules.routing.pool import Lease
+    from modelhub.runtime.deployments import Deployment
+
+__all__ = ["counted", "invoked"]
+
+R = TypeVar("R", bound=Result)
+
+
+async def invoked(server: Server, call: Call[R]) -> R:
+    """Answer a call, all at once.
+
+    Raises:
+        ModelHubError: The last attempt's error; ``attempts`` holds them all.
+    """
+    attempt = _answered
+    match call.request:
+        case EmbedRequest():
+            attempt = _embedded
+        case RerankRequest():
+            attempt = _ranked
+        case _:
+            pass
+    result = await server.tried(call, partial(attempt, server))
+    return cast("R", result)  # each request is answered by the result of its own type
+
+
+async def counted(server: Server, call: Call[Any]) -> TokenCount:
+    """Count the tokens of a call's prompt, without answering it.
+
+    Raises:
+        UnsupportedFeature: The provider cannot count.
+    """
+    return await server.tried(call, partial(_counted, server))
+
+
+async def _answered(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+    start = server.runtime.clock()
+    prepared = await server.prepare(call, lease, streaming=False)
+    result: Result = await server.invoked(prepared, prepared.request)
+    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+
+
+async def _ranked(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+    asked = cast("RerankRequest", call.request)
+    if not asked.documents or asked.top_n == 0:
+        return _without_asking(call, lease.option.deployment, attempts, RerankResult(documents=()))
+    start = server.runtime.clock()
+    prepared = await server.prepare(call, lease, streaming=False)
+    request = cast("RerankRequest", prepared.request)
+    result = checked_ranking(await server.invoked(prepared, request), request)
+    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+
+
+async def _embedded(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+    """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
+    if not cast("EmbedRequest", call.request).texts:
+        return _without_asking(call, lease.option.deployment, attempts, EmbedResult(vectors=[]))
+    start = server.runtime.clock()
+    prepared = await server.prepare(call, lease, streaming=False)
+    request = cast("EmbedRequest", prepared.request)
+    size = prepared.schema.model_properties.get("max_chunks")
+    size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
+    batches = [replace(request, texts=request.texts[at : at + size]) for at in range(0, len(request.texts), size)]
+    if len(batches) == 1:
+        result = checked_vectors(await server.invoked(prepared, request), request)
+    else:
+        try:
+            result = joined_vectors(await in_order(partial(_batch, server, prepared), batches))
+        except BaseException:
+            await released(prepared.context)
+            raise
+    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+
+
+async def _batch(server: Server, prepared: Prepared, batch: EmbedRequest) -> EmbedResult:
+    prepared.context.limits.restart()
+    return checked_vectors(await server.timed(prepared, batch), batch)
+
+
+async def _counted(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> TokenCount:
+    del attempts
+    prepared = await server.prepare(call, lease, streaming=False)
+    count = None
+    if prepared.bound.count_tokens is not None:
+        seconds = math.inf if call.deadline is None else call.deadline - server.runtime.clock()
+        try:
+            with anyio.move_on_after(seconds) as scope:
+                count = await prepared.bound.count_tokens(prepared.request, prepared.context)
+        finally:
+            await released(prepared.context)
+        if scope.cancelled_caught:
+            raise too_late(call.request)
+    if count is None:
+        raise UnsupportedFeature(f"provider {lease.option.deployment.provider_id!r} cannot count tokens")
+    return count
+
+
+def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[Attempt], result: R) -> R:
+    """Complete a result that is known without a request, because nothing was given."""
+    tried = (*attempts, Attempt(deployment.id, None, 0.0))
+    common: dict[str, Any] = {"model": deployment.name, "id": call.id, "attempts": tried, "timing": Timing(total=0.0)}
+    return replace(result, **common)
