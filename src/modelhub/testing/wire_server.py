@@ -84,6 +84,8 @@ class WireServer(AsyncContextManagerMixin):
         unanswered: Those of them that no route or reply was left for.
         disconnects: Every client so far that went before its answer was complete, oldest first.
         connections: How many connections were accepted so far.
+        answering: How many requests are being answered now.
+        most_answering: How many that were at the same time at most.
     """
 
     def __init__(
@@ -109,6 +111,8 @@ class WireServer(AsyncContextManagerMixin):
         self.unanswered: list[Request] = []
         self.disconnects: list[Disconnect] = []
         self.connections: int = 0
+        self.answering: int = 0
+        self.most_answering: int = 0
 
     def __repr__(self) -> str:
         where = self.url if self._port else "not entered"
@@ -268,7 +272,12 @@ class WireServer(AsyncContextManagerMixin):
     async def _exchange(self, connection: Connection, request: Request) -> bool:
         """Answer one request; tell whether the connection can serve another."""
         self._record(self.requests, request)
-        reply = await connection.answer(self._given(request), request.method)
+        self.answering += 1
+        self.most_answering = max(self.most_answering, self.answering)
+        try:
+            reply = await connection.answer(self._given(request), request.method)
+        finally:
+            self.answering -= 1
         if reply is None and connection.socket not in self._open:
             return False  # it was thrown out
         if reply is None:
