@@ -153,6 +153,8 @@ class ModelHubError(Exception):
 
     scope: Scope = Scope.UNKNOWN
     retry: Retry = Retry.NO
+    _sent: ClassVar[bool | None] = None
+    """What ``sent`` is by the class alone."""
 
     def __init__(
         self,
@@ -173,7 +175,7 @@ class ModelHubError(Exception):
         self.code = code
         self.request_id = request_id
         self.retry_after = retry_after
-        self.sent = sent
+        self.sent: bool | None = self._sent if sent is None else sent
         self.excerpt = excerpt
         self.provider: str | None = None
         self.model: str | None = None
@@ -407,6 +409,7 @@ class ConnectFailed(ModelHubError, InvokeConnectionError):
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
+    _sent = False
 
 
 class ConnectionLost(ModelHubError, InvokeConnectionError):
@@ -441,6 +444,7 @@ class MalformedResponse(ModelHubError, InvokeServerUnavailableError):
 
     scope = Scope.ENDPOINT
     retry = Retry.OTHER_DEPLOYMENT
+    _sent = True
 
 
 class OutputInvalid(MalformedResponse):
@@ -498,6 +502,7 @@ class NoDeploymentAvailable(ModelHubError):
     """
 
     scope = Scope.LOCAL
+    _sent = False
 
 
 class LocalRateLimited(NoDeploymentAvailable):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.errors import MalformedResponse
-from modelhub.wire.json import UnencodableValue, dumps, loads, loads_partial
+from modelhub.wire.json import UnencodableValue, dumps, is_cut_off, loads, loads_partial
 
 VALUE = st.recursive(
     st.none()
@@ -100,6 +100,22 @@ def test_a_partial_document_is_read_as_far_as_it_goes() -> None:
     assert loads_partial(b'{"error":{"message":"model x not fo') == {"error": {"message": "model x not fo"}}
     with pytest.raises(MalformedResponse, match="does not begin as JSON"):
         loads_partial(b"<html>")
+
+
+@given(st.dictionaries(st.text(max_size=4), VALUE, max_size=3), st.booleans(), st.integers(1, 10**6))
+def test_what_is_missing_only_its_end_was_cut_off(value: object, escaped: bool, cut: int) -> None:  # noqa: FBT001  hypothesis gives it
+    """Whatever it holds, wherever it was cut: in the middle of a character, a word or an escape."""
+    data = json.dumps(value).encode() if escaped else dumps(value)
+    assert is_cut_off(data[: cut % (len(data) - 1) + 1])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"sorry", b"<html>", b'{"a": NaN', b'{"a": 1} {"b": 1}', b'{"a": "\xff', b"[" * 10**6, b'{"a": 1} x', "{'a"],
+)
+def test_what_could_never_have_been_json_was_not_cut_off(data: bytes | str) -> None:
+    """More of it would not mend it."""
+    assert not is_cut_off(data)
 
 
 @pytest.mark.parametrize(

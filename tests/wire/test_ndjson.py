@@ -89,6 +89,14 @@ def test_a_last_line_that_is_cut_is_a_truncated_response() -> None:
     assert isinstance(read(['{"a":"日'.encode()[:-1]])[1], TruncatedResponse)
 
 
+def test_a_last_line_that_is_no_json_was_not_cut() -> None:
+    """Plain words in place of lines are another protocol, with their newline and without it."""
+    for words in (b"sorry, busy", b"sorry, busy\n"):
+        _, error = read([b'{"a":1}\n', words])
+        assert type(error) is MalformedResponse
+        assert error.excerpt == "sorry, busy"
+
+
 @pytest.mark.parametrize("bad", [b"{nope}", b'{"a":"\xff"}', b"{'a':1}", b"<html>", b"NaN", b"[" * 10**6])
 def test_a_bad_line_is_raised_after_what_came_before_it(bad: bytes) -> None:
     """The documents before it are delivered first, then the error, and nothing after it."""

@@ -161,6 +161,7 @@ def test_an_event_unfinished_at_the_end_counts_if_it_is_whole_json() -> None:
     assert found == [{"a": 1}]
     assert isinstance(error, TruncatedResponse)
     assert isinstance(read(SseDecoder(), [b"data: \xc3"])[1], TruncatedResponse)
+    assert type(read(SseJsonDecoder(), [b"data: sorry, busy"])[1]) is MalformedResponse
 
 
 @pytest.mark.parametrize("end", [b"data: [DO", b"data: ", b"data", b"da", b"event: x\nid: 1"])

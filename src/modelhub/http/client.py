@@ -17,11 +17,12 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from modelhub.errors import BadRequest, ConfigurationError, MalformedResponse, ModelHubError
+from modelhub.errors import BadRequest, ConfigurationError, ConnectionLost, MalformedResponse, ModelHubError
 from modelhub.http.seam import Backend, Exchange, FilePart, HttpCall, HttpRequest, HttpResponse, ReadLimits
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.parameters import check_text
 from modelhub.types.secret import Secret
+from modelhub.wire.decoder import TruncatedResponse
 from modelhub.wire.encoding import ContentDecoder
 from modelhub.wire.excerpt import clean as printable
 from modelhub.wire.json import UnencodableValue, dumps, loads
@@ -105,9 +106,7 @@ class HttpClient:
 
     def parse(self, response: HttpResponse, call: HttpCall) -> Any:
         """Parse the body of an answer as JSON; see `json`."""
-        content_type = response.headers.get("content-type", "")
-        if "html" in content_type:
-            raise self._not_json(call, content_type)
+        self.check_no_page(response.headers, call)
         try:
             return loads(response.body)
         except MalformedResponse as error:
@@ -124,9 +123,8 @@ class HttpClient:
             ModelHubError: As `request`; a broken stream raises after everything that came was yielded.
         """
         async with self._exchange(call) as exchange:
+            self.check_no_page(exchange.headers, call)
             content_type = exchange.headers.get("content-type", "")
-            if "html" in content_type:
-                raise self._not_json(call, content_type)
             if call.framing == "sse" and "application/json" in content_type:
                 yield [loads(await _read(exchange, _BODY_CAP))]
                 return
@@ -153,11 +151,9 @@ class HttpClient:
             ModelHubError: As `request`, and where JSON or a web page comes in place of bytes.
         """
         async with self._exchange(call) as exchange:
-            content_type = exchange.headers.get("content-type", "")
-            if "json" in content_type:
+            if "json" in exchange.headers.get("content-type", ""):
                 raise await self._refused(exchange)
-            if "html" in content_type:
-                raise self._not_json(call, content_type)
+            self.check_no_page(exchange.headers, call)
             content = _content_decoder(exchange)
             async for chunk in exchange:
                 piece = content.feed(chunk) if content else chunk
@@ -169,6 +165,21 @@ class HttpClient:
     def classified(self, status: int, headers: Mapping[str, str], document: object) -> ModelHubError:
         """Build the error that a document inside an answer stands for, as if it had come alone with ``status``."""
         return self._classify(status, headers, dumps(document))
+
+    def check_no_page(self, headers: Mapping[str, str], call: HttpCall) -> None:
+        """Refuse an answer that is a web page: whatever was asked for, it is not that.
+
+        Raises:
+            MalformedResponse: It is one.
+        """
+        content_type = headers.get("content-type", "")
+        if "html" in content_type:
+            raise MalformedResponse(
+                f"{self._url(call)} answered a web page ({printable(content_type, limit=100)}), not the API",
+                remedy="check the base URL: a login page or another server stands there",
+                status=200,
+                sent=True,
+            )
 
     async def settle(self) -> None:
         """The answer is complete: read what little may follow it, so that the connection can serve again.
@@ -209,6 +220,13 @@ class HttpClient:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
                 raise await self._refused(exchange)
             yield exchange
+        except TruncatedResponse as error:
+            # An end that the server, or what stands before it, did not mean: as good as a connection that broke.
+            lost = ConnectionLost(error.message, excerpt=error.excerpt, sent=True)
+            raise lost from error
+        except MalformedResponse as error:
+            error.status = error.status or exchange.status
+            raise
         finally:
             if exchange in self._open:
                 self._open.remove(exchange)
@@ -245,14 +263,6 @@ class HttpClient:
 
     def _url(self, call: HttpCall) -> str:
         return f"{self._endpoint.url}{_path(call)}"
-
-    def _not_json(self, call: HttpCall, content_type: str) -> MalformedResponse:
-        return MalformedResponse(
-            f"{self._url(call)} answered a web page ({printable(content_type, limit=100)}), not the API",
-            remedy="check the base URL: a login page or another server stands there",
-            status=200,
-            sent=True,
-        )
 
 
 def _path(call: HttpCall) -> str:

@@ -223,7 +223,9 @@ class HttpSpeech2TextModel(Speech2TextModel):
 
     async def invoke(self, request: TranscriptionRequest, context: ProviderContext) -> TranscriptionResult:
         """Send, read, decode."""
-        response = await context.http.request(self.encode(request, context.credential))
+        call = self.encode(request, context.credential)
+        response = await context.http.request(call)
+        context.http.check_no_page(response.headers, call)
         return self.decode(response, request)
 
 
@@ -239,10 +241,14 @@ class HttpTTSModel(TTSModel):
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:
         """Send and pass on the bytes as they come; JSON in place of sound is an error."""
         http = context.http
+        silent = True
         async with aclosing(http.bytes(self.encode(request, context.credential))) as chunks:
             async for chunk in chunks:
+                silent = False
                 http.limits.content_came()
                 yield AudioDelta(chunk)
+        if silent:
+            raise MalformedResponse("the answer has no sound in it", status=200, sent=True)
         yield Finish(FinishReason.STOP)
 
 

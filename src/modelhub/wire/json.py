@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from codecs import getincrementaldecoder
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from modelhub.types.json import JSON
 
-__all__ = ["UnencodableValue", "dumps", "loads", "loads_partial"]
+__all__ = ["UnencodableValue", "dumps", "is_cut_off", "loads", "loads_partial"]
 
 _BOM = b"\xef\xbb\xbf"
 _EXCERPT = 200
@@ -77,6 +78,20 @@ def loads_partial(data: bytes | str) -> JSON:
     except (ValueError, TypeError) as error:
         message = f"the answer does not begin as JSON: {error}"
         raise MalformedResponse(message, excerpt=excerpt(data, limit=_EXCERPT)) from error
+
+
+def is_cut_off(data: bytes | str) -> bool:
+    """Whether this, which is no JSON document, is the beginning of one."""
+    try:
+        text = data if isinstance(data, str) else getincrementaldecoder("utf-8")().decode(data)
+        loads_partial(text)
+    except (UnicodeDecodeError, MalformedResponse):
+        return False
+    try:
+        loads(text)
+    except MalformedResponse as error:
+        return "trailing characters" not in error.message  # two documents are no beginning of one
+    return True
 
 
 def dumps(value: object) -> bytes:

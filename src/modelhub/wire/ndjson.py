@@ -7,7 +7,7 @@ from typing import final
 from modelhub.errors import MalformedResponse
 from modelhub.types.json import JSON
 from modelhub.wire.decoder import Decoder, TruncatedResponse
-from modelhub.wire.json import loads
+from modelhub.wire.json import is_cut_off, loads
 from modelhub.wire.lines import MAX_LINE, LineDecoder
 
 __all__ = ["NdjsonDecoder"]
@@ -46,5 +46,7 @@ class NdjsonDecoder(Decoder[JSON]):
                 try:
                     found.append(loads(line))
                 except MalformedResponse as error:
+                    if not is_cut_off(line):
+                        raise
                     message = "the answer broke off inside a JSON document"
                     raise TruncatedResponse(message, excerpt=error.excerpt) from error

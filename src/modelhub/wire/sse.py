@@ -13,7 +13,7 @@ from modelhub.errors import MalformedResponse
 from modelhub.types.json import JSON
 from modelhub.wire.decoder import Decoder, TruncatedResponse
 from modelhub.wire.excerpt import excerpt
-from modelhub.wire.json import loads
+from modelhub.wire.json import is_cut_off, loads
 from modelhub.wire.lines import MAX_LINE, LineDecoder
 
 __all__ = ["ServerSentEvent", "SseDecoder", "SseJsonDecoder"]
@@ -236,6 +236,8 @@ def _last(data: str) -> JSON:
     try:
         return loads(data)
     except MalformedResponse as error:
+        if not is_cut_off(data):
+            raise
         message = "the answer broke off inside a JSON document"
         raise TruncatedResponse(message, excerpt=error.excerpt) from error
 
