@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelhub.errors import ModelHubError, StreamInterrupted
     from modelhub.hub.bound import BoundModel
     from modelhub.hub.facade import ModelHub
+    from modelhub.provider.middleware import Middleware, PendingCall
     from modelhub.rules.pricing import sum_costs
     from modelhub.runtime.stream import Stream
     from modelhub.types.cost import Cost, Costs
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         ToolMessage,
         UserMessage,
     )
-    from modelhub.types.plugins import PluginState, ProviderInfo, ValidationReport
+    from modelhub.types.plugins import ExtensionInfo, PluginState, ProviderInfo, ValidationReport
     from modelhub.types.records import Attempt, Progress, Warning
     from modelhub.types.requests import (
         ChatRequest,
@@ -72,6 +73,7 @@ _PLACES = {
     "modelhub.errors": ("ModelHubError", "StreamInterrupted"),
     "modelhub.hub.bound": ("BoundModel",),
     "modelhub.hub.facade": ("ModelHub",),
+    "modelhub.provider.middleware": ("Middleware", "PendingCall"),
     "modelhub.rules.pricing": ("sum_costs",),
     "modelhub.runtime.stream": ("Stream",),
     "modelhub.types.cost": ("Cost", "Costs"),
@@ -102,7 +104,7 @@ _PLACES = {
         "ToolMessage",
         "UserMessage",
     ),
-    "modelhub.types.plugins": ("PluginState", "ProviderInfo", "ValidationReport"),
+    "modelhub.types.plugins": ("ExtensionInfo", "PluginState", "ProviderInfo", "ValidationReport"),
     "modelhub.types.records": ("Attempt", "Progress", "Warning"),
     "modelhub.types.requests": (
         "ChatRequest",
@@ -145,11 +147,13 @@ __all__ = [
     "EmbedRequest",
     "EmbedResult",
     "Event",
+    "ExtensionInfo",
     "Finish",
     "FinishReason",
     "MediaDelta",
     "MediaPart",
     "Message",
+    "Middleware",
     "ModelHub",
     "ModelHubError",
     "ModelSchema",
@@ -157,6 +161,7 @@ __all__ = [
     "ModerationRequest",
     "ModerationResult",
     "Notice",
+    "PendingCall",
     "PluginState",
     "Progress",
     "ProviderInfo",

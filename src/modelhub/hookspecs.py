@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
     from modelhub.types.usage import TokenCount
 
-__all__ = ["CONTRACT", "CONTRACTS", "GROUP", "HOOKS", "PROJECT", "ProviderHooks", "hookimpl"]
+__all__ = ["CONTRACT", "CONTRACTS", "EXTENSION_GROUP", "GROUP", "HOOKS", "PROJECT", "ProviderHooks", "hookimpl"]
 
 PROJECT = "modelhub"
 GROUP = "modelhub.providers"
+
+EXTENSION_GROUP = "modelhub.extensions"
+"""The entry points of middleware and sinks."""
 
 CONTRACT = 1
 """The version of the contract that this core was written for."""

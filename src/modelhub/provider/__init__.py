@@ -16,6 +16,7 @@ from modelhub.provider.http_forms import (
     HttpTextEmbeddingModel,
     HttpTTSModel,
 )
+from modelhub.provider.middleware import Middleware, PendingCall, Sink
 from modelhub.provider.models import (
     LargeLanguageModel,
     ModerationModel,
@@ -43,10 +44,13 @@ __all__ = [
     "HttpTTSModel",
     "HttpTextEmbeddingModel",
     "LargeLanguageModel",
+    "Middleware",
     "ModelProvider",
     "ModerationModel",
+    "PendingCall",
     "ProviderContext",
     "RerankModel",
+    "Sink",
     "Speech2TextModel",
     "TTSModel",
     "TextEmbeddingModel",

@@ -16,7 +16,7 @@ from modelhub.runtime.registration import BoundProvider
 from modelhub.types.plugins import PluginState, ProviderInfo
 from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 
-__all__ = ["Plugin", "admitted", "denied", "distribution_of"]
+__all__ = ["Plugin", "admitted", "denied", "distribution_of", "refused_distribution"]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -126,12 +126,17 @@ def denied(id: str, settings: PluginSettings) -> LoadFailure | None:
 
 
 def _refusal(id: str, name: str, settings: PluginSettings) -> LoadFailure | None:
-    refusal = denied(id, settings)
-    if refusal is None and name in {_normal(word) for word in settings.deny}:
-        refusal = _disabled(f"distribution {name} is on the list plugins.deny", "take it off")
-    if refusal is None and settings.allow is not None and name not in {_normal(word) for word in settings.allow}:
-        refusal = _disabled(f"distribution {name} is not on the list plugins.allow", "put it on")
-    return refusal
+    return denied(id, settings) or refused_distribution(name, settings)
+
+
+def refused_distribution(name: str | None, settings: PluginSettings) -> LoadFailure | None:
+    """Return why nothing of a distribution may be used, if it may not."""
+    name = _normal(name or "")
+    if name in {_normal(word) for word in settings.deny}:
+        return _disabled(f"distribution {name} is on the list plugins.deny", "take it off")
+    if settings.allow is not None and name not in {_normal(word) for word in settings.allow}:
+        return _disabled(f"distribution {name} is not on the list plugins.allow", "put it on")
+    return None
 
 
 def _disabled(reason: str, act: str) -> LoadFailure:

@@ -34,22 +34,22 @@ __all__ = ["Plugin", "PluginRegistry", "PluginSettings", "scan"]
 _log = logging.getLogger("modelhub.plugins")
 
 
-def scan() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of all installed provider plugins, by id. Blocks; imports no plugin."""
+def scan(group: str = GROUP) -> dict[str, list[EntryPoint]]:
+    """Return the entry points of all installed plugins of a group, by id. Blocks; imports no plugin."""
     try:
-        claims: Iterable[EntryPoint] = entry_points(group=GROUP)
+        claims: Iterable[EntryPoint] = entry_points(group=group)
     except Exception:  # noqa: BLE001  one distribution that cannot be read must not hide all the others
-        claims = _readable()
+        claims = _readable(group)
     found: dict[str, list[EntryPoint]] = {}
     for entry_point in claims:
         found.setdefault(entry_point.name, []).append(entry_point)
     return found
 
 
-def _readable() -> Iterator[EntryPoint]:
+def _readable(group: str) -> Iterator[EntryPoint]:
     for distribution in distributions():
         try:
-            yield from distribution.entry_points.select(group=GROUP)
+            yield from distribution.entry_points.select(group=group)
         except Exception as error:  # noqa: BLE001  whatever is wrong with it, it has no plugin then
             _log.warning("the entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
 

@@ -21,7 +21,7 @@ from modelhub.provider.threads import run_in_thread
 from modelhub.types.telemetry import Record
 from modelhub.types.usage import Usage
 
-__all__ = ["Noted", "SinkQueue", "record_of", "sink_problem"]
+__all__ = ["Noted", "SinkQueue", "record_of", "sink_name", "sink_problem"]
 
 _CAPACITY = 1024
 """Records that may wait for a sink, those it is given just now included."""
@@ -62,6 +62,11 @@ def sink_problem(sink: object) -> str | None:
     return None
 
 
+def sink_name(sink: object) -> str:
+    """Return what a sink is called: the function's name, or the class's."""
+    return str(getattr(sink, "__name__", type(sink).__name__))
+
+
 @final
 class SinkQueue:
     """One sink and the records that wait for it; belongs to an event loop.
@@ -72,6 +77,7 @@ class SinkQueue:
         linger: How many seconds records are gathered before the sink is given them.
 
     Attributes:
+        sink: What was given.
         name: What the sink is called in the log.
         dropped: Records that came when the queue was full, or were left when the hub was.
         failed: Records for which the sink raised.
@@ -91,12 +97,14 @@ class SinkQueue:
         "dropped",
         "failed",
         "name",
+        "sink",
     )
 
     def __init__(self, sink: Sink, *, capacity: int = _CAPACITY, linger: float = _LINGER_SECONDS) -> None:
+        self.sink = sink
         self._function = cast("Callable[[Record], Awaitable[None] | None]", getattr(sink, "emit", sink))
         self._in_loop = _is_coroutine_function(self._function)
-        self.name: str = getattr(sink, "__name__", type(sink).__name__)
+        self.name: str = sink_name(sink)
         self._capacity = capacity
         self._linger = linger
         self._queue: deque[Noted] = deque()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from modelhub.errors import CredentialsInvalid, ModelHubError
 from modelhub.types.problems import FieldProblem
 from modelhub.types.schema import ProviderSchema
 
-__all__ = ["PluginState", "ProviderInfo", "ValidationReport"]
+__all__ = ["ExtensionInfo", "PluginState", "ProviderInfo", "ValidationReport"]
 
 
 class PluginState(StrEnum):
@@ -51,6 +52,41 @@ class ProviderInfo:
     @property
     def usable(self) -> bool:
         """Whether it can be called, as far as is known."""
+        return self.state in {PluginState.DISCOVERED, PluginState.READY}
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionInfo:
+    """A middleware or a sink as it stands.
+
+    Attributes:
+        id: The name of its entry point; of one given in code, what it is called.
+        state: ``discovered`` means that its code was not imported yet.
+        kind: What it is; ``None`` before its code was imported.
+        distribution, version: What was installed; ``None`` of one given in code.
+        reason: Why it cannot be used, in one line.
+        remedy: Who must act and how.
+        traceback: Where it failed, for its author.
+        notices: What it says that was not understood.
+        dropped: Of a sink: records that it was too slow for.
+        failed: Of a sink: records for which it raised.
+    """
+
+    id: str
+    state: PluginState
+    kind: Literal["middleware", "sink"] | None = None
+    distribution: str | None = None
+    version: str | None = None
+    reason: str | None = None
+    remedy: str | None = None
+    traceback: str | None = field(default=None, repr=False)
+    notices: tuple[str, ...] = ()
+    dropped: int = 0
+    failed: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it hears of calls, as far as is known."""
         return self.state in {PluginState.DISCOVERED, PluginState.READY}
 
 
