@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 
 from modelhub.errors import UnsupportedFeature
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
-from modelhub.runtime.attempts import Call, Prepared, Server, released
+from modelhub.runtime.attempts import Call, Prepared, Server, Try, released
 from modelhub.runtime.batches import in_order
 from modelhub.runtime.failures import too_late
 from modelhub.types.records import Attempt
 from modelhub.types.requests import EmbedRequest, RerankRequest
 from modelhub.types.results import EmbedResult, RerankResult, Result
 from modelhub.types.usage import Timing, TokenCount
-
-if TYPE_CHECKING:
-    from modelhub.rules.routing.pool import Lease
-    from modelhub.runtime.deployments import Deployment
 
 __all__ = ["counted", "invoked"]
 
@@ -56,30 +51,30 @@ async def counted(server: Server, call: Call[Any]) -> TokenCount:
     return await server.tried(call, partial(_counted, server))
 
 
-async def _answered(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+async def _answered(server: Server, call: Call[Any], this: Try) -> Result:
     start = server.runtime.clock()
-    prepared = await server.prepare(call, lease, streaming=False)
+    prepared = await server.prepare(call, this, streaming=False)
     result: Result = await server.invoked(prepared, prepared.request)
-    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+    return await server.finished(prepared, result, server.runtime.clock() - start)
 
 
-async def _ranked(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+async def _ranked(server: Server, call: Call[Any], this: Try) -> Result:
     asked = cast("RerankRequest", call.request)
     if not asked.documents or asked.top_n == 0:
-        return _without_asking(call, lease.option.deployment, attempts, RerankResult(documents=()))
+        return _without_asking(call, this, RerankResult(documents=()))
     start = server.runtime.clock()
-    prepared = await server.prepare(call, lease, streaming=False)
+    prepared = await server.prepare(call, this, streaming=False)
     request = cast("RerankRequest", prepared.request)
     result = checked_ranking(await server.invoked(prepared, request), request)
-    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+    return await server.finished(prepared, result, server.runtime.clock() - start)
 
 
-async def _embedded(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> Result:
+async def _embedded(server: Server, call: Call[Any], this: Try) -> Result:
     """Embed in batches. One deployment serves them all: vectors of different models must not be mixed."""
     if not cast("EmbedRequest", call.request).texts:
-        return _without_asking(call, lease.option.deployment, attempts, EmbedResult(vectors=[]))
+        return _without_asking(call, this, EmbedResult(vectors=[]))
     start = server.runtime.clock()
-    prepared = await server.prepare(call, lease, streaming=False)
+    prepared = await server.prepare(call, this, streaming=False)
     request = cast("EmbedRequest", prepared.request)
     size = prepared.schema.model_properties.get("max_chunks")
     size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
@@ -92,7 +87,7 @@ async def _embedded(server: Server, call: Call[Any], lease: Lease[Deployment], a
         except BaseException:
             await released(prepared.context)
             raise
-    return await server.finished(prepared, result, attempts, server.runtime.clock() - start)
+    return await server.finished(prepared, result, server.runtime.clock() - start)
 
 
 async def _batch(server: Server, prepared: Prepared, batch: EmbedRequest) -> EmbedResult:
@@ -100,9 +95,8 @@ async def _batch(server: Server, prepared: Prepared, batch: EmbedRequest) -> Emb
     return checked_vectors(await server.timed(prepared, batch), batch)
 
 
-async def _counted(server: Server, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> TokenCount:
-    del attempts
-    prepared = await server.prepare(call, lease, streaming=False)
+async def _counted(server: Server, call: Call[Any], this: Try) -> TokenCount:
+    prepared = await server.prepare(call, this, streaming=False)
     count = None
     if prepared.bound.count_tokens is not None:
         seconds = math.inf if call.deadline is None else call.deadline - server.runtime.clock()
@@ -114,12 +108,13 @@ async def _counted(server: Server, call: Call[Any], lease: Lease[Deployment], at
         if scope.cancelled_caught:
             raise too_late(call.request)
     if count is None:
-        raise UnsupportedFeature(f"provider {lease.option.deployment.provider_id!r} cannot count tokens")
+        raise UnsupportedFeature(f"provider {this.deployment.provider_id!r} cannot count tokens")
     return count
 
 
-def _without_asking(call: Call[Any], deployment: Deployment, attempts: Sequence[Attempt], result: R) -> R:
+def _without_asking(call: Call[Any], this: Try, result: R) -> R:
     """Complete a result that is known without a request, because nothing was given."""
-    tried = (*attempts, Attempt(deployment.id, None, 0.0))
+    deployment = this.deployment
+    tried = (*this.before, Attempt(deployment.id, None, 0.0))
     common: dict[str, Any] = {"model": deployment.name, "id": call.id, "attempts": tried, "timing": Timing(total=0.0)}
     return replace(result, **common)

@@ -59,15 +59,16 @@ from modelhub.types.usage import Timing
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
+    from modelhub.runtime.observation import AttemptObservation, Observation
     from modelhub.types.schema import ModelSchema
 
-__all__ = ["Attempting", "Call", "Prepared", "Server", "released"]
+__all__ = ["Attempting", "Call", "Prepared", "Server", "Try", "new_call_id", "released"]
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
 T = TypeVar("T")
 
-Attempting: TypeAlias = Callable[["Call[Any]", Lease[Deployment], list[Attempt]], Awaitable[T]]
+Attempting: TypeAlias = Callable[["Call[Any]", "Try"], Awaitable[T]]
 """What is done at one deployment after another, until it works at one of them."""
 
 _ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
@@ -78,6 +79,11 @@ _ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
     SpeechRequest: SpeechResult,
     ModerationRequest: ModerationResult,
 }
+
+
+def new_call_id() -> str:
+    """Return a name for a call."""
+    return f"call_{os.urandom(8).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Call(Generic[R_co]):
         progress: Told how far long things have come.
         id: Unique among all processes: tool calls are named by it, and histories outlive a process.
         skipped: Targets that could not even be tried, and why.
+        observation: Who hears of it; ``None`` where nobody does.
     """
 
     request: Request[R_co]
@@ -99,8 +106,29 @@ class Call(Generic[R_co]):
     deadline: float | None
     policy: Policy
     progress: Callable[[Progress], None] | None = None
-    id: str = field(default_factory=lambda: f"call_{os.urandom(8).hex()}")
+    id: str = field(default_factory=new_call_id)
     skipped: tuple[Attempt, ...] = ()
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try at one deployment.
+
+    Attributes:
+        lease: The call's place there.
+        before: What was tried before it.
+        watch: Who hears of it; ``None`` where nobody does.
+    """
+
+    lease: Lease[Deployment]
+    before: tuple[Attempt, ...]
+    watch: AttemptObservation | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where it is."""
+        return self.lease.option.deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +136,7 @@ class Prepared:
     """A call made ready for one deployment."""
 
     call: Call[Any]
-    lease: Lease[Deployment]
+    this: Try
     deployment: Deployment
     bound: BoundProvider
     request: Request[Any]
@@ -146,38 +174,55 @@ class Server:
         """
         balancer, clock = self.runtime.balancer, self.runtime.clock
         course = self._course(call, streaming=streaming)
-        attempts = list(call.skipped)
+        attempts = call.skipped
         last: ModelHubError | None = None
         while True:
             try:
                 lease = await balancer.lease(course)
             except NoDeploymentAvailable as refused:
                 raise self._given_up(call, refused, last, attempts) from None
-            deployment = lease.option.deployment
+            this = Try(lease, attempts)
             start = clock()
             try:
-                result = await attempt(call, lease, attempts)
-            except ModelHubError as raised:
-                last = raised
+                if call.observation is not None:
+                    this = await _watched(call.observation, this)
+                result = await attempt(call, this)
             except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-                last = foreign(raised, deployment)
+                last = redacted(foreign(raised, this.deployment), this.deployment.credential)
             except BaseException as raised:
                 balancer.abandoned(lease)
                 clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
                 raise
             else:
                 if not streaming:
-                    balancer.succeeded(lease, _pace(call.request, result, clock() - start))
+                    await self._answered(call, this, result, clock() - start)
                 return result
-            redacted(last, deployment.credential)
-            if isinstance(last, AuthenticationFailed):
-                self.runtime.credentials.forget(deployment.plugin)
-            attempts.append(Attempt(deployment.id, type(last).__name__, clock() - start))
-            attributed(last, deployment, attempts)
-            judged = verdict(last)
-            balancer.failed(lease, last, judged)
-            if not course.failed(lease.option, last, judged, clock(), balancer.random):
+            attempts = (*attempts, Attempt(this.deployment.id, type(last).__name__, clock() - start))
+            if not await self._goes_on(course, this, attributed(last, this.deployment, attempts)):
                 raise last
+
+    async def _answered(self, call: Call[Any], this: Try, result: object, seconds: float) -> None:
+        """Give back the place of a call that was answered all at once."""
+        self.runtime.balancer.succeeded(this.lease, _pace(call.request, result, seconds))
+        if isinstance(result, Result):
+            self.runtime.balancer.settled(this.lease, result)
+        if this.watch is not None:
+            await this.watch.first_content()
+
+    async def _goes_on(self, course: Course[Deployment], this: Try, error: ModelHubError) -> bool:
+        """Learn from a failure; returns whether to try on."""
+        balancer = self.runtime.balancer
+        if isinstance(error, AuthenticationFailed):
+            self.runtime.credentials.forget(this.deployment.plugin)
+        judged = verdict(error)
+        balancer.failed(this.lease, error, judged)
+        goes_on = course.failed(this.lease.option, error, judged, self.runtime.clock(), balancer.random)
+        if this.watch is not None:
+            await this.watch.ended(error)
+            if goes_on:
+                wait = max(0.0, course.paused_until(this.lease.option) - self.runtime.clock())
+                await this.watch.retry(error, wait=wait)
+        return goes_on
 
     def _course(self, call: Call[Any], *, streaming: bool) -> Course[Deployment]:
         signal = "seconds"
@@ -202,20 +247,20 @@ class Server:
             attributed(refused, call.route.options[0].deployment, attempts)
         return refused
 
-    async def prepare(self, call: Call[Any], lease: Lease[Deployment], *, streaming: bool) -> Prepared:
+    async def prepare(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
         """Make a call ready for a deployment: load its plugin, describe its model, check its parameters.
 
         Raises:
             ModelHubError: It cannot be served there.
         """
         if call.deadline is None:
-            return await self._prepared(call, lease, streaming=streaming)
+            return await self._prepared(call, this, streaming=streaming)
         with anyio.move_on_after(call.deadline - self.runtime.clock()):
-            return await self._prepared(call, lease, streaming=streaming)
+            return await self._prepared(call, this, streaming=streaming)
         raise too_late(call.request)
 
-    async def _prepared(self, call: Call[Any], lease: Lease[Deployment], *, streaming: bool) -> Prepared:
-        runtime, deployment = self.runtime, lease.option.deployment
+    async def _prepared(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
+        runtime, deployment = self.runtime, this.deployment
         bound = deployment.plugin.bound or await runtime.registry.bound(deployment.plugin)
         request = call.request
         limits = runtime.limits(deployment.plugin, deadline=call.deadline, total=request.timeout, streaming=streaming)
@@ -245,15 +290,22 @@ class Server:
         if schema.deprecated or schema.deprecation is not None:
             ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
             warnings = (*warnings, *([ends] if ends is not None else ()))
-        return Prepared(call, lease, deployment, bound, fitted, context, schema, warnings)
+        return Prepared(call, this, deployment, bound, fitted, context, schema, warnings)
 
     async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
         try:
             return await self.timed(prepared, request)
         except BaseException:
+            self.learn(prepared)
             await released(prepared.context)
             raise
+
+    def learn(self, prepared: Prepared) -> None:
+        """Heed what the last answer's headers say of rate limits."""
+        http = prepared.context.open_http
+        if http is not None and http.rate is not None:
+            self.runtime.balancer.learned(prepared.this.lease, http.rate)
 
     async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline."""
@@ -268,7 +320,6 @@ class Server:
         self,
         prepared: Prepared,
         result: R,
-        attempts: Sequence[Attempt],
         seconds: float,
         *,
         first_content: float | None = None,
@@ -278,6 +329,7 @@ class Server:
         Raises:
             OutputInvalid: The answer does not have the shape that was asked for.
         """
+        self.learn(prepared)
         timing = result.timing or Timing()
         provider = prepared.deployment.plugin.schema
         cost = await self.prices.cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
@@ -287,7 +339,7 @@ class Server:
             "cost": cost,
             "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
             "warnings": prepared.warnings + result.warnings,
-            "attempts": (*attempts, Attempt(prepared.deployment.id, None, seconds)),
+            "attempts": (*prepared.this.before, Attempt(prepared.deployment.id, None, seconds)),
         }
         asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
         if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
@@ -305,6 +357,15 @@ def _result(given: object, request: Request[Any]) -> object:
         f"the plugin answered a {type(request).__name__} with a {type(given).__name__}",
         remedy=f"the plugin's author must return a {wanted.__name__}",
     )
+
+
+async def _watched(observation: Observation, this: Try) -> Try:
+    """Have a try be heard of."""
+    deployment = this.deployment
+    watch = await observation.attempt(
+        deployment.id, provider=deployment.provider_id, model=deployment.model, probe=this.lease.probe
+    )
+    return replace(this, watch=watch)
 
 
 def _pace(request: Request[Any], result: object, seconds: float) -> float | None:

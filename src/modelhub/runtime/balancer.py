@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, final
 
@@ -15,12 +19,18 @@ from modelhub.rules.routing.concurrency import Slots
 from modelhub.rules.routing.course import Course, Group, Option, Pick, Route
 from modelhub.rules.routing.health import Breaker, Ejection
 from modelhub.rules.routing.pool import Change, Lease, Pool
+from modelhub.rules.routing.rates import RateBucket, Rates
+from modelhub.rules.routing.spending import Allowance, Counted
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 
 if TYPE_CHECKING:
+    from modelhub.configuration.limits import BudgetTable
     from modelhub.runtime.deployments import Deployment, DeploymentLimits
+    from modelhub.types.cost import Cost
     from modelhub.types.credential import CredentialKey
+    from modelhub.types.results import Result
+    from modelhub.wire.rate_headers import RateFacts
 
 __all__ = ["Balancer"]
 
@@ -28,6 +38,14 @@ _REMEMBERED = 4096
 """Deployments whose state is kept: tenants' credentials come with their calls and may never come again."""
 
 _SHORTEST_WAIT = 0.001
+
+_UNCOUNTED: dict[Counted, str] = {
+    "part": "a part of what calls cost is unknown",
+    "unknown": "what calls cost is unknown",
+    "other currency": "calls cost money in another currency",
+}
+
+_log = logging.getLogger("modelhub")
 
 
 @final
@@ -38,6 +56,7 @@ class Balancer:
         settings: How calls are routed.
         clock: A monotonic clock, in seconds.
         random: The random source.
+        wall: Seconds since 1970, by which periods of budgets begin and end.
         on_change: Told of what happens to deployments.
     """
 
@@ -47,6 +66,7 @@ class Balancer:
         *,
         clock: Callable[[], float],
         random: Random,
+        wall: Callable[[], float] = time.time,
         on_change: Callable[[Change], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -54,6 +74,9 @@ class Balancer:
         self._vitals: dict[tuple[str, str, CredentialKey, DeploymentLimits], Vitals] = {}
         self._keys: dict[tuple[str, CredentialKey], KeyHealth] = {}
         self._budgets: dict[str, RetryBudget] = {}
+        self._allowances: dict[tuple[str, CredentialKey], Allowance] = {}
+        self._uncounted: set[tuple[str, CredentialKey]] = set()
+        self._wall = wall
         self.clock: Callable[[], float] = clock
         self.random: Random = random
         self.pool: Pool = Pool(random, panic=settings.panic, on_change=on_change)
@@ -93,6 +116,17 @@ class Balancer:
             slots=Slots(start, start) if given else Slots(start),
             breaker=Breaker(self._ejection),
             queue=self._settings.queue,
+            rates=self._rates(deployment),
+        )
+
+    def _rates(self, deployment: Deployment) -> Rates | None:
+        limits, declared = deployment.limits, deployment.plugin.schema.limits
+        rpm, tpm = limits.rpm or declared.get("rpm"), limits.tpm or declared.get("tpm")
+        if rpm is None and tpm is None:
+            return None
+        return Rates(
+            RateBucket(math.inf if rpm is None else rpm),
+            RateBucket(math.inf if tpm is None else tpm),
         )
 
     def _thin_out(self) -> None:
@@ -151,6 +185,41 @@ class Balancer:
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:
         """A call failed; see `Pool.failed`."""
         self.pool.failed(lease, error, verdict, self.clock())
+
+    def settled(self, lease: Lease[Deployment], result: Result) -> None:
+        """A call is over: correct what was reserved for it to what it used, and count what it cost."""
+        usage = result.usage
+        tokens = None if usage is None else usage.total_tokens
+        if tokens is not None:
+            self.pool.used(lease, tokens, self.clock())
+        deployment = lease.option.deployment
+        if deployment.budget is not None:
+            self._spent(deployment, deployment.budget, result.cost)
+
+    def _spent(self, deployment: Deployment, budget: BudgetTable, cost: Cost | None) -> None:
+        key = (deployment.plugin.id, deployment.credential.key)
+        allowance = self._allowances.get(key)
+        if allowance is None:
+            allowance = Allowance(Decimal(str(budget.amount)), budget.currency, budget.per)
+            self._allowances[key] = allowance
+        counted, wall = allowance.spent(cost, self._wall()), self._wall()
+        if counted != "all" and key not in self._uncounted:
+            self._uncounted.add(key)
+            _log.warning("the budget of %s does not count everything: %s", deployment.id, _UNCOUNTED[counted])
+        seconds = allowance.exhausted(wall)
+        if seconds is not None:
+            self._keys[key].broke_until = self.clock() + seconds
+
+    def learned(self, lease: Lease[Deployment], facts: RateFacts) -> None:
+        """An answer's headers said what is left of the vendor's own limits: they are kept as well as ours."""
+        vitals = lease.option.vitals
+        if vitals.rates is None:
+            vitals.rates = Rates(RateBucket(math.inf), RateBucket(math.inf))
+        rates, now = vitals.rates, self.clock()
+        assert isinstance(rates, Rates)  # noqa: S101  nothing else is made here
+        for bucket, fact in ((rates.requests, facts.requests), (rates.tokens, facts.tokens)):
+            if bucket is not None and fact is not None:
+                bucket.tighten(now, limit=fact.limit, remaining=fact.remaining, reset=fact.reset)
 
     def abandoned(self, lease: Lease[Any]) -> None:
         """A call ended without a verdict; see `Pool.abandoned`."""

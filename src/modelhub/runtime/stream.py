@@ -25,9 +25,8 @@ from modelhub.errors import (
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.rules.frames import clear_locals, hides_arguments
-from modelhub.rules.routing.pool import Lease
 from modelhub.rules.routing.verdict import verdict
-from modelhub.runtime.attempts import Call, Prepared, Server
+from modelhub.runtime.attempts import Call, Prepared, Server, Try
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted
@@ -133,7 +132,6 @@ class Stream(Generic[E_co, R_co]):
         "_server_of",
         "_source",
         "_start",
-        "_tried",
         "_unusable",
     )
 
@@ -146,7 +144,6 @@ class Stream(Generic[E_co, R_co]):
         self._source: _Source | None = None
         self._fold: ChatFold | SpeechFold = ChatFold()
         self._held: deque[Event] = deque()
-        self._tried: list[Attempt] = []
         self._start = 0.0
         self._first_content: float | None = None
         self._result: Result | None = None
@@ -188,11 +185,11 @@ class Stream(Generic[E_co, R_co]):
         """Close it, whatever happened."""
         await self.aclose()
 
-    async def _begin(self, call: Call[Any], lease: Lease[Deployment], attempts: list[Attempt]) -> None:
+    async def _begin(self, call: Call[Any], this: Try) -> None:
         assert self._server is not None  # noqa: S101  it is found when the stream is entered
         self._check_wanted()
-        self._deployment, self._tried, self._start = lease.option.deployment, attempts, self._clock()
-        prepared = await self._server.prepare(call, lease, streaming=True)
+        self._deployment, self._start = this.deployment, self._clock()
+        prepared = await self._server.prepare(call, this, streaming=True)
         speech = isinstance(prepared.request, SpeechRequest)
         self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
         self._held.clear()
@@ -227,7 +224,7 @@ class Stream(Generic[E_co, R_co]):
     def _content_came(self, source: _Source) -> None:
         now = self._clock()
         self._first_content = now - self._start
-        lease = source.prepared.lease
+        lease = source.prepared.this.lease
         lease.first_content = now - lease.begun
         source.content_came()
 
@@ -290,12 +287,12 @@ class Stream(Generic[E_co, R_co]):
         if closing:
             error.scope, error.retry = Scope.CALLER, Retry.NO
         seconds = self._clock() - self._start
-        attempts = [*self._tried, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
+        attempts = [*prepared.this.before, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
         attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
         self._failure = error
         if not closing:
-            self._balancer.failed(prepared.lease, error, verdict(error))
+            self._balancer.failed(prepared.this.lease, error, verdict(error))
         await self.aclose()
         return error
 
@@ -308,16 +305,16 @@ class Stream(Generic[E_co, R_co]):
             self._result = await self._server.finished(
                 self._source.prepared,
                 self._fold.result(),
-                self._tried,
                 self._clock() - self._start,
                 first_content=self._first_content,
             )
         except Exception as error:  # noqa: BLE001  a plugin's events may hold anything
             # The events were all delivered: only whoever asks for the result hears of it.
-            deployment = self._source.prepared.deployment
-            self._unusable = attributed(foreign(error, deployment), deployment, self._tried)
+            prepared = self._source.prepared
+            deployment = prepared.deployment
+            self._unusable = attributed(foreign(error, deployment), deployment, prepared.this.before)
         finally:
-            lease = self._source.prepared.lease
+            lease = self._source.prepared.this.lease
             self._balancer.succeeded(lease, lease.first_content)
             await self._source.ended()
 
@@ -350,7 +347,7 @@ class Stream(Generic[E_co, R_co]):
         """Stop, from any task: the server sees the connection end at once. Idempotent."""
         self._closed = True
         if self._source is not None and not self._end:
-            self._balancer.abandoned(self._source.prepared.lease)
+            self._balancer.abandoned(self._source.prepared.this.lease)
             await self._source.aclose()
 
     def __repr__(self) -> str:
