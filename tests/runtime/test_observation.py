@@ -13,6 +13,7 @@ import pytest
 
 from modelhub.errors import BadRequest, ConfigurationError, Overloaded, PluginError, Retry, Scope, StreamNotFinished
 from modelhub.provider.middleware import Middleware, PendingCall
+from modelhub.rules.routing.pool import Change
 from modelhub.runtime.background import Background
 from modelhub.runtime.observation import Observation
 from modelhub.runtime.observers import Observers
@@ -24,7 +25,17 @@ from modelhub.types.records import Attempt
 from modelhub.types.requests import ChatRequest, EmbedRequest
 from modelhub.types.results import ChatResult, EmbedResult
 from modelhub.types.schema import ModelType
-from modelhub.types.telemetry import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FirstContent, RetryScheduled
+from modelhub.types.telemetry import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallStarted,
+    CredentialDisabled,
+    DeploymentEjected,
+    DeploymentRecovered,
+    FirstContent,
+    RetryScheduled,
+)
 from modelhub.types.usage import Usage
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +129,7 @@ async def test_nobody_listens() -> None:
     """Without middleware and sinks there is nothing to observe with."""
     async with observing() as observers:
         assert observers.begin("x", targets="a/b", model_type=ModelType.LLM, streamed=False) is None
-        observers.deployment_ejected("a/b", None, 5.0)
+        observers.changed(Change("ejected", "a/b", 5.0, "Overloaded"))
         assert repr(observers) == "<Observers: 0 middleware, 0 sinks, 0 calls, 0 records dropped>"
 
 
@@ -337,6 +348,7 @@ async def test_every_end_is_told_once() -> None:
         await observation.before(REQUEST)
         attempt = await observation.attempt("a/b", provider="a", model="b")
         assert repr(attempt) == "<Attempt 1 a/b: open>"
+        assert observation.latest is attempt
         await attempt.first_content()
         await attempt.first_content()
         assert repr(observation) == "<Observation call_1: open, 1 attempts>"
@@ -349,6 +361,7 @@ async def test_every_end_is_told_once() -> None:
         await observation.ended("success")
     assert repr(observation) == "<Observation call_1: ended, 1 attempts>"
     assert repr(attempt) == "<Attempt 1 a/b: ended>"
+    assert observation.latest is None
     assert [what for _, what in told] == [
         "before",
         "attempt 1",
@@ -436,15 +449,34 @@ async def test_a_password_in_a_name_is_in_no_record() -> None:
         assert observation is not None
         await observation.attempt(name, provider="a", model=name)
         await observation.failed(ValueError("x"))
-        observers.deployment_ejected(name, Overloaded("x"), 5.0)
-        observers.deployment_recovered(name, 7.0)
-        observers.credential_disabled("a", "k", Overloaded("x"))
+        observers.changed(Change("ejected", name, 5.0, "Overloaded"))
     assert "word" not in repr(records)
     assert records[0].targets == ("a/http://host/m",)
-    assert [type(record).__name__ for record in records[-3:]] == [
-        "DeploymentEjected",
-        "DeploymentRecovered",
-        "CredentialDisabled",
+
+
+async def test_what_happens_to_deployments() -> None:
+    """Ejected for some seconds, back after others; a credential for some, or for good."""
+    clock, records, at = Clock(), [], 1000.0
+    async with observing(sinks=[records.append], clock=clock) as observers:
+        for now, what, until, error in [
+            (1.0, "recovered", 0.0, ""),
+            (10.0, "ejected", 15.0, "ServerError"),
+            (16.0, "ejected", 26.0, ""),
+            (30.0, "recovered", 0.0, ""),
+            (31.0, "credential disabled", 91.0, "QuotaExhausted"),
+            (32.0, "credential disabled", float("inf"), "AuthenticationFailed"),
+        ]:
+            clock.now = now
+            observers.changed(Change(what, "a/b", until, error))  # type: ignore[arg-type]
+        for number in range(5000):
+            observers.changed(Change("ejected", f"a/{number}", 40.0, "ServerError"))
+    assert records[:6] == [
+        DeploymentRecovered("a/b", None, at),
+        DeploymentEjected("a/b", "ServerError", 5.0, at),
+        DeploymentEjected("a/b", None, 10.0, at),
+        DeploymentRecovered("a/b", 20.0, at),
+        CredentialDisabled("a/b", "QuotaExhausted", 60.0, at),
+        CredentialDisabled("a/b", "AuthenticationFailed", None, at),
     ]
 
 

@@ -80,15 +80,16 @@ WHOLE = ended(
         ),
         (DeploymentEjected("a/b", None, 5.0, 0.0), logging.WARNING, "a/b gets no calls for 5.0 s"),
         (DeploymentRecovered("a/b", 7.25, 0.0), logging.INFO, "a/b serves calls again after 7.2 s"),
+        (DeploymentRecovered("a/b", None, 0.0), logging.INFO, "a/b serves calls again"),
         (
-            CredentialDisabled("a", "k", "AuthenticationFailed", None, 0.0),
+            CredentialDisabled("a/b#k", "AuthenticationFailed", None, 0.0),
             logging.WARNING,
-            "a#k is not used: AuthenticationFailed",
+            "the credential of a/b#k is not used: AuthenticationFailed",
         ),
         (
-            CredentialDisabled("a", "k", "QuotaExhausted", 3600.0, 0.0),
+            CredentialDisabled("a/b#k", "QuotaExhausted", 3600.0, 0.0),
             logging.WARNING,
-            "a#k is not used for 3600 s: QuotaExhausted",
+            "the credential of a/b#k is not used for 3600 s: QuotaExhausted",
         ),
     ],
 )

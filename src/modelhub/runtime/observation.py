@@ -125,6 +125,11 @@ class Observation:
             await observers.tell(observers.middleware, "attempt", noted)
         return attempt
 
+    @property
+    def latest(self) -> AttemptObservation | None:
+        """The attempt that has started last of those that are open."""
+        return self.open[-1] if self.open else None
+
     async def ended(
         self, outcome: Outcome, *, error: BaseException | None = None, result: Result | None = None
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast, final
@@ -11,6 +12,7 @@ import anyio
 
 from modelhub.errors import ConfigurationError
 from modelhub.provider.middleware import Middleware, Sink
+from modelhub.rules.routing.pool import Change
 from modelhub.runtime.background import Background
 from modelhub.runtime.observation import Observation
 from modelhub.runtime.sinks import Noted, SinkQueue, record_of, sink_problem
@@ -24,6 +26,9 @@ _END_SECONDS = 5.0
 
 _DRAIN_SECONDS = 2.0
 """How long sinks have for what is waiting when the hub is left."""
+
+_REMEMBERED = 4096
+"""Ejected deployments of which is known since when: some may never be called again."""
 
 _log = logging.getLogger("modelhub")
 
@@ -72,6 +77,7 @@ class Observers:
         self._end_seconds = end_seconds
         self._drain_seconds = drain_seconds
         self._live: dict[Observation, None] = {}
+        self._ejected: dict[str, float] = {}
         self._complaints: set[tuple[int, str]] = set()
         for queue in self.queues:
             background.start(f"sink {queue.name}", queue.run)
@@ -102,20 +108,23 @@ class Observers:
         """A call has ended."""
         self._live.pop(observation, None)
 
-    def deployment_ejected(self, deployment: str, error: BaseException | None, seconds: float) -> None:
-        """A deployment gets no calls for some seconds, for its last failure."""
-        kind = None if error is None else type(error).__name__
-        self.note((DeploymentEjected, deployment, kind, seconds, self.wall()))
-
-    def deployment_recovered(self, deployment: str, seconds: float) -> None:
-        """A deployment serves calls again, after having got none for some seconds."""
-        self.note((DeploymentRecovered, deployment, seconds, self.wall()))
-
-    def credential_disabled(
-        self, provider: str, credential: str, error: BaseException, seconds: float | None = None
-    ) -> None:
-        """A credential, by its name, was refused and is not used for some seconds, or for good."""
-        self.note((CredentialDisabled, provider, credential, type(error).__name__, seconds, self.wall()))
+    def changed(self, change: Change) -> None:
+        """Something happened to a deployment; what the pool is given to tell of it."""
+        if not self.queues:
+            return
+        now, at = self.clock(), self.wall()
+        seconds = change.until - now if math.isfinite(change.until) else None
+        match change.what:
+            case "ejected":
+                if len(self._ejected) >= _REMEMBERED:
+                    self._ejected.clear()
+                self._ejected.setdefault(change.deployment, now)
+                self.note((DeploymentEjected, change.deployment, change.error or None, seconds, at))
+            case "recovered":
+                since = self._ejected.pop(change.deployment, None)
+                self.note((DeploymentRecovered, change.deployment, None if since is None else now - since, at))
+            case _:
+                self.note((CredentialDisabled, change.deployment, change.error, seconds, at))
 
     async def tell(self, told: Iterable[Middleware], hook: str, noted: Noted) -> None:
         """Await one hook of each middleware that has it; what they raise is logged."""

@@ -51,10 +51,11 @@ def _line(record: Record) -> tuple[int, str]:
             why = "" if record.error is None else f": {record.error}"
             return logging.WARNING, f"{record.deployment} gets no calls for {record.seconds:.1f} s{why}"
         case DeploymentRecovered():
-            return logging.INFO, f"{record.deployment} serves calls again after {record.seconds:.1f} s"
+            after = "" if record.seconds is None else f" after {record.seconds:.1f} s"
+            return logging.INFO, f"{record.deployment} serves calls again{after}"
         case CredentialDisabled():
             until = "" if record.seconds is None else f" for {record.seconds:.0f} s"
-            return logging.WARNING, f"{record.provider}#{record.credential} is not used{until}: {record.error}"
+            return logging.WARNING, f"the credential of {record.deployment} is not used{until}: {record.error}"
         case _:
             return logging.DEBUG, ""
 

@@ -212,12 +212,12 @@ class DeploymentRecovered:
 
     Attributes:
         deployment: Provider, model and credential as one word.
-        seconds: How long it got none.
+        seconds: How long it got none, where that is known.
         at: When, in seconds since 1970.
     """
 
     deployment: str
-    seconds: float
+    seconds: float | None
     at: float
 
 
@@ -226,15 +226,14 @@ class CredentialDisabled:
     """A credential was refused and is not used any more.
 
     Attributes:
-        provider: The provider's id.
-        credential: The credential's name; never a value of it.
+        deployment: Where it was refused: provider, model and the credential's name as one word. No other model of the
+            provider is called with it either.
         error: The class name of the refusal.
-        seconds: For how long; ``None`` until the hub is entered again.
+        seconds: For how long; ``None`` for as long as the hub is entered.
         at: When, in seconds since 1970.
     """
 
-    provider: str
-    credential: str
+    deployment: str
     error: str
     seconds: float | None
     at: float
