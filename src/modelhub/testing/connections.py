@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from itertools import chain
@@ -132,6 +133,9 @@ class Connection:
         peer: The client's socket, which does not block.
         number: Which of the server's connections it is.
         tls: What it is encrypted with.
+
+    Attributes:
+        left: When the client was seen to have gone, in seconds of ``time.monotonic()``.
     """
 
     def __init__(self, peer: socket.socket, number: int, tls: ssl.SSLContext | None = None) -> None:
@@ -140,6 +144,7 @@ class Connection:
         self._reader = RequestReader(number)
         self._written = 0
         self._head = 0
+        self.left: float | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self._reader!r} sent={self.sent}>"
@@ -252,9 +257,13 @@ class Connection:
     def _stays(self) -> bool:
         """Tell whether the client is still there, as far as is known."""
         try:
-            data = self._wire.receive()
+            return self._feed(self._wire.receive())
         except BlockingIOError:
             return True
+
+    def _feed(self, data: bytes) -> bool:
+        if not data:
+            self.left = time.monotonic()
         self._reader.feed(data)
         return bool(data)
 
@@ -266,10 +275,9 @@ class Connection:
             except BlockingIOError:
                 await anyio.wait_readable(self.socket)
             except OSError:
-                return False
+                return self._feed(b"")
             else:
-                self._reader.feed(data)
-                return bool(data)
+                return self._feed(data)
 
 
 async def _found(given: Given, stack: AsyncExitStack) -> Reply:

@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Self, final
 
@@ -22,7 +23,7 @@ from modelhub.testing.connections import Given
 from modelhub.testing.dialects import Dialect, Pace, Route
 from modelhub.testing.faults import Fault, Healthy, Schedule
 from modelhub.testing.replies import Reply, Request, json_reply
-from modelhub.testing.wire_server import Disconnect, WireServer
+from modelhub.testing.wire_server import Disconnect, WireServer, unwrapped
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -211,7 +212,8 @@ class FaultServer(AsyncContextManagerMixin):
             reply = route.reply(request, self.pace)
         if fault is None or fault.change is None:
             return reply
-        return fault.change(Healthy(reply, request, route or _UNKNOWN, self._dialect))
+        free = {name: value for name, value in reply.headers.items() if name.lower() != "content-length"}
+        return fault.change(Healthy(replace(reply, headers=free), request, route or _UNKNOWN, self._dialect))
 
     @asynccontextmanager
     async def _in_turn(self, reply: Reply, fault: Fault | None) -> AsyncGenerator[Reply, None]:
@@ -230,10 +232,12 @@ class FaultServer(AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
         self._fault_since = time.monotonic()
-        async with self._server, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._follow_the_schedule)
-            yield self
-            tasks.cancel_scope.cancel()
+        async with self._server:
+            with unwrapped():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._follow_the_schedule)
+                    yield self
+                    tasks.cancel_scope.cancel()
 
     async def _follow_the_schedule(self) -> None:
         while True:

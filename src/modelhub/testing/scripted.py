@@ -33,7 +33,8 @@ class ScriptedProvider:
     A script of events that has no `Finish` is a stream that breaks off.
 
     Args:
-        lines: The script. The last line answers every further request if it is a function.
+        lines: The script. The last line answers every further request if it is a function or an error: calls that
+            fail may be tried again.
         id: The provider's id.
         pause: Seconds between two events of a stream.
 
@@ -98,7 +99,9 @@ class ScriptedProvider:
         self.requests.append(request)
         if not self._lines:
             raise ConfigurationError("the script has no line left", remedy="give ScriptedProvider one for each request")
-        line = self._lines[0] if len(self._lines) == 1 and callable(self._lines[0]) else self._lines.popleft()
+        line = self._lines[0]
+        if len(self._lines) > 1 or not (callable(line) or isinstance(line, ModelHubError)):
+            self._lines.popleft()
         while callable(line):
             line = line(request)
         if isinstance(line, ModelHubError):

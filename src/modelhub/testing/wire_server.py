@@ -11,8 +11,8 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
 
@@ -27,7 +27,7 @@ from modelhub.testing.replies import Reply, Request
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Answer", "Disconnect", "Door", "Routes", "ThreadedWireServer", "WireServer"]
+__all__ = ["Answer", "Disconnect", "Door", "Routes", "ThreadedWireServer", "WireServer", "unwrapped"]
 
 Answer: TypeAlias = Reply | Callable[[Request], Given] | Iterable[Reply]
 """A reply for every request; a function of the request; or replies to give one after the other.
@@ -52,7 +52,7 @@ class Disconnect:
     Attributes:
         request: What it had asked.
         sent: How many bytes of the body it had been sent.
-        at: When the server noticed, in seconds of ``time.monotonic()``.
+        at: When the server saw it, in seconds of ``time.monotonic()``.
     """
 
     request: Request
@@ -205,14 +205,11 @@ class WireServer(AsyncContextManagerMixin):
             self._port = self._listener.getsockname()[1]
             if self._door != "shut":
                 self._listener.listen(_BACKLOG)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._accept, tasks)
-                yield self
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1:  # what a test raises shall come out as it was raised
-                raise group.exceptions[0] from group.exceptions[0].__cause__
-            raise
+            with unwrapped():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._accept, tasks)
+                    yield self
+                    tasks.cancel_scope.cancel()
         finally:
             self._listener.close()
             self._listener = None
@@ -281,7 +278,7 @@ class WireServer(AsyncContextManagerMixin):
         if reply is None and connection.socket not in self._open:
             return False  # it was thrown out
         if reply is None:
-            disconnect = Disconnect(request, connection.sent, time.monotonic())
+            disconnect = Disconnect(request, connection.sent, connection.left or time.monotonic())
             self._record(self.disconnects, disconnect)
             self._untold.append(disconnect)
             self._notify()
@@ -310,6 +307,17 @@ class WireServer(AsyncContextManagerMixin):
         kept.append(one)
         if self._keep is not None and len(kept) > 2 * self._keep:
             del kept[: len(kept) - self._keep]
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Take an exception out of a task group that has only this one: what a test raises shall come out as it was."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise
 
 
 async def _more(peer: socket.socket) -> bool:
