@@ -207,7 +207,7 @@ async def test_every_status_becomes_its_error(call: str, status: int, words: str
 
 
 @CALL
-@pytest.mark.parametrize("status", sorted({status for status, words in STATUSES if not words}))
+@pytest.mark.parametrize("status", [302, 401, 404, 429, 502, 503])
 async def test_a_proxys_page_becomes_the_error_of_its_status(call: str, status: int) -> None:
     """So does a body that breaks off: the status has come."""
     async with WireServer(refusing(status, "", page=True)) as server:
