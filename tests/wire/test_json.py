@@ -107,6 +107,7 @@ def test_what_is_missing_only_its_end_was_cut_off(value: object, escaped: bool, 
     """Whatever it holds, wherever it was cut: in the middle of a character, a word or an escape."""
     data = json.dumps(value).encode() if escaped else dumps(value)
     assert is_cut_off(data[: cut % (len(data) - 1) + 1])
+    assert is_cut_off(data + b"\xe6")  # half a character behind it
 
 
 @pytest.mark.parametrize(
