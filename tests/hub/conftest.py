@@ -56,6 +56,12 @@ def plain(message: Message) -> dict[str, Any]:
     return sent
 
 
+@pytest.fixture(autouse=True)
+def this_machine_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let base URLs that come with calls lead to the servers of the tests, as an operator would allow it."""
+    monkeypatch.setenv("MODELHUB_EGRESS_ALLOW", "127.0.0.0/8")
+
+
 class AcmeLLM(HttpLargeLanguageModel):
     """Chat by events; one document where no stream was asked for."""
 

@@ -40,6 +40,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELHUB_OLLAMA_LOCAL_API_KEY", CANARY)
 
 
+@pytest.fixture(autouse=True)
+def this_machine_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let base URLs that come with calls lead to the servers of the tests, as an operator would allow it."""
+    monkeypatch.setenv("MODELHUB_EGRESS_ALLOW", "127.0.0.0/8")
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Mapping[str, Recording]:
     """All recordings of the server, by name."""

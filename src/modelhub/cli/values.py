@@ -13,6 +13,7 @@ from typing import cast
 import typer
 
 from modelhub.cli.texts import _
+from modelhub.types.credential import OperatorValues
 from modelhub.types.json import JSON
 
 __all__ = ["arguments_of", "credentials_of", "models_of", "typed_keys", "vendor_of"]
@@ -20,16 +21,17 @@ __all__ = ["arguments_of", "credentials_of", "models_of", "typed_keys", "vendor_
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def credentials_of(given: Sequence[str]) -> dict[str, JSON] | None:
+def credentials_of(given: Sequence[str]) -> OperatorValues | None:
     """Read ``--set``: ``KEY=VALUE``, ``KEY=@FILE`` for a file, ``KEY=-`` for stdin; ``KEY`` alone asks for it.
 
     Returns:
-        The form's values as texts, or ``None`` where none was given.
+        The form's values as texts, or ``None`` where none was given. Whoever sits at the terminal runs the program, so
+        a base URL among them is the operator's.
 
     Raises:
         BadParameter: One of them cannot be read; the message does not repeat it.
     """
-    values: dict[str, JSON] = {}
+    values = OperatorValues()
     for number, pair in enumerate(given, start=1):
         key, equals, value = pair.partition("=")
         if not _KEY.fullmatch(key):

@@ -1,4 +1,4 @@
-"""Credentials as they are configured: flat values or named ones, for a provider or for one of its models.
+"""Credentials as they are configured: base URLs, flat values or named ones, for a provider or for one of its models.
 
 What the values are made of (references, callables) is resolved elsewhere; no message repeats one.
 """
@@ -6,19 +6,32 @@ What the values are made of (references, callables) is resolved elsewhere; no me
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelhub.configuration.limits import LIMIT_KEYS, BudgetTable, limit_table
 from modelhub.configuration.problems import Complaint, Keys, shown_key
 from modelhub.errors import ConfigurationError
 from modelhub.rules.names import did_you_mean
+from modelhub.types.credential import OperatorValues
+from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
 
-__all__ = ["CredentialSource", "configured_credentials", "credential_sources"]
+__all__ = ["URL_ALONE", "CredentialSource", "configured_credentials", "credential_sources", "endpoint_field"]
 
-_AS_TABLES = "give the form's values as a table, or a list of tables"
+_AS_TABLES = "give the form's values as a table, or a list of tables, or of base URLs"
+_ENDPOINT = ""
+"""What a base URL stands under that is given alone, until the provider's form says which of its fields is the one."""
+
+URL_ALONE = r"^\s*([Hh][Tt][Tt][Pp][Ss]?://|(env|file|keyring):)\S"
+"""What a text is that may stand for a whole credential: a base URL with its scheme, or where one is."""
+
+_AS_URL = "begin it with http:// or https://, or give the form's values as a table"
+_HOST_AND_PORT = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(?=/|$)", re.IGNORECASE)
+_LONGEST_NAME = 200
 _KEYS = ("id", "values", "weight", *LIMIT_KEYS)
 _DATES = (dt.date, dt.time)
 
@@ -36,6 +49,7 @@ class CredentialSource:
         tpm: Tokens a minute at most, of questions and answers together.
         concurrency: Calls at once at most.
         budget: What its calls may cost.
+        operator: Whether they are the operator's although they come with a call.
     """
 
     values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
@@ -46,15 +60,44 @@ class CredentialSource:
     tpm: float | None = None
     concurrency: int | None = None
     budget: BudgetTable | None = None
+    operator: bool = False
 
     @property
     def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
         """The values, those that count more last."""
         return self.below, self.values
 
+    def placed(self, form: Sequence[FormField], provider: str) -> CredentialSource:
+        """Return it with a base URL that was given alone under the form's field for it.
+
+        Args:
+            form: The provider's fields.
+            provider: Its id.
+
+        Raises:
+            ConfigurationError: There is no such field, or there are several.
+        """
+        if not any(_ENDPOINT in layer for layer in self.layers):
+            return self
+        name = endpoint_field(form)
+        if name is None:
+            message = f"the credential {self.id!r} of provider {provider!r} is a text alone"
+            remedy = "the form has not one field for a base URL: give its values as a table"
+            raise ConfigurationError(message, remedy=remedy)
+        below, values = ({name if key == _ENDPOINT else key: layer[key] for key in layer} for layer in self.layers)
+        return replace(self, values=values, below=below)
+
+
+def endpoint_field(form: Sequence[FormField]) -> str | None:
+    """Return the variable of the one field of a form that is a base URL; ``None`` where there is none, or several."""
+    variables = {field.variable for field in form if field.role == "endpoint"}
+    return variables.pop() if len(variables) == 1 else None
+
 
 def credential_sources(given: object, provider: str) -> list[CredentialSource]:
-    """Read credentials that an application gives: flat values, or a list of flat values or of ``{id, values}``.
+    """Read credentials that an application gives: flat values, or a list.
+
+    In a list may be flat values, ``{id, values}`` and base URLs.
 
     Raises:
         ConfigurationError: It is neither; the message does not repeat the values.
@@ -70,7 +113,7 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
     """Read credentials, and say all that is wrong with them.
 
     Args:
-        given: Flat values, or a list of flat values or of ``{id, values, weight}`` with limits.
+        given: Flat values, or a list of flat values, of ``{id, values, weight}`` with limits, or of base URLs.
         provider: Whose they are, for the messages.
 
     Returns:
@@ -87,9 +130,9 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
         name = "default" if len(rows) == 1 else str(number)
         found = list(_row_complaints(row, f"credential {number} of {provider!r}"))
         complaints += [Complaint((*below, *each.keys), each.message, each.remedy) for each in found]
-        if found or not isinstance(row, Mapping):
+        if found:
             continue
-        source = _source(row, name)
+        source = _source(row, name) if isinstance(row, Mapping) else _of_url(str(row), name, _ids(rows) | {*sources})
         if source.id in sources:
             message = f"two credentials of {provider!r} have the id {source.id!r}"
             complaints.append(Complaint(below, message, "give each its own id"))
@@ -97,10 +140,30 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
     return list(sources.values()), complaints
 
 
+def _ids(rows: Sequence[object]) -> set[object]:
+    """Return the names that are given."""
+    return {row.get("id") for row in rows if isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)}
+
+
+def _of_url(text: str, name: str, taken: set[object]) -> CredentialSource:
+    """Return the credential that is a base URL alone, called after its host and port, and nothing else in it.
+
+    Args:
+        text: What was given; where it is no plain URL, nothing of it is shown.
+        name: What it is called then.
+        taken: The names of others.
+    """
+    found = _HOST_AND_PORT.match(text.strip()) if "@" not in text and "\\" not in text else None
+    named = found[0].partition("://")[2].lower() if found and len(found[0]) < _LONGEST_NAME else name
+    names = (named if number == 1 else f"{named}-{number}" for number in itertools.count(1))
+    return CredentialSource({_ENDPOINT: text}, next(each for each in names if each not in taken))
+
+
 def _source(row: Mapping[str, object], name: str) -> CredentialSource:
     values = row.get("values")
     if not isinstance(values, Mapping):
-        return CredentialSource(dict(row), name)  # type: ignore[arg-type]  # the form says what its values may be
+        operator = isinstance(row, OperatorValues)
+        return CredentialSource(dict(row), name, operator=operator)  # type: ignore[arg-type]  # the form says what its values may be
     id, weight = row.get("id", name), row.get("weight", 1.0)
     limits, _ = limit_table(row)
     return CredentialSource(
@@ -111,10 +174,15 @@ def _source(row: Mapping[str, object], name: str) -> CredentialSource:
         tpm=limits.tpm,
         concurrency=limits.concurrency,
         budget=limits.budget,
+        operator=isinstance(values, OperatorValues),
     )
 
 
 def _row_complaints(row: object, which: str) -> Iterator[Complaint]:
+    if isinstance(row, str):
+        if not re.match(URL_ALONE, row):  # a key that is taken for a URL would be sent to whoever resolves names
+            yield Complaint((), f"{which} is a text that is no base URL", _AS_URL)
+        return
     if not isinstance(row, Mapping):
         yield Complaint((), f"{which} is a {type(row).__name__}, not a table", _AS_TABLES)
         return
@@ -127,6 +195,8 @@ def _row_complaints(row: object, which: str) -> Iterator[Complaint]:
     for key, value in values.items():
         if not isinstance(key, str):
             yield Complaint(below, f"{which} has a {type(key).__name__} as a key", "name the form's fields by texts")
+        elif key == _ENDPOINT:
+            yield Complaint(below, f"{which} has an empty key", "name the form's fields")
         elif isinstance(value, _DATES):
             yield Complaint((*below, key), f"{shown_key(key)} of {which} is a date", "write it in quotes")
 

@@ -30,7 +30,7 @@ R_co = TypeVar("R_co", bound=Result, covariant=True)
 
 _AROUND = ("timeout", "credentials", "vendor", "progress")
 _BYTES = (bytes, bytearray, memoryview)
-_BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout")
+_BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout", "tenant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,15 @@ def _bound_config(config: Mapping[str, Any]) -> Binding:
     provider, model = config.get("provider"), config.get("model") or ""
     if not isinstance(provider, str) or not isinstance(model, str):
         raise ConfigurationError("the bound model's configuration needs provider and model, both texts")
-    given = config.get("credentials")
+    given, tenant = config.get("credentials"), config.get("tenant", False)
+    if not isinstance(tenant, bool):
+        message = f"the bound model's configuration has a {type(tenant).__name__} as tenant"
+        raise ConfigurationError(message, remedy="True where users of the application typed the credentials")
     sources = credential_sources(given, provider) if given is not None else None
     try:
         return Binding(
             (f"{provider}/{model}" if model else provider,),
-            GivenCredentials(provider, sources, lasting=True) if sources is not None else None,
+            GivenCredentials(provider, sources, lasting=True, tenant=tenant) if sources is not None else None,
             cast("ChatParameters", _table(config.get("parameters"), "parameters")),
             _vendor(config.get("vendor")),
             checked_timeout(config.get("timeout")),
@@ -131,9 +134,10 @@ def _credentials(binding: Binding, given: object) -> GivenCredentials | None:
     if given is None:
         return binding.credentials
     provider = binding.targets[0].partition("/")[0]
-    bound = binding.credentials.sources[0].values if binding.credentials is not None else {}
-    sources = credential_sources(given, provider)
-    return GivenCredentials(provider, [replace(source, below=bound) for source in sources])
+    bound = binding.credentials
+    below = bound.sources[0].values if bound is not None else {}
+    sources = [replace(source, below=below) for source in credential_sources(given, provider)]
+    return GivenCredentials(provider, sources, tenant_below=bound is not None and bound.tenant)
 
 
 def other_asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:

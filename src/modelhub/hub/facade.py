@@ -127,7 +127,8 @@ class ModelHub:
 
         Args:
             config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them to
-                try in order), ``parameters``, ``vendor`` and ``timeout``.
+                try in order), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
+                application typed the credentials, so that a base URL among them may lead to public hosts alone.
 
         Raises:
             ConfigurationError: It cannot be bound; the message names the key.

@@ -17,8 +17,8 @@ __all__ = ["CallOptions", "ChatOptions", "Credentials", "JSONFormat", "Target"]
 Target: TypeAlias = str | Sequence[str]
 """``"provider/model"``, or several in order of preference."""
 
-Credentials: TypeAlias = "Mapping[str, JSON] | Sequence[Mapping[str, JSON]]"
-"""The form's values, flat, or several to try in order: flat, or as ``{"id": …, "values": {…}}``."""
+Credentials: TypeAlias = "Mapping[str, JSON] | Sequence[Mapping[str, JSON] | str]"
+"""The form's values, flat, or several to try: flat, as ``{"id": …, "values": {…}}``, or base URLs alone."""
 
 JSONFormat: TypeAlias = "Mapping[str, JSON] | str"
 """A JSON Schema, or ``"json"`` for any JSON."""
@@ -29,7 +29,9 @@ class CallOptions(TypedDict, total=False):
 
     Attributes:
         timeout: Seconds for the whole call.
-        credentials: Values over those configured, for this call and the first provider that it names only.
+        credentials: Values over those configured, for this call and the first provider that it names only. A base URL
+            among them is taken for one that a user typed: it may lead to public hosts over https, and to what
+            ``egress.allow`` names in the settings.
         vendor: Provider-specific parameters by provider id.
         progress: Told how far long things have come, such as loading a model.
     """

@@ -102,6 +102,7 @@ def filled(
     id: str = "default",
     model_type: ModelType | None = None,
     key: object | None = None,
+    trusted: Mapping[str, object] | None = None,
 ) -> Credential:
     """Fill in a form.
 
@@ -116,6 +117,8 @@ def filled(
         id: The credential's name, for the message.
         model_type: The type of the model that the form is filled in for, for conditions on ``__model_type``.
         key: What makes it the same credential whatever its values are; see `Credential`.
+        trusted: The values without those that users of the application typed, where there are such. The base URL is
+            theirs unless these alone lead to the very same one.
 
     Raises:
         CredentialsInvalid: ``fields`` and ``problems`` say what is wrong with which field, all at once.
@@ -126,8 +129,28 @@ def filled(
         what = "; ".join(f"{path}: {complaint}" for path, complaint in complaints.items())
         message = f"the credential {id!r} of provider {provider!r} cannot be used: {what}"
         raise CredentialsInvalid(message, fields=complaints, problems=found.problems)
-    secret = frozenset(field.variable for field in form if field.secret)
-    return Credential(found.values, id=id, secret_names=secret, endpoint=found.endpoint, key=key)
+    return Credential(
+        found.values,
+        id=id,
+        secret_names=frozenset(field.variable for field in form if field.secret),
+        endpoint=found.endpoint,
+        key=key,
+        tenant_endpoint=trusted is not None
+        and found.endpoint != _endpoint_of(form, trusted, values, found, model_type),
+    )
+
+
+def _endpoint_of(
+    form: Sequence[FormField],
+    trusted: Mapping[str, object],
+    values: Mapping[str, object],
+    found: _Decided,
+    model_type: ModelType | None,
+) -> str | None:
+    """Return the base URL that trusted values alone lead to; ``found`` is what came of all values."""
+    if all(trusted.get(variable) == values.get(variable) for variable in _leading(form)):
+        return found.endpoint
+    return _decided(form, cast("Mapping[str, CredentialValue]", trusted), model_type).endpoint
 
 
 def problems(

@@ -11,11 +11,13 @@ import anyio
 
 from modelhub.errors import ConfigurationError, ModelHubError, PluginError
 from modelhub.provider.threads import run_in_thread
+from modelhub.rules.egress import AllowList, Egress
 from modelhub.rules.redaction import clean
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.wire.excerpt import clean as printable
 
 if TYPE_CHECKING:
+    from modelhub.http.addresses import Resolver
     from modelhub.http.seam import Backend
     from modelhub.provider.context import ProviderContext
     from modelhub.rules.endpoint import Endpoint
@@ -31,9 +33,16 @@ _BACKENDS = 128
 
 @final
 class Connections:
-    """One backend per origin and credential, one session per provider and credential; closed together."""
+    """One backend per origin and credential, one session per provider and credential; closed together.
 
-    def __init__(self) -> None:
+    Args:
+        allow: Where base URLs may lead beyond the rule.
+        resolve: Looks names up; the system does by default.
+    """
+
+    def __init__(self, allow: AllowList | None = None, resolve: Resolver | None = None) -> None:
+        self._allow = AllowList() if allow is None else allow
+        self._resolve = resolve
         self._backends: dict[object, Backend] = {}
         self._sessions: dict[object, object] = {}
         self._managers: list[tuple[AbstractAsyncContextManager[object], ProviderContext]] = []
@@ -48,9 +57,15 @@ class Connections:
         if known is not None:
             return known
         self._check_open()
-        return await self._flights.run(key, lambda: self._opened(key, endpoint))
+        egress = Egress(
+            tenant=credential.tenant_endpoint,
+            secure=endpoint.scheme == "https",
+            keyed=bool(credential.secrets),
+            allow=self._allow,
+        )
+        return await self._flights.run(key, lambda: self._opened(key, endpoint, egress))
 
-    async def _opened(self, key: object, endpoint: Endpoint) -> Backend:
+    async def _opened(self, key: object, endpoint: Endpoint, egress: Egress) -> Backend:
         found = self._backends.get(key)
         if found is not None:
             return found
@@ -69,7 +84,8 @@ class Connections:
         cls = await run_in_thread(load, name="http backend")
         self._check_open()
         await self._thin_out()
-        backend: Backend = cls(endpoint, context=self._tls)  # type: ignore[call-arg]  # the class is a backend's own
+        more = {} if self._resolve is None else {"resolve": self._resolve}
+        backend: Backend = cls(endpoint, context=self._tls, egress=egress, **more)  # type: ignore[call-arg]  # the class is a backend's own
         self._backends[key] = backend
         return backend
 

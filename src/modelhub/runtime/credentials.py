@@ -3,6 +3,9 @@
 What counts more stands over what counts less, field by field: environment, store, settings, the settings' own values
 for a model, bound model, call. A secret never follows a layer to another origin; only the environment's do, which the
 operator gives beside settings of their own.
+
+Which layer a base URL comes from decides how far it is trusted: the environment, the store, the settings, the form's
+own default and bound models are the operator's; what a call brings was typed by a user of the application.
 """
 
 from __future__ import annotations
@@ -47,11 +50,15 @@ class GivenCredentials:
         provider: Whose they are: no other provider of the call sees them.
         sources: In the order to try them.
         lasting: Whether they will be used again.
+        tenant: Whether users of the application typed them, so that a base URL among them is theirs.
+        tenant_below: Whether they typed what the sources stand over as well, which is the bound model's.
     """
 
     provider: str
     sources: Sequence[CredentialSource]
     lasting: bool = False
+    tenant: bool = True
+    tenant_below: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +98,29 @@ class _Layers:
         lower: What is stored and configured for the provider; the environment stands below all of it.
         upper: What is given for the model, the bound model or the call: a secret of those below does not follow it to
             another origin.
+        typed: What users of the application typed, over all of it.
     """
 
     id: str
     lower: tuple[Mapping[str, JSON], ...]
     upper: tuple[Mapping[str, JSON], ...] = ()
+    typed: tuple[Mapping[str, JSON], ...] = ()
 
-    def under(self, source: CredentialSource) -> _Layers:
-        """Return these layers with a source over them, which gives its name."""
-        return _Layers(source.id, self.lower, (*self.upper, *filter(None, source.layers)))
+    def under(self, source: CredentialSource, *, typed: int = 0) -> _Layers:
+        """Return these layers with a source over them, which gives its name.
+
+        Args:
+            source: Its layers count more than these.
+            typed: How many of its layers, from the last, users of the application typed.
+        """
+        own = len(source.layers) - typed
+        upper, over = source.layers[:own], source.layers[own:]
+        return _Layers(source.id, self.lower, (*self.upper, *filter(None, upper)), tuple(filter(None, over)))
 
     @property
     def all(self) -> tuple[Mapping[str, JSON], ...]:
         """All layers."""
-        return self.lower + self.upper
+        return self.lower + self.upper + self.typed
 
 
 @final
@@ -114,6 +130,9 @@ class Credentials:
     Args:
         settings: What is configured.
         store: Where more of them are kept, or ``None``.
+
+    Attributes:
+        edition: Another number once anything that was found may not hold any more.
     """
 
     def __init__(self, settings: Settings, store: CredentialStore | None = None) -> None:
@@ -125,6 +144,7 @@ class Credentials:
         self._stored: dict[str, Sequence[StoredCredential]] = {}
         self._forgotten: dict[str, int] = {}
         self._flights = SingleFlight()
+        self.edition: int = 0
 
     async def usable(
         self,
@@ -181,6 +201,7 @@ class Credentials:
         self._stored.pop(plugin.id, None)
         # Readings that are under way may have seen what was before, and are not remembered.
         self._forgotten[plugin.id] = self._forgotten.get(plugin.id, 0) + 1
+        self.edition += 1
         for memory in (self._usable, *self._given.values()):
             for key in [key for key, usable in memory.items() if key[0] == plugin.id and usable.renewable]:
                 del memory[key]
@@ -192,7 +213,8 @@ class Credentials:
             layers = [each for each in layers if each.id == wanted.name] or layers
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
-            layers = [layers[0].under(_without_references(source, plugin.id)) for source in given.sources]
+            sources = [_without_references(source.placed(form, plugin.id), plugin.id) for source in given.sources]
+            layers = [layers[0].under(source, typed=_typed(given, source)) for source in sources]
         credentials: list[Credential] = []
         refused: list[str] = []
         first_error: ModelHubError | None = None
@@ -234,9 +256,10 @@ class Credentials:
         own = await self._of_model(plugin, model)
         schema = plugin.schema
         form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
-        layers = [_Layers(source.id, tuple(filter(None, source.layers))) for source in await self._of_provider(plugin)]
+        sources = [source.placed(form, plugin.id) for source in await self._of_provider(plugin)]
+        layers = [_Layers(source.id, tuple(filter(None, source.layers))) for source in sources]
         if own:
-            layers = [_of_same_name(layers, source).under(source) for source in own]
+            layers = [_of_same_name(layers, source).under(source.placed(form, plugin.id)) for source in own]
         return form, layers
 
     async def _filled(
@@ -245,12 +268,22 @@ class Credentials:
         name = f"the credential {layers.id!r} of provider {plugin.id!r}"
         lower = [await resolved(each, folder=self._folder, name=name) for each in layers.lower]
         upper = [await resolved(each, folder=self._folder, name=name) for each in layers.upper]
+        typed = [await resolved(each, folder=self._folder, name=name) for each in layers.typed]
         environment = credentials_of_environment(plugin.id, form)
         below = {**environment, **layered(form, *lower, model_type=kind)}
-        values = layered(form, below, *upper, model_type=kind)
+        trusted = layered(form, below, *upper, model_type=kind)
+        values = layered(form, trusted, *typed, model_type=kind)
         # A value that is asked for anew at each call must not make another credential of it each time.
         key = _identity(layers) if any(map(is_dynamic, layers.all)) else None
-        return filled(form, values, provider=plugin.id, id=layers.id, model_type=kind, key=key)
+        return filled(
+            form,
+            values,
+            provider=plugin.id,
+            id=layers.id,
+            model_type=kind,
+            key=key,
+            trusted=trusted if typed else None,
+        )
 
     async def _of_provider(self, plugin: Plugin) -> Sequence[CredentialSource]:
         """Return a provider's credentials as configured, with what is stored by the same names below them."""
@@ -310,6 +343,13 @@ def _with_places(error: ModelHubError, provider: str) -> ModelHubError:
             f" or fill in [credentials.{provider}] in modelhub.toml"
         )
     return error
+
+
+def _typed(given: GivenCredentials, source: CredentialSource) -> int:
+    """Return how many of a source's layers, from the last, users of the application typed."""
+    if given.tenant_below:
+        return len(source.layers)
+    return 1 if given.tenant and not source.operator else 0
 
 
 def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layers:

@@ -12,10 +12,18 @@ from modelhub.errors import PluginError
 from modelhub.types.json import JSON
 from modelhub.types.secret import Secret
 
-__all__ = ["Credential", "CredentialKey", "CredentialValue"]
+__all__ = ["Credential", "CredentialKey", "CredentialValue", "OperatorValues"]
 
 CredentialValue: TypeAlias = JSON | Secret | Mapping[str, Secret] | Sequence[Secret]
 """What a field of a credential form holds: a `Secret`, or several, where the field is secret."""
+
+
+@final
+class OperatorValues(dict[str, JSON]):
+    """Values of a form that come with a call and are the operator's all the same, as on the command line.
+
+    Where values that come with a call name a base URL, it is taken for one that a user of the application typed.
+    """
 
 
 @final
@@ -28,10 +36,12 @@ class Credential(Mapping[str, CredentialValue]):
         secret_names: Which values are secret. A mapping or list among them becomes one of secrets.
         endpoint: The base URL.
         key: Makes the credential the same one whatever its values are; for secrets that change while it stays.
+        tenant_endpoint: Whether a user of the application gave the base URL.
 
     Attributes:
         id: A name without secrets, for logs and attempts.
         endpoint: The base URL, without a slash at its end, where the form has one.
+        tenant_endpoint: Whether a user of the application gave it, and not the operator: where it may lead is narrower.
         key: Equal for credentials with equal values, hashable, and without any value in it.
 
     Example:
@@ -42,7 +52,7 @@ class Credential(Mapping[str, CredentialValue]):
         ('a', <Secret ***>, '***cdef')
     """
 
-    __slots__ = ("_secret_names", "_values", "endpoint", "id", "key")
+    __slots__ = ("_secret_names", "_values", "endpoint", "id", "key", "tenant_endpoint")
 
     def __init__(
         self,
@@ -52,6 +62,7 @@ class Credential(Mapping[str, CredentialValue]):
         secret_names: frozenset[str] = frozenset(),
         endpoint: str | None = None,
         key: object | None = None,
+        tenant_endpoint: bool = False,
     ) -> None:
         self._values: dict[str, CredentialValue] = {
             name: _sealed(value) if name in secret_names else value for name, value in values.items()
@@ -59,7 +70,10 @@ class Credential(Mapping[str, CredentialValue]):
         self._secret_names = secret_names
         self.id: str = id
         self.endpoint: str | None = endpoint
-        self.key: CredentialKey = CredentialKey((id, endpoint, self._values if key is None else "given"), key)
+        self.tenant_endpoint: bool = tenant_endpoint
+        # The trust is a part of it: what is connected for the operator must not serve a user who names the same place.
+        parts = (id, endpoint, tenant_endpoint, self._values if key is None else "given")
+        self.key: CredentialKey = CredentialKey(parts, key)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
