@@ -41,5 +41,5 @@ def wait_before_retry(number: int, asked: float | None, left: float, random: Ran
         left: Seconds until the call's deadline.
         random: The random source.
     """
-    wait = full_jitter(number, random) if asked is None else asked
+    wait = full_jitter(number, random) if asked is None or not asked >= 0.0 else asked
     return None if wait > LONGEST_WAIT or wait >= left else wait

@@ -114,6 +114,8 @@ class Breaker:
 
     def ramp(self, now: float) -> float:
         """Return the share of its weight that it has: it grows from a tenth to all of it after an ejection."""
+        if self._state != "closed":
+            return _RAMP_FROM
         well = now - self._closed_at
         return 1.0 if well >= _RAMP_SECONDS else max(_RAMP_FROM, well / _RAMP_SECONDS)
 
@@ -121,12 +123,12 @@ class Breaker:
         """A call that began at ``begun`` succeeded; returns whether that ended an ejection."""
         if probe:
             self._probing = False
+        if begun < self._opened_at:
+            return False  # it was sent before things went wrong, and says nothing of now
         if self._state == "closed":
             self._consecutive = 0.0
             self._good[self._turned(now)] += 1
             return False
-        if begun < self._opened_at:
-            return False  # it was sent before things went wrong, and says nothing of now
         self._state = "half_open"
         self.until = min(self.until, now)
         self._proven += 1
@@ -148,8 +150,10 @@ class Breaker:
         self.last_fault = now
         if probe:
             self._probing = False
+        if begun < self._opened_at:
+            return False  # as in `succeeded`: what hung when it was ejected does not eject it again when it is well
         if self._state != "closed":
-            if begun >= self._opened_at and self._state == "half_open":
+            if self._state == "half_open":
                 self._open(now, random, soft=self.soft)
                 return True
             return False
@@ -195,7 +199,8 @@ class Breaker:
         ejection = self._ejection
         seconds = equal_jitter(self._level, random, base=ejection.seconds, cap=ejection.longest)
         self.until = max(self.until, now + seconds)
-        self._level += 1
+        if ejection.seconds * 2.0**self._level < ejection.longest:
+            self._level += 1  # no further than what can be told apart: a long outage is forgotten in minutes too
         self._state = "open"
         self._opened_at = now
         self._proven = 0
