@@ -2,7 +2,7 @@
 
 Additive increase, multiplicative decrease, as in TCP: until the first sign of overload the limit doubles with each
 round of answers. A server that only queues and never refuses is told by its pace: where answers take longer than twice
-what they took at best, the limit stays.
+what they took at best, the limit does not grow beyond what it was at the start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _IN_USE = 0.5
 _ALPHA = 0.1
 _SLOWER = 2.0
 _FORGET = 1.002
-"""How fast the best pace is forgotten: it doubles in 350 samples, so that a server that became slower grows again."""
+"""How fast the best pace is forgotten: it doubles in 350 samples, so that a server that became slower grows again. Only
+samples of a server with little to do count for that: one that always queues would be given more for being slow."""
+
+_LEAST_SAMPLES = 10
+"""Answers before the pace is judged: the first alone may be short by chance."""
 
 
 @final
@@ -33,19 +37,21 @@ class Slots:
         most: How many there can be; ``limit`` itself where somebody has said how many there are.
 
     Attributes:
-        limit: How many there are; fractions count up to the next.
+        limit: How many there are; a fraction is no slot yet.
         in_flight: How many are in use.
         service: Seconds that a call takes, on the average of late; 0 where nothing is known.
     """
 
-    __slots__ = ("_best", "_most", "_pace", "_shrunk_at", "in_flight", "limit", "service")
+    __slots__ = ("_best", "_most", "_pace", "_samples", "_shrunk_at", "_start", "in_flight", "limit", "service")
 
     def __init__(self, limit: float = 16.0, most: float = _MOST) -> None:
         self.limit: float = max(_LEAST, limit)
+        self._start = self.limit
         self._most = max(most, self.limit)
         self.in_flight: int = 0
         self.service: float = 0.0
         self._pace = 0.0
+        self._samples = 0
         self._best = math.inf
         self._shrunk_at = -math.inf
 
@@ -70,12 +76,16 @@ class Slots:
             pace: Seconds to its first token or per token: what grows where a server queues.
         """
         self.service = seconds if self.service == 0.0 else self.service + _ALPHA * (seconds - self.service)
-        self._pace = pace if self._pace == 0.0 else self._pace + _ALPHA * (pace - self._pace)
-        self._best = min(self._best * _FORGET, self._pace)
-        if self.limit >= self._most or self.in_flight < self.limit * _IN_USE or self._pace > self._best * _SLOWER:
+        self._samples += 1
+        self._pace += (pace - self._pace) * max(_ALPHA, 1.0 / self._samples)
+        idle = self.in_flight < self.limit * _IN_USE
+        if self._samples >= _LEAST_SAMPLES:
+            self._best = min(self._best * _FORGET if idle else self._best, self._pace)
+        if idle or self.limit >= self._most or (self.limit >= self._start and self._pace > self._best * _SLOWER):
             return
-        step = 1.0 if self._shrunk_at == -math.inf else 1.0 / self.limit
-        self.limit = min(self._most, self.limit + step)
+        if self._samples >= _LEAST_SAMPLES:
+            step = 1.0 if self._shrunk_at == -math.inf else 1.0 / self.limit
+            self.limit = min(self._most, self.limit + step)
 
     def overloaded(self, now: float, begun: float) -> None:
         """A call that began at ``begun`` was too many. What was sent before the last shrinking says nothing new."""
@@ -83,9 +93,10 @@ class Slots:
             self.limit = max(_LEAST, self.limit * _SHRINK)
             self._shrunk_at = now
 
-    def wait(self, waiting: int) -> float:
-        """Return the seconds until a slot is free for whoever comes after ``waiting`` others; 0 where nobody knows."""
-        return self.service * (waiting + 1) / self.limit
+    @property
+    def rate(self) -> float:
+        """Calls that it ends per second where all slots are in use; infinity where nothing is known of that."""
+        return math.inf if self.service <= 0.0 else self.limit / self.service
 
     def __repr__(self) -> str:
         return f"<Slots: {self.in_flight} of {self.limit:.1f} in use>"

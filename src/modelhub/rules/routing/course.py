@@ -160,13 +160,16 @@ class Course(Generic[D]):
         """Whether a deployment may be tried now, as far as this call's own experience with it goes."""
         return self._paused is None or now >= self._paused.get(option, -math.inf)
 
+    def paused_until(self, option: Option[D]) -> float:
+        """Return when the wait before a deployment is tried again ends; ``-inf`` where there is none."""
+        return -math.inf if self._paused is None else self._paused.get(option, -math.inf)
+
     def block(self, option: Option[D], now: float) -> Block | None:
         """Return what keeps this call from a deployment now."""
         found = option.vitals.block(now, self.tokens)
         if self.open(option, now):
             return found
-        assert self._paused is not None  # noqa: S101  `open` looked
-        pause = self._paused[option]
+        pause = self.paused_until(option)
         if found is None or found.reason == "busy":
             return Block("paused", pause)
         return Block(found.reason, max(found.until, pause))

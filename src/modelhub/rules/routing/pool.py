@@ -12,12 +12,13 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
 
 from modelhub.errors import ModelHubError
 from modelhub.rules.routing.affinity import PrefixIndex
-from modelhub.rules.routing.backoff import LONGEST_WAIT
 from modelhub.rules.routing.course import Course, Group, Named, Option
 from modelhub.rules.routing.pick import adaptive, cheapest, priority, rendezvous, round_robin, sticky, weighted
 from modelhub.rules.routing.queue import Ticket, first
 from modelhub.rules.routing.refusals import refusal
 from modelhub.rules.routing.verdict import Verdict
+from modelhub.rules.routing.vitals import Vitals
+from modelhub.rules.routing.waiting import crowded, in_question, places, worthwhile
 
 __all__ = ["Change", "Lease", "Pool"]
 
@@ -107,7 +108,7 @@ class Pool:
             ]
             if ready:
                 return self._begun(ready[0] if len(ready) == 1 else self._picked(group, ready, course), course, now)
-            if len(course.groups) > 1 and self._busy(group, course, now, ticket):
+            if len(course.groups) > 1 and worthwhile(group, course, now, ticket):
                 return None
         return None
 
@@ -137,23 +138,27 @@ class Pool:
             if ticket.lease is None:
                 self._serve(option, now)
         if ticket.lease is None:
-            ticket.lease = self.choose(course, now, ticket) or self._last_resort(course, now)
+            ticket.lease = self.choose(course, now, ticket)
+        if ticket.lease is None:
+            self._stand(ticket, now)
         if ticket.lease is not None:
             ticket.leave()
-            return
-        places: list[Option[Any]] = self._places(ticket, now)
-        if not places and all(course.open(option, now) for option in course.left):
-            ticket.leave()
-            raise refusal([(option, course.block(option, now)) for option in course.left], course, now)
-        for option in places:
-            ticket.stand(option)
 
     def leave(self, ticket: Ticket, now: float) -> None:
         """A call stopped waiting. What it was given meanwhile goes to the next."""
         lease, ticket.lease = ticket.lease, None
         ticket.leave()
-        if lease is not None:
+        if lease is not None and not lease.ended:
+            rates = lease.option.vitals.rates
+            if rates is not None:
+                rates.refund(lease.course.tokens, now)
             self.abandoned(lease, now)
+
+    def changed(self, vitals: Vitals) -> None:
+        """Something is known of a deployment that no call told, as by a check: whoever waits for it looks again."""
+        ticket = first(vitals.waiting)
+        if ticket is not None:
+            ticket.nudge()
 
     def succeeded(self, lease: Lease[D], now: float, sample: float | None = None) -> None:
         """A call was answered. Idempotent with the other ends.
@@ -180,25 +185,17 @@ class Pool:
         """A call failed, by whoever's fault. Idempotent with the other ends."""
         if lease.ended:
             return
-        vitals, name = lease.option.vitals, type(error).__name__
-        if verdict.overload:
-            vitals.slots.overloaded(now, lease.begun)
-        if verdict.fault > 0.0:
-            ejected = vitals.breaker.failed(now, verdict.fault, self._random, begun=lease.begun, probe=lease.probe)
-            if ejected:
-                self._tell("ejected", lease.option, vitals.breaker.until, name)
-                self._nudge(lease.option)
-        else:
-            vitals.breaker.left(probe=lease.probe)
-        if verdict.cools or (verdict.overload and verdict.fault == 0.0):
-            vitals.rest(now, error.retry_after, self._random.random())
-        if verdict.credential is not None:
-            self._refused(lease.option, error, verdict, now)
-        elif verdict.model_only:
-            vitals.lacks(now)
+        vitals = lease.option.vitals
+        well = not self._out(vitals, now)
+        self._learn(lease, error, verdict, now)
         if vitals.rates is not None and error.sent is False:
             vitals.rates.refund(lease.course.tokens, now)
         self._end(lease, now)
+        if well and self._out(vitals, now):
+            key = vitals.key  # others that are called with it are out too, if it was refused
+            for option in lease.course.route.options if now < key.refused_until else (lease.option,):
+                if option.vitals.key is key:
+                    option.vitals.nudge()  # who waits may do better elsewhere
 
     def abandoned(self, lease: Lease[D], now: float) -> None:
         """A call ended without a verdict: its caller went. Idempotent with the other ends."""
@@ -211,6 +208,50 @@ class Pool:
         rates = lease.option.vitals.rates
         if rates is not None:
             rates.settle(lease.course.tokens, tokens, now)
+
+    def _stand(self, ticket: Ticket, now: float) -> None:
+        """Find places to wait for a call, or serve it by what is not well where nothing is; else refuse it."""
+        course: Course[Any] = ticket.course
+        blocks = [(option, course.block(option, now)) for option in course.left]
+        reasons = {"busy" if block is None else block.reason for _, block in blocks}
+        if not reasons <= _LAST_RESORTS:
+            found = places(course, now, ticket)
+        elif self._panic or "ejected" not in reasons:
+            ticket.lease = self._last_resort(ticket, now)
+            found = () if crowded(course.left) else course.left
+        else:
+            found = ()
+        if ticket.lease is not None:
+            return
+        if not found and all(course.open(option, now) for option in course.left):
+            ticket.leave()
+            full = crowded([option for option, block in blocks if block is None or block.reason == "busy"])
+            raise refusal(blocks, course, now, full=full)
+        for option in found or course.left:  # with none found it waits for a pause to end, and may as well stand
+            if in_question(option, course, now):
+                ticket.stand(option)
+
+    def _learn(self, lease: Lease[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
+        vitals = lease.option.vitals
+        if verdict.overload:
+            vitals.slots.overloaded(now, lease.begun)
+        if verdict.fault > 0.0:
+            ejected = vitals.breaker.failed(now, verdict.fault, self._random, begun=lease.begun, probe=lease.probe)
+            if ejected:
+                self._tell("ejected", lease.option, vitals.breaker.until, type(error).__name__)
+        else:
+            vitals.breaker.left(probe=lease.probe)
+        if verdict.cools or (verdict.overload and verdict.fault == 0.0):
+            vitals.rest(now, error.retry_after, self._random.random())
+        if verdict.credential is not None:
+            self._refused(lease.option, error, verdict, now)
+        elif verdict.model_only:
+            vitals.lacks(now)
+
+    def _out(self, vitals: Vitals, now: float) -> bool:
+        """Whether something else keeps calls from a deployment than that it is busy."""
+        block = vitals.block(now, 0.0)
+        return block is not None and block.reason != "busy"
 
     def _picked(self, group: Group[D], ready: Sequence[Option[D]], course: Course[D]) -> Option[D]:
         due = [option for option in ready if not option.vitals.breaker.closed]
@@ -242,6 +283,7 @@ class Pool:
     def _begun(self, option: Option[D], course: Course[D], now: float) -> Lease[D]:
         vitals = option.vitals
         vitals.slots.begin()
+        vitals.key.tried(now)
         if vitals.rates is not None:
             vitals.rates.reserve(course.tokens, now)
         if course.blocks:
@@ -254,6 +296,8 @@ class Pool:
         vitals.slots.end()
         if vitals.waiting:
             self._serve(lease.option, now)
+            if not vitals.slots.full:
+                self.changed(vitals)  # it is not merely busy: whoever is first knows other times now
 
     def _serve(self, option: Option[D], now: float) -> None:
         """Give what is free at a deployment to those who wait for it, the first first."""
@@ -267,52 +311,20 @@ class Pool:
             ticket.leave()
             ticket.nudge()
 
-    def _nudge(self, option: Option[D]) -> None:
-        for ticket in list(option.vitals.waiting):
-            if not ticket.done:
-                ticket.nudge()
-
-    def _room(self, option: Option[D]) -> bool:
-        return option.vitals.queued < option.vitals.queue
-
-    def _busy(self, group: Group[D], course: Course[D], now: float, ticket: Ticket | None) -> list[Option[D]]:
-        """Return those of a group that are well, and will be free in time for one more call that waits."""
-        return [option for option in group.options if self._worth_waiting(option, course, now, ticket)]
-
-    def _worth_waiting(self, option: Option[D], course: Course[D], now: float, ticket: Ticket | None) -> bool:
-        block = course.block(option, now)
-        if block is not None and block.reason != "busy":
-            return False
-        if ticket is not None and option in ticket.options:
-            return True
-        vitals = option.vitals
-        return self._room(option) and (block is None or now + vitals.slots.wait(vitals.queued) < course.deadline)
-
-    def _places(self, ticket: Ticket, now: float) -> list[Option[D]]:
-        """Return the deployments that a call should wait for: the first group's that are busy, else all that rest."""
-        course: Course[D] = ticket.course
-        latest = min(course.deadline, now + LONGEST_WAIT)
-        resting: list[Option[D]] = []
-        for group in course.groups:
-            busy = self._busy(group, course, now, ticket)
-            if busy:
-                return busy
-            for option in group.options:
-                block = course.block(option, now)
-                soon = block is not None and block.reason not in {"busy", "paused"} and block.until <= latest
-                if soon and (option in ticket.options or self._room(option)):
-                    resting.append(option)
-        return resting
-
-    def _last_resort(self, course: Course[D], now: float) -> Lease[D] | None:
-        """Try what is left where nothing is well: the one that failed longest ago."""
-        blocks = [(option, course.block(option, now)) for option in course.left]
-        reasons = {None if block is None else block.reason for _, block in blocks}
-        if not blocks or not reasons <= _LAST_RESORTS or (not self._panic and "ejected" in reasons):
+    def _last_resort(self, ticket: Ticket, now: float) -> Lease[Any] | None:
+        """Try what is left where nothing is well: of those with a free slot the one that failed longest ago."""
+        course: Course[Any] = ticket.course
+        free = [
+            option
+            for option in course.left
+            if not option.vitals.slots.full
+            and course.open(option, now)
+            and first(option.vitals.waiting) in {None, ticket}
+        ]
+        ejected = [option for option in free if not option.vitals.breaker.ready(now)]
+        if not free:
             return None
-        ejected = [option for option, block in blocks if block is not None and block.reason == "ejected"]
-        options = ejected or [option for option, _ in blocks]
-        return self._begun(min(options, key=lambda option: option.vitals.breaker.last_fault), course, now)
+        return self._begun(min(ejected or free, key=lambda option: option.vitals.breaker.last_fault), course, now)
 
     def _refused(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
         name = type(error).__name__

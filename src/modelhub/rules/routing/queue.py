@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from modelhub.rules.routing.course import Course, Option
     from modelhub.rules.routing.pool import Lease
 
-__all__ = ["Ticket"]
+__all__ = ["Ticket", "first"]
+
+_LEFT_BEHIND = 32
+"""Calls that a queue may hold beside those that wait still: they are removed from its middle all at once."""
 
 
 @final
@@ -30,7 +33,7 @@ class Ticket:
 
     def __init__(self, course: Course[Any], wake: Callable[[], None]) -> None:
         self.course = course
-        self.options: list[Option[Any]] = []
+        self.options: dict[Option[Any], None] = {}
         self.lease: Lease[Any] | None = None
         self.done: bool = False
         self._wake = wake
@@ -38,7 +41,7 @@ class Ticket:
     def stand(self, option: Option[Any]) -> None:
         """Stand in a deployment's queue too."""
         if option not in self.options:
-            self.options.append(option)
+            self.options[option] = None
             option.vitals.waiting.append(self)
             option.vitals.queued += 1
 
@@ -51,10 +54,13 @@ class Ticket:
             vitals = option.vitals
             vitals.queued -= 1
             if vitals.waiting and vitals.waiting[0] is self:
-                vitals.waiting.popleft()
                 following = first(vitals.waiting)
                 if following is not None:
                     following.nudge()
+            elif len(vitals.waiting) > _LEFT_BEHIND + 2 * vitals.queued:
+                waiting = [ticket for ticket in vitals.waiting if not ticket.done]
+                vitals.waiting.clear()
+                vitals.waiting.extend(waiting)
 
     def nudge(self) -> None:
         """Look again: something has changed."""
@@ -67,12 +73,12 @@ class Ticket:
         """
         times = [math.inf]
         for option in self.course.left:
-            block = self.course.block(option, now)
-            ours = first(option.vitals.waiting) in (self, None)
-            if block is None:
-                times.append(now if ours else math.inf)
-            elif ours or block.reason == "paused":
-                times.append(block.until)
+            pause = self.course.paused_until(option)
+            if now < pause:
+                times.append(pause)
+            elif option in self.options and first(option.vitals.waiting) is self:
+                block = self.course.block(option, now)
+                times.append(now if block is None else block.until)
         return min(times)
 
     def __repr__(self) -> str:

@@ -19,6 +19,12 @@ from modelhub.rules.routing.vitals import Block
 
 __all__ = ["refusal"]
 
+_NOT_WELL = frozenset({"ejected", "refused key", "no such model"})
+"""What keeps those from a call that are well decides; what the others lack, only where none is."""
+
+_UNKNOWN_SECONDS = 1.0
+"""What a call may take until one has been answered."""
+
 _OF_ONE_REASON: dict[str, type[NoDeploymentAvailable]] = {
     "rate limit": LocalRateLimited,
     "budget": BudgetExceeded,
@@ -27,7 +33,7 @@ _OF_ONE_REASON: dict[str, type[NoDeploymentAvailable]] = {
 
 
 def refusal(
-    blocks: Sequence[tuple[Option[Any], Block | None]], course: Course[Any], now: float
+    blocks: Sequence[tuple[Option[Any], Block | None]], course: Course[Any], now: float, *, full: bool = False
 ) -> NoDeploymentAvailable:
     """Build the error: what kept each one, and when it is worth trying again.
 
@@ -35,22 +41,28 @@ def refusal(
         blocks: What keeps each deployment that is left from the call.
         course: The call's way.
         now: The time.
+        full: Whether there is no room to wait for those that are merely busy.
     """
-    reasons = {block.reason for _, block in blocks if block is not None}
-    earliest = min((block.until for _, block in blocks if block is not None), default=math.inf)
+    reasons = {"busy" if block is None else block.reason for _, block in blocks}
+    reasons = reasons - _NOT_WELL or reasons
+    earliest = min((_when(option, block, now) for option, block in blocks), default=math.inf)
     wait = None if earliest == math.inf else max(0.0, earliest - now)
     said = "; ".join(f"{option.id}: {_shown(block, now)}" for option, block in blocks)
     name = course.route.name
-    if reasons == {"busy"}:
-        full = all(option.vitals.queued >= option.vitals.queue for option, _ in blocks)
-        cls: type[NoDeploymentAvailable] = QueueFull if full else DeadlineExceeded
-    else:
-        cls = (
-            _OF_ONE_REASON.get(next(iter(reasons)), NoDeploymentAvailable)
-            if len(reasons) == 1
-            else NoDeploymentAvailable
-        )
+    cls: type[NoDeploymentAvailable] = NoDeploymentAvailable
+    if "busy" in reasons:
+        cls = QueueFull if full else DeadlineExceeded
+    elif len(reasons) == 1:
+        cls = _OF_ONE_REASON.get(next(iter(reasons)), NoDeploymentAvailable)
     return cls(f"{name} cannot be called now: {said or 'nothing is left to try'}", retry_after=wait, sent=False)
+
+
+def _when(option: Option[Any], block: Block | None, now: float) -> float:
+    """Return when it is worth trying a deployment again: where a call must end first, when one does on the average."""
+    if block is None or block.reason == "busy" or (block.reason == "ejected" and block.until == math.inf):
+        rate = option.vitals.slots.rate
+        return now + (_UNKNOWN_SECONDS if rate == math.inf else 1.0 / rate)
+    return block.until
 
 
 def _shown(block: Block | None, now: float) -> str:

@@ -22,6 +22,8 @@ Reason = Literal["ejected", "refused key", "no such model", "resting", "rate lim
 _REFUSED_SECONDS = 60.0
 _QUOTA_SECONDS = 15 * 60.0
 _LONGEST_REFUSAL = 60 * 60.0
+_TRIAL_SECONDS = 5.0
+_LONGEST_REST = 60 * 60.0
 _LACKS_SECONDS = 60.0
 _MOST_DOUBLINGS = 6
 
@@ -88,6 +90,11 @@ class KeyHealth:
         self.reason = reason
         self.refused_until = max(self.refused_until, now + seconds)
 
+    def tried(self, now: float) -> None:
+        """A call begins with it although it was refused: for some seconds the others wait for what becomes of that."""
+        if self._level:
+            self.refused_until = max(self.refused_until, now + _TRIAL_SECONDS)
+
     def accepted(self) -> None:
         """The vendor took it."""
         if self._level:
@@ -107,7 +114,7 @@ class Vitals:
         key: What is known of its credential.
         slots: How many calls it takes at once.
         breaker: Whether it is well.
-        queue: How many calls may wait for it.
+        queue: How many calls may wait for each of its slots.
         rates: What is left of requests and tokens per time; ``None`` where nothing limits them.
 
     Attributes:
@@ -138,7 +145,7 @@ class Vitals:
     )
 
     def __init__(
-        self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: int, rates: RateLimit | None = None
+        self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: float, rates: RateLimit | None = None
     ) -> None:
         self.id = id
         self.key = key
@@ -158,11 +165,12 @@ class Vitals:
     def ready(self, now: float, tokens: float) -> bool:
         """Whether a call of so many tokens may begin now."""
         breaker, key = self.breaker, self.key
+        if self.ramp != 1.0 or not breaker.closed:
+            self.ramp = breaker.ramp(now)
         if self.slots.full or now < self.rests_until or now < key.refused_until:
             return False
         if now < self.lacks_until or now < key.broke_until or not breaker.ready(now):
             return False
-        self.ramp = 1.0 if breaker.closed and self.ramp == 1.0 else breaker.ramp(now)
         return self.rates is None or self.rates.wait(tokens, now) <= 0.0
 
     def block(self, now: float, tokens: float) -> Block | None:
@@ -188,21 +196,22 @@ class Vitals:
 
         Args:
             now: The time.
-            seconds: What it asks for; ``None`` where it does not say.
+            seconds: What it asks for, an hour at most; ``None`` where it does not say.
             jitter: Between 0 and 1, at random.
         """
         grown = min(0.5 * 2.0 ** min(self._overloads, _MOST_DOUBLINGS), 8.0) * (1.0 + jitter) / 2.0
         self._overloads += 1
-        self.rests_until = max(self.rests_until, now + (grown if seconds is None else seconds))
+        asked = grown if seconds is None or not seconds >= 0.0 else min(seconds, _LONGEST_REST)
+        self.rests_until = max(self.rests_until, now + asked)
 
     def lacks(self, now: float) -> None:
         """The server has not the model."""
         self.lacks_until = now + _LACKS_SECONDS
 
     def answered(self) -> None:
-        """A call succeeded."""
+        """A call succeeded. A pause that the server asked for stays: the call was sent before it."""
         self._overloads = 0
-        self.rests_until = self.lacks_until = -math.inf
+        self.lacks_until = -math.inf
         self.key.accepted()
 
     def sample(self, signal: str, value: float) -> None:
@@ -211,6 +220,11 @@ class Vitals:
         if latency is None:
             latency = self.latencies[signal] = Latency()
         latency.add(value)
+
+    def nudge(self) -> None:
+        """Have everybody who waits look again."""
+        for ticket in list(self.waiting):
+            ticket.nudge()
 
     @property
     def idle(self) -> bool:
