@@ -43,9 +43,6 @@ class _Ranges:
         at = bisect_right(self._first, number)
         return at > 0 and number <= self._last[at - 1]
 
-    def __repr__(self) -> str:
-        return f"<{len(self._first)} ranges>"
-
 
 _NOT_PUBLIC_4 = _Ranges(
     "0.0.0.0/8",
