@@ -142,3 +142,51 @@ def test_an_unreadable_installation_is_no_crash(process: Any, acme: Any) -> None
     assert ran.code in {0, 1}
     assert "note: the entry points of modelhub-garbled cannot be read" in ran.err
     assert "Traceback" not in ran.out + ran.err
+
+
+def extend(site: Any, id: str, code: str) -> None:
+    """Install a middleware or a sink."""
+    (site.folder / f"{id}_extension.py").write_text(code)
+    info = site.folder / f"modelhub_{id}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: modelhub-{id}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[modelhub.extensions]\n{id} = {id}_extension:Mine\n")
+
+
+MIDDLEWARE = "from modelhub.provider import Middleware\nclass Mine(Middleware): pass\n"
+
+
+def test_the_doctor_lists_extensions(cli: Any, acme: Any, settings: Path) -> None:
+    """With what they are, where they work; those that are denied are not imported."""
+    extend(acme, "meter", "def Mine(record): print('hello')")
+    extend(acme, "polite", MIDDLEWARE)
+    extend(acme, "shut", "raise ValueError")
+    settings.write_text('[plugins]\ndeny = ["modelhub-shut"]\n')
+    ran = cli("doctor")
+    assert ran.code == 0
+    assert "✓ meter (sink)  ready  modelhub-meter 1.0\n" in ran.out
+    assert "✓ polite (middleware)  ready  modelhub-polite 1.0\n" in ran.out
+    assert "shut (extension)  disabled  modelhub-shut 1.0\n" in ran.out
+    assert ran.out.endswith("All 3 providers work.\n")
+    document = cli("doctor", "--json").document
+    assert document["ok"] is True
+    assert [(each["id"], each["kind"], each["state"]) for each in document["extensions"]] == [
+        ("meter", "sink", "ready"),
+        ("polite", "middleware", "ready"),
+        ("shut", None, "disabled"),
+    ]
+
+
+def test_the_doctor_survives_extensions(cli: Any, acme: Any) -> None:
+    """Whatever they do at their import; that is exit code 1, and said in the user's language."""
+    extend(acme, "dies", "import os; os._exit(3)")
+    extend(acme, "meter", MIDDLEWARE)
+    extend(acme, "raises", "raise ValueError('an accident')")
+    ran = cli("doctor", environment={"LANG": "id_ID.UTF-8"})
+    assert ran.code == 1
+    assert "✗ dies (ekstensi)  gagal  modelhub-dies 1.0\n    impornya mengakhiri proses (kode keluar 3)\n" in ran.out
+    assert "✓ meter (middleware)  siap" in ran.out
+    assert ran.out.endswith("Semua penyedia berfungsi (3).\n2 ekstensi rusak.\n")
+    found = {each["id"]: each for each in cli("doctor", "--json", "--debug").document["extensions"]}
+    assert "an accident" in found["raises"]["traceback"]
+    assert "an accident" in found["raises"]["reason"]

@@ -13,12 +13,12 @@ from pathlib import Path
 from modelhub.cli.command import Command
 from modelhub.cli.failures import FAILED, error_document, one_line, told
 from modelhub.cli.progress import Display
-from modelhub.cli.states import provider_document, shown_state
+from modelhub.cli.states import extension_document, provider_document, shown_state
 from modelhub.cli.terminal import Terminal
 from modelhub.cli.texts import _, language, n_
 from modelhub.errors import ModelHubError
 from modelhub.types.json import JSON
-from modelhub.types.plugins import PluginState, ProviderInfo
+from modelhub.types.plugins import ExtensionInfo, PluginState, ProviderInfo
 from modelhub.types.records import Progress
 
 __all__ = ["doctor"]
@@ -34,17 +34,29 @@ class _Findings:
     Attributes:
         facts: About the surroundings, by name.
         providers: Every plugin, loaded.
+        extensions: Every middleware and sink that is installed, loaded.
         failure: Why the settings or the list of plugins could not be read.
     """
 
     facts: dict[str, str]
     providers: Sequence[ProviderInfo] = ()
+    extensions: Sequence[ExtensionInfo] = ()
     failure: Exception | None = None
 
     @property
     def broken(self) -> list[ProviderInfo]:
-        """The plugins that somebody must mend."""
+        """The providers that somebody must mend."""
         return [each for each in self.providers if each.state in _BROKEN]
+
+    @property
+    def broken_extensions(self) -> list[ExtensionInfo]:
+        """The extensions that somebody must mend."""
+        return [each for each in self.extensions if each.state in _BROKEN]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nobody must mend anything."""
+        return not (self.broken or self.broken_extensions or self.failure)
 
 
 async def doctor(command: Command) -> int:
@@ -54,13 +66,14 @@ async def doctor(command: Command) -> int:
         command.terminal.document(_document(findings, debug=command.debug))
     else:
         _show(command.terminal, findings, debug=command.debug)
-    return FAILED if findings.broken or findings.failure else 0
+    return 0 if findings.ok else FAILED
 
 
 async def _examined(command: Command) -> _Findings:
     from modelhub.cli.probe import probed  # noqa: PLC0415  the runtime, which --help does without
     from modelhub.configuration.settings import read_settings  # noqa: PLC0415
     from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
+    from modelhub.runtime.extensions import Extensions  # noqa: PLC0415
     from modelhub.runtime.plugins import PluginRegistry  # noqa: PLC0415
 
     config: Path | Mapping[str, object] | None = command.config
@@ -73,6 +86,7 @@ async def _examined(command: Command) -> _Findings:
     facts = await run_in_thread(partial(_surroundings, settings.source), name="versions")
     try:
         infos = await PluginRegistry(settings.plugins).infos()
+        extensions = await Extensions(settings.plugins).infos()
     except Exception as error:  # noqa: BLE001  a broken installation is what this command is for
         return _Findings(facts, failure=failure or error)
     with Display(command.terminal) as display:
@@ -81,7 +95,8 @@ async def _examined(command: Command) -> _Findings:
             display.update(Progress(_("importing {id}").format(id=id)))
 
         infos = await probed(infos, config=config, settings=settings, trying=trying)
-    return _Findings(facts, infos, failure)
+        extensions = await probed(extensions, config=config, settings=settings, trying=trying)
+    return _Findings(facts, infos, extensions, failure)
 
 
 def _surroundings(source: Path | None) -> dict[str, str]:
@@ -105,9 +120,12 @@ def _version(distribution: str) -> str:
 
 
 def _document(findings: _Findings, *, debug: bool) -> dict[str, JSON]:
-    document: dict[str, JSON] = {"ok": not findings.broken and findings.failure is None, **findings.facts}
+    document: dict[str, JSON] = {"ok": findings.ok, **findings.facts}
     document["providers"] = [
         {**provider_document(each), **({"traceback": each.traceback} if debug else {})} for each in findings.providers
+    ]
+    document["extensions"] = [
+        {**extension_document(each), **({"traceback": each.traceback} if debug else {})} for each in findings.extensions
     ]
     if findings.failure is not None:
         document["error"] = error_document(findings.failure)
@@ -130,15 +148,22 @@ def _show(terminal: Terminal, findings: _Findings, *, debug: bool) -> None:
     if findings.failure is not None:
         _show_problem(terminal, findings.failure)
     for each in findings.providers:
-        _show_provider(terminal, each, debug=debug)
+        _show_plugin(terminal, each, each.id, debug=debug)
+    for extension in findings.extensions:
+        kind = {"middleware": _("middleware"), "sink": _("sink")}.get(extension.kind or "", _("extension"))
+        _show_plugin(terminal, extension, f"{extension.id} ({kind})", debug=debug)
     terminal.say()
     terminal.say(_verdict(findings))
+    if findings.broken_extensions:
+        number = len(findings.broken_extensions)
+        text = n_("{number} extension is broken.", "{number} extensions are broken.", number)
+        terminal.say(text.format(number=number))
 
 
-def _show_provider(terminal: Terminal, info: ProviderInfo, *, debug: bool) -> None:
+def _show_plugin(terminal: Terminal, info: ProviderInfo | ExtensionInfo, name: str, *, debug: bool) -> None:
     good = True if info.state is PluginState.READY else False if info.state in _BROKEN else None
     where = " ".join(word for word in (info.distribution, info.version) if word)
-    terminal.item("  ".join(word for word in (info.id, shown_state(info.state), where) if word), good=good)
+    terminal.item("  ".join(word for word in (name, shown_state(info.state), where) if word), good=good)
     if info.reason:
         terminal.say("    " + one_line(info.reason))
     if info.remedy:

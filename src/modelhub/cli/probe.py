@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -24,8 +24,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from modelhub.cli.texts import _
 from modelhub.configuration.settings import Settings, read_settings
 from modelhub.errors import ModelHubError
+from modelhub.runtime.extensions import Extension, Extensions
 from modelhub.runtime.plugins import PluginRegistry
-from modelhub.types.plugins import PluginState, ProviderInfo
+from modelhub.types.plugins import ExtensionInfo, PluginState, ProviderInfo
 
 __all__ = ["probed"]
 
@@ -34,16 +35,20 @@ _GRACE = 5.0
 """Seconds that a child gets beyond the time that one import may take, to start and to end."""
 _NO_SETTINGS = "-"
 _FACTS = ("state", "reason", "remedy", "traceback", "notices")
+_EXTENSION = "extension:"
+"""Before the names of extensions, where those of providers stand too: no provider's has a colon."""
+
+I = TypeVar("I", ProviderInfo, ExtensionInfo)  # noqa: E741  infos of either kind
 
 
 async def probed(
-    infos: Sequence[ProviderInfo],
+    infos: Sequence[I],
     *,
     config: Path | Mapping[str, object] | None,
     settings: Settings,
     trying: Callable[[str], object] = str,
-) -> list[ProviderInfo]:
-    """Return the providers with what importing their code showed.
+) -> list[I]:
+    """Return the providers or the extensions with what importing their code showed.
 
     Args:
         infos: As listed.
@@ -51,8 +56,8 @@ async def probed(
         settings: What they say.
         trying: Told which one is next; nobody, by default.
     """
-    found = {each.id: each for each in infos}
-    waiting = [each.id for each in infos if each.usable]
+    found = {_name(each): each for each in infos}
+    waiting = [_name(each) for each in infos if each.usable]
     seconds = settings.plugins.load_seconds + _GRACE
     named = _NO_SETTINGS if isinstance(config, Mapping) else str(config or "")
     while waiting:
@@ -61,10 +66,15 @@ async def probed(
             found[id] = replace(found[id], **report)
         waiting = waiting[len(reports) :]
         if waiting:
-            culprit = found[waiting.pop(0)]
+            culprit = waiting.pop(0)
             remedy = _("uninstall it or put it on the list plugins.deny; its author must mend it")
-            found[culprit.id] = replace(culprit, state=PluginState.FAILED, reason=failure, remedy=remedy)
+            found[culprit] = replace(found[culprit], state=PluginState.FAILED, reason=failure, remedy=remedy)
     return list(found.values())
+
+
+def _name(info: ProviderInfo | ExtensionInfo) -> str:
+    """Return what the child knows it by. Several distributions may use one name for their extensions."""
+    return info.id if isinstance(info, ProviderInfo) else f"{_EXTENSION}{info.distribution}:{info.id}"
 
 
 async def _child(
@@ -79,7 +89,7 @@ async def _child(
         lines = BufferedByteReceiveStream(process.stdout)
         try:
             for id in ids:
-                trying(id)
+                trying(id.rpartition(":")[2])
                 with anyio.fail_after(seconds):
                     reports[id] = _report(await lines.receive_until(b"\n", _REPORT_LIMIT))
         except TimeoutError:
@@ -120,14 +130,26 @@ def main(config: str, ids: Sequence[str]) -> None:
     async def try_all() -> None:
         settings = read_settings({} if config == _NO_SETTINGS else Path(config) if config else None)
         registry = PluginRegistry(settings.plugins)
-        await registry.infos()
+        extensions: dict[str, Extension] = {}
+        if any(id.startswith(_EXTENSION) for id in ids):
+            extensions = {_name(each.info()): each for each in await Extensions(settings.plugins).found()}
+        else:
+            await registry.infos()
         for id in ids:
-            info = await _tried(registry, id)
-            report = {name: getattr(info, name) for name in _FACTS}
+            report: dict[str, object]
+            if id in extensions:
+                await extensions[id].load(seconds=settings.plugins.load_seconds)
+                report = _facts(extensions[id].info(), "kind")
+            else:
+                report = _facts(await _tried(registry, id))
             os.write(reports, json.dumps(report).encode() + b"\n")
 
     anyio.run(try_all)
     os._exit(0)
+
+
+def _facts(info: object, *more: str) -> dict[str, object]:
+    return {name: getattr(info, name) for name in (*_FACTS, *more)}
 
 
 async def _tried(registry: PluginRegistry, id: str) -> ProviderInfo:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelhub.cli.texts import N_, _, label
 from modelhub.types.json import JSON
-from modelhub.types.plugins import PluginState, ProviderInfo
+from modelhub.types.plugins import ExtensionInfo, PluginState, ProviderInfo
 
-__all__ = ["STATES", "provider_document", "shown_state"]
+__all__ = ["STATES", "extension_document", "provider_document", "shown_state"]
 
 STATES = {
     PluginState.DISCOVERED: N_("installed"),
@@ -37,4 +37,17 @@ def provider_document(info: ProviderInfo) -> dict[str, JSON]:
         "reason": info.reason,
         "remedy": info.remedy,
         "notices": list(info.notices),
+    }
+
+
+def extension_document(info: ExtensionInfo) -> dict[str, JSON]:
+    """Return an extension as it stands, in JSON."""
+    return {
+        "id": info.id,
+        "kind": info.kind,
+        "state": info.state.value,
+        "distribution": info.distribution,
+        "version": info.version,
+        "reason": info.reason,
+        "remedy": info.remedy,
     }
