@@ -1,6 +1,7 @@
 """Settings beside what is installed: each question that a file cannot answer by itself, and no value in any answer."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from modelhub.credentials import StoredCredential
 from modelhub.provider.threads import run_in_thread
 from modelhub.types.forms import CredentialSchema, FormField, ModelCredentialSchema
 from modelhub.types.plugins import PluginState, ProviderInfo
-from modelhub.types.schema import ProviderSchema
+from modelhub.types.pricing import Pricing
+from modelhub.types.schema import ModelSchema, ModelType, ProviderSchema
 from modelhub.types.secret import Secret
 
 pytestmark = [pytest.mark.anyio, pytest.mark.holds_secrets("*.toml")]
@@ -152,3 +154,95 @@ async def test_what_an_overlay_says_in_vain_is_a_warning() -> None:
         ("warning", "providers.acme", "unknown key 'lable'")
     ]
     assert await found({}, providers=there) == []
+
+
+def provider(id: str, *kinds: ModelType, **more: Any) -> ProviderInfo:
+    """Return a provider that serves some types."""
+    return ProviderInfo(id, PluginState.DISCOVERED, ProviderSchema(id, supported_model_types=kinds, **more))
+
+
+ROUTED = {
+    "talk": provider("talk", ModelType.LLM, default_model="small", prices_of=""),
+    "vectors": provider("vectors", ModelType.TEXT_EMBEDDING),
+    "both": provider("both", ModelType.LLM, ModelType.TEXT_EMBEDDING),
+    "rows": provider("rows"),
+}
+DESCRIBED = {
+    "talk": {
+        (ModelType.LLM, "small"): ModelSchema("small"),
+        (ModelType.LLM, "dear"): ModelSchema("dear", pricing=Pricing(Decimal(1))),
+    },
+    "both": {(ModelType.TEXT_EMBEDDING, "embed"): ModelSchema("embed", ModelType.TEXT_EMBEDDING)},
+}
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ([["talk/x", "both/x"], ["chat"]], None),
+        ([["both/x", "vectors/x"]], None),
+        ([["rows/x", "talk/x"], ["rows/y"]], None),
+        ([["talk/x", "vectors/x"]], "'vectors/x' is of type text-embedding, and what stands before it of llm"),
+        ([["talk/x"], ["vectors/x"]], "'vectors/x' is of type text-embedding, and what stands before it of llm"),
+        ([["both/embed", "chat"]], "'chat' is of type llm, and what stands before it of text-embedding"),
+        (
+            [["both/x"], ["talk/x", "vectors/x"]],
+            "'vectors/x' is of type text-embedding, and what stands before it of llm",
+        ),
+        ([["talk/own", "vectors/x"]], None),
+    ],
+)
+async def test_what_a_route_leads_to_is_of_one_type(groups: list[list[str]], told: str | None) -> None:
+    """Where manifests, or what goes over them, are sure of it; a default model is one too."""
+    config = {
+        "deployments": {"chat": {"target": "talk"}},
+        "routes": {"main": {"groups": groups}},
+        "models": {"talk/own": {"model_type": "embeddings"}},
+    }
+    complaints = await found(config, providers=ROUTED, described=DESCRIBED)
+    assert complaints == ([] if told is None else [("warning", "routes.main", told)])
+
+
+async def test_the_cheapest_is_told_by_prices() -> None:
+    """Of a group of several, each whose price nothing can say is told."""
+    routes = {
+        "main": {"groups": [["talk/x", "talk/dear", "both/x"], ["talk/x"]], "pick": "cheapest"},
+        "other": {"groups": [["talk/x", "talk/dear"]]},
+    }
+    unknown = "nothing says what {} costs, so that pick = 'cheapest' takes it last"
+    there: dict[str, Any] = {"providers": ROUTED, "described": DESCRIBED}
+    assert await found({"routes": routes}, **there) == [
+        ("warning", "routes.main.groups[0][0]", unknown.format("'talk/x'"))
+    ]
+    alone = {"routes": routes, "prices": {"source": "manifest"}}
+    assert [path for _, path, _ in await found(alone, **there)] == [
+        *("routes.main.groups[0][0]", "routes.main.groups[0][2]"),
+    ]
+    priced = {"models": {"talk/x": {"pricing": {"input": 1}}}}
+    assert await found({"routes": routes, **priced}, **there) == []
+    through = {"routes": {**routes, "whole": {"targets": ["other"], "pick": "cheapest"}}}
+    assert ("warning", "routes.whole", unknown.format("'talk/x'")) in await found(through, **there)
+
+
+async def test_a_base_url_alone_needs_a_field_for_it() -> None:
+    """It is looked at as the field's value is, for a provider and for a model."""
+    urls = ["http://127.0.0.1:1", "env:UNSET_URL"]
+    none = provider("talk", ModelType.LLM)
+    config = {"credentials": {"acme": ["http://127.0.0.1:1"], "talk": ["http://127.0.0.1:1"]}}
+    environ = {"MODELHUB_ACME_API_KEY": CANARY}
+    assert await found(config, providers={**THERE, "talk": none}, environ=environ) == [
+        ("error", "credentials.talk[0]", "the credential '127.0.0.1:1' of provider 'talk' is a text alone")
+    ]
+    for place in ({"credentials": {"acme": urls}}, {"models": {"acme/m": {"credentials": urls}}}):
+        told = await found(place, environ=environ)
+        assert ("the environment variable UNSET_URL is not set") in [message for _, _, message in told]
+
+
+async def test_a_server_to_share_with_must_be_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its URL is read where it is, and shown nowhere."""
+    config = {"sharing": {"redis": "env:REDIS_URL"}}
+    monkeypatch.setenv("REDIS_URL", f"redis://:{CANARY}@127.0.0.1")
+    assert await found(config) == []
+    monkeypatch.setenv("REDIS_URL", CANARY)
+    wrong = "[sharing] redis cannot be used: it leads to no URL that begins with redis://, rediss:// or unix://"
+    assert await found(config) == [("error", "sharing.redis", wrong)]

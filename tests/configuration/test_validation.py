@@ -91,7 +91,7 @@ CASES = {
         2,
         "credentials.acme",
         "the credentials of 'acme' are a str",
-        "give the form's values as a table, or a list of tables",
+        "give the form's values as a table, or a list of tables, or of base URLs",
     ),
     "a weight of nothing": (
         f'[[credentials.acme]]\nvalues = {{ api_key = "{SECRET}" }}\nweight = 0',
@@ -175,7 +175,7 @@ CASES = {
         2,
         'models."acme/large".credentials',
         "the credentials of 'acme/large' are empty",
-        "give the form's values as a table, or a list of tables",
+        "give the form's values as a table, or a list of tables, or of base URLs",
     ),
     "hidden and changed": (
         '[models."acme/large"]\nremove = true\nlabel = "L"',

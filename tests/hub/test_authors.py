@@ -193,7 +193,7 @@ async def test_a_vendors_own_words_for_its_errors() -> None:
 
     for provider in (Coded, Classified):
         replies = [json_reply({"error": {"message": "x", "code": "no_credit"}}, 400), json_reply({}, 503)]
-        async with WireServer(replies) as server, ModelHub({}, providers=[provider]) as hub:
+        async with WireServer(replies) as server, ModelHub({"routing": {"retries": 0}}, providers=[provider]) as hub:
             credentials = {"base_url": server.url}
             with pytest.raises(QuotaExhausted):
                 await hub.chat("base/m", "Hi", credentials=credentials)

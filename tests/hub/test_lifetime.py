@@ -231,7 +231,7 @@ async def test_a_session_that_cannot_be_opened(fails: str, kind: type[ModelHubEr
     """Fails the call, and the next call tries again."""
     provider = Session()
     provider.fails = fails
-    async with ModelHub(providers=[provider]) as hub:
+    async with ModelHub({"routing": {"retries": 0}}, providers=[provider]) as hub:
         with pytest.raises(kind, match="no licence") as caught:
             await hub.chat("session/m", "Hi")
         assert caught.value.provider == "session"

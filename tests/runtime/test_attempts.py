@@ -27,6 +27,7 @@ from modelhub.errors import (
     UnknownProvider,
 )
 from modelhub.provider import ModelProvider, ProviderContext, TextEmbeddingModel, hookimpl
+from modelhub.runtime.answers import invoked
 from modelhub.runtime.attempts import Call, Server
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
@@ -43,6 +44,7 @@ from modelhub.types.usage import Usage
 
 pytestmark = pytest.mark.anyio
 
+ONCE: dict[str, Any] = {"routing": {"pick": "priority", "retries": 0}}
 WHOLE = ChatResult(message=AssistantMessage("ok"), finish_reason=FinishReason.STOP, usage=Usage(3, 7), output=None)
 
 
@@ -109,7 +111,7 @@ FAILS_ONCE: tuple[Any, ...] = (Overloaded("busy"), ConnectFailed("gone"), "third
 async def test_the_last_error_is_raised_with_everything_tried() -> None:
     """Whose it is, and what went before it."""
     providers = [ScriptedProvider(Overloaded("busy"), id="a"), ScriptedProvider(ServerError("broke"), id="b")]
-    async with ModelHub(providers=providers) as hub:
+    async with ModelHub(ONCE, providers=providers) as hub:
         with pytest.raises(ServerError, match="b/m: broke") as caught:
             await hub.chat(["a/m", "b/m"], "Hi")
     error = caught.value
@@ -120,9 +122,9 @@ async def test_the_last_error_is_raised_with_everything_tried() -> None:
 async def test_a_call_without_a_deployment_has_nothing_to_try(tmp_path: Path) -> None:
     """Which is an error of its own, and no loop that ends in nothing."""
     runtime = Runtime(PluginRegistry(PluginSettings()), Settings(), cache_dir=tmp_path, progress=None)
-    call = Call(ChatRequest[None](), [], None, "strict")
+    call = Call(ChatRequest[None](), runtime.balancer.route("nothing", []), None, "strict")
     with pytest.raises(NoDeploymentAvailable):
-        await Server(runtime, Catalogue(runtime)).invoke(call)
+        await invoked(Server(runtime, Catalogue(runtime.registry)), call)
 
 
 async def test_a_wrong_request_is_wrong_everywhere() -> None:
@@ -150,7 +152,7 @@ async def test_a_refused_key_is_tried_once() -> None:
         seen.append((request.name, context.credential.secret("api_key").reveal()))
         raise AuthenticationFailed("refused")
 
-    async with ModelHub(providers=[Custom(invoke)]) as hub:
+    async with ModelHub(ONCE, providers=[Custom(invoke)]) as hub:
         with pytest.raises(AuthenticationFailed):
             await hub.chat(["custom/m", "custom/n"], "Hi", credentials=[{"api_key": "key-a"}, {"api_key": "key-b"}])
     assert seen == [("m", "key-a"), ("m", "key-b")]
@@ -166,7 +168,7 @@ async def test_a_key_is_given_to_its_provider_only() -> None:
 
     providers = [Custom(invoke, "a"), Custom(invoke, "b")]
     config = {"credentials": {"b": {"api_key": "key-of-b"}}}
-    async with ModelHub(config, providers=providers) as hub:
+    async with ModelHub({**ONCE, **config}, providers=providers) as hub:
         with pytest.raises(Overloaded):
             await hub.chat(["a/m", "b/m"], "Hi", credentials={"api_key": "key-of-a"})
     assert seen == ["key-of-a", "key-of-b"]
@@ -415,7 +417,7 @@ async def test_texts_are_embedded_in_batches_and_in_order(
 async def test_a_batch_that_fails_fails_the_whole(vectors: type[Vectors], bad: list[int]) -> None:
     """With the error of the first that failed, bare, however many fail at once; the rest is not sent."""
     texts = ["bad" if number in bad else str(number) for number in range(60)]
-    async with ModelHub(providers=[VectorProvider]) as hub:
+    async with ModelHub(ONCE, providers=[VectorProvider]) as hub:
         with pytest.raises(ServerError, match="failed") as caught:
             await hub.embed("vectors/m", texts)
     assert caught.value.attempts[-1].error == "ServerError"

@@ -85,7 +85,8 @@ class Clock:
 async def described(runtime: Runtime, catalogue: Catalogue, model: str, key: str = "") -> ModelSchema:
     """Describe a chat model as a call does."""
     given = GivenCredentials("listing", [CredentialSource({"api_key": key})])
-    (deployment,), _ = await runtime.deployments.find([f"listing/{model}"], ModelType.LLM, given)
+    found = await runtime.deployments.find([f"listing/{model}"], ModelType.LLM, given)
+    deployment = found.route.options[0].deployment
     bound = await runtime.registry.bound(deployment.plugin)
     limits = runtime.limits(deployment.plugin, deadline=None, total=None, streaming=False)
     context = await runtime.context(bound, deployment, limits)

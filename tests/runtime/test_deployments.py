@@ -46,6 +46,7 @@ class Tell(ModelProvider):
         )
 
 
+IN_ORDER = {"pick": "priority"}
 CREDENTIALS: dict[str, Any] = {
     "tell": [{"id": "east", "values": {"region": "e"}}, {"id": "west", "values": {"region": "w"}}]
 }
@@ -53,13 +54,13 @@ CREDENTIALS: dict[str, Any] = {
 
 async def told(config: dict[str, Any], target: str | list[str], **options: Any) -> tuple[str, list[str]]:
     """Return the answer, and what was tried on the way to it."""
-    async with ModelHub({"credentials": CREDENTIALS, **config}, providers=[Tell]) as hub:
+    async with ModelHub({"credentials": CREDENTIALS, "routing": IN_ORDER, **config}, providers=[Tell]) as hub:
         reply = await hub.chat(target, "Hi", **options)
     return reply.text, [attempt.deployment for attempt in reply.attempts]
 
 
 async def test_a_credential_is_named_after_the_model() -> None:
-    """Without a name they are tried in order; a name that is no credential's belongs to the model."""
+    """Without a name any of them serves; a name that is no credential's belongs to the model."""
     assert await told({}, "tell/m") == ("m in e with []", ["tell/m#east"])
     assert await told({}, "tell/m#west") == ("m in w with []", ["tell/m#west"])
     assert (await told({}, "tell/m#nord"))[0] == "m#nord in e with []"

@@ -25,6 +25,7 @@ from modelhub.testing.wire_server import WireServer
 
 pytestmark = pytest.mark.anyio
 
+ONCE = {"routing": {"retries": 0}}  # so that every request of a test is a call of its own
 TEXTS = ["Halo", " dunia", " é日本🙂‍↕️", " a\u2028b\u0085c"]
 
 
@@ -67,7 +68,7 @@ async def test_cut_after_every_byte(lines: type) -> None:
     first_content = len(line({"text": TEXTS[0]})) - 1  # whole without its newline
     last_document = len(body) - 1
     replies = [Reply(body=body, length=False, cut_after=cut) for cut in range(len(body) + 1)]
-    async with WireServer(replies) as server, ModelHub(providers=[lines]) as hub:
+    async with WireServer(replies) as server, ModelHub(ONCE, providers=[lines]) as hub:
         for cut in range(len(body) + 1):
             text, outcome = await outcome_of(hub, server.url)
             if cut < first_content:
@@ -244,11 +245,11 @@ async def test_the_callers_own_deadline_is_total_and_is_not_tried_again(lines: t
 
 
 async def test_the_next_credential_serves_until_the_first_content(lines: type) -> None:
-    """A list of credentials is tried in order, streamed or not, and the attempts tell."""
+    """Where the settings want an order, streamed or not, and the attempts tell."""
     async with (
         WireServer(Reply(503, body=b"{}")) as bad,
         WireServer(ndjson_reply(whole_documents())) as good,
-        ModelHub(providers=[lines]) as hub,
+        ModelHub({"routing": {"pick": "priority"}}, providers=[lines]) as hub,
     ):
         credentials = [{"base_url": bad.url}, {"base_url": good.url}]
         model = hub.bind({"provider": "lines", "model": "m", "credentials": credentials})

@@ -110,7 +110,9 @@ async def the_other_verbs(hub: ModelHub, model: BoundModel) -> None:
     assert_type(await model.embed("x"), EmbedResult)
     assert_type(await model.info(), ModelSchema)
     assert_type(hub.bind({"provider": "a", "credentials": [{"base_url": "http://a"}]}), BoundModel)
+    assert_type(hub.bind({"provider": "a", "credentials": ["http://a", "http://b"]}), BoundModel)
     assert_type(hub.bind(["a/m", "b/m"]), BoundModel)
+    await hub.embed("a/m", "x", credentials=["https://a", {"base_url": "https://b"}])
 
 
 async def a_conversation_goes_on(hub: ModelHub) -> None:
@@ -130,6 +132,7 @@ async def what_is_wrong_is_refused(hub: ModelHub, model: BoundModel) -> None:
     await hub.chat("a/m", "Hi", reasoning="very")  # type: ignore[call-overload]
     await model.chat("Hi", max_token=5)  # type: ignore[call-overload]
     await model.chat("Hi", tools=[print])  # type: ignore[list-item]
+    await hub.embed("a/m", "x", credentials=[5])  # type: ignore[list-item]
     await hub.embed("a/m", ["x"], temperature=0.2)  # type: ignore[call-arg]
     await hub.embed("a/m", ["x"], input_type="documents")  # type: ignore[arg-type]
     await hub.rerank("a/m", ["x"])  # type: ignore[call-arg,arg-type]

@@ -26,8 +26,10 @@ from modelhub.rules.capabilities import fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.frames import clear_locals
 from modelhub.rules.parameters import Policy, resolve_parameters
+from modelhub.rules.routing.affinity import blocks
 from modelhub.rules.routing.course import Course, Route
 from modelhub.rules.routing.pool import Lease
+from modelhub.rules.routing.tokens import counted_tokens, expected_tokens, texts_of
 from modelhub.rules.routing.verdict import verdict
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
@@ -99,6 +101,7 @@ class Call(Generic[R_co]):
         id: Unique among all processes: tool calls are named by it, and histories outlive a process.
         skipped: Targets that could not even be tried, and why.
         observation: Who hears of it; ``None`` where nobody does.
+        session: What it should be served by the same deployment as others by; empty where there is nothing.
     """
 
     request: Request[R_co]
@@ -109,6 +112,7 @@ class Call(Generic[R_co]):
     id: str = field(default_factory=new_call_id)
     skipped: tuple[Attempt, ...] = ()
     observation: Observation | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +232,16 @@ class Server:
         signal = "seconds"
         if isinstance(call.request, ChatRequest | SpeechRequest):
             signal = "first_token" if streaming else "per_token"
+        sticks = any(group.pick == "sticky" for group in call.route.groups)
+        limited = any(option.vitals.rates is not None for option in call.route.options)
         return Course(
             call.route,
             retries=self.runtime.settings.routing.retries,
             deadline=math.inf if call.deadline is None else call.deadline,
             signal=signal,
+            tokens=expected_tokens(call.request) if limited else 0.0,
+            session=call.session,
+            blocks=blocks(texts_of(call.request)) if sticks and not call.session else (),
         )
 
     def _given_up(
@@ -372,8 +381,7 @@ def _pace(request: Request[Any], result: object, seconds: float) -> float | None
     """Return how fast an answer came: per token of a conversation, where those are known; else as a whole."""
     if not isinstance(request, ChatRequest | SpeechRequest):
         return seconds
-    usage = result.usage if isinstance(result, Result) else None
-    tokens = usage.output_tokens if usage is not None else None
+    tokens = counted_tokens(result.usage)[1] if isinstance(result, Result) else None
     return seconds / tokens if tokens else None
 
 

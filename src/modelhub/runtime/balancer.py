@@ -21,6 +21,7 @@ from modelhub.rules.routing.health import Breaker, Ejection
 from modelhub.rules.routing.pool import Change, Lease, Pool
 from modelhub.rules.routing.rates import RateBucket, Rates
 from modelhub.rules.routing.spending import Allowance, Counted
+from modelhub.rules.routing.tokens import counted_tokens
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 
@@ -188,10 +189,10 @@ class Balancer:
 
     def settled(self, lease: Lease[Deployment], result: Result) -> None:
         """A call is over: correct what was reserved for it to what it used, and count what it cost."""
-        usage = result.usage
-        tokens = None if usage is None else usage.total_tokens
-        if tokens is not None:
-            self.pool.used(lease, tokens, self.clock())
+        if lease.option.vitals.rates is not None:
+            asked, answered = counted_tokens(result.usage)
+            if asked is not None and answered is not None:
+                self.pool.used(lease, asked + answered, self.clock())
         deployment = lease.option.deployment
         if deployment.budget is not None:
             self._spent(deployment, deployment.budget, result.cost)

@@ -245,7 +245,7 @@ class Deployments:
 
     def _for_its_provider(self, given: GivenCredentials | None, names: Sequence[str]) -> GivenCredentials | None:
         """Return what a call gives; what it gives for a route or deployment is for the first provider there."""
-        if given is None or names[:1] != [given.provider]:
+        if given is None or not names or names[0] != given.provider:
             return given
         if given.provider not in self._settings.routes and given.provider not in self._settings.deployments:
             return given

@@ -7,6 +7,7 @@ from random import Random
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.rules.routing.places import Place
 
 from modelhub import errors
 from modelhub.errors import ModelHubError, NoDeploymentAvailable
@@ -21,7 +22,6 @@ from modelhub.rules.routing.verdict import verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.rules.routing.waiting import worthwhile
 from modelhub.types.credential import Credential
-from tests.rules.routing.places import Place
 
 RETRIES = 2
 NOT_WELL = {"ejected", "refused key", "no such model"}
@@ -128,7 +128,8 @@ class PoolMachine(RuleBasedStateMachine):
     """Four deployments in four routes, of which one limits requests and two share a key."""
 
     @initialize(seed=st.integers(0, 99), panic=st.booleans(), pick=st.sampled_from(["adaptive", "sticky", "priority"]))
-    def begin(self, seed: int, panic: bool, pick: str) -> None:
+    def begin(self, *, seed: int, panic: bool, pick: str) -> None:
+        """Nothing is known, and nobody calls."""
         self.now = 100.0
         self.random = Random(seed)
         self.pool = Pool(self.random, panic=panic)
@@ -272,7 +273,7 @@ class PoolMachine(RuleBasedStateMachine):
                 return
 
     @rule(name=st.sampled_from("abcd"), well=st.booleans())
-    def check(self, name: str, well: bool) -> None:
+    def check(self, *, name: str, well: bool) -> None:
         """A cheap check of a server says whether it answers."""
         vitals = self.options[name].vitals
         if well:
