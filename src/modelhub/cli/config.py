@@ -18,6 +18,7 @@ from modelhub.errors import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
     from modelhub.configuration.installed import Finding, Installed
+    from modelhub.configuration.installed_routes import Described
     from modelhub.configuration.settings import Settings
     from modelhub.credentials import StoredCredential
     from modelhub.runtime.plugins import PluginRegistry
@@ -88,8 +89,18 @@ async def _installed(settings: Settings) -> tuple[Installed, ConfigurationError 
     named |= {
         entry.partition("/")[0] for route in settings.routes.values() for group in route.groups for entry in group
     }
-    models = {id: names for id in named if id in infos and (names := await _all_models(registry, id)) is not None}
-    return Installed(infos, models, stored), failure
+    known = [id for id in named if id in infos]
+    models = {id: names for id in known if (names := await _all_models(registry, id)) is not None}
+    described = {id: await _described(registry, id) for id in known}
+    return Installed(infos, models, stored, described), failure
+
+
+async def _described(registry: PluginRegistry, id: str) -> Described:
+    """Return the models that a provider's files describe, which takes none of its code."""
+    try:
+        return await registry.models(await registry.find(id))
+    except PluginError:
+        return {}
 
 
 async def _all_models(registry: PluginRegistry, id: str) -> Sequence[str] | None:

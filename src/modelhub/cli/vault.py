@@ -181,7 +181,8 @@ class Vault:
         form = self.form(provider, model)
         for number, source in enumerate(sources):
             place = self.settings.place(*keys, *((number,) if len(sources) > 1 else ()))
-            yield Known(provider, source.id, model, masked(source.values, form), "settings", place)
+            values = source.placed(form, provider).values
+            yield Known(provider, source.id, model, masked(values, form), "settings", place)
 
 
 async def opened(command: Command, *, make: bool = False, damaged: bool = False) -> Vault:

@@ -6,10 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
+from modelhub.configuration.credentials import endpoint_field
 from modelhub.configuration.environment import credential_variable, credentials_of_environment
 from modelhub.configuration.problems import Keys, path_text
 from modelhub.configuration.settings import Settings
-from modelhub.configuration.tables import PluginTable, PolicyTable, PricesTable, StoreTable, TimeoutTable
+from modelhub.configuration.tables import (
+    EgressTable,
+    PluginTable,
+    PolicyTable,
+    PricesTable,
+    RoutingTable,
+    SharingTable,
+    StoreTable,
+    TimeoutTable,
+)
 from modelhub.credentials import masked
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
@@ -75,9 +85,13 @@ def _tables(settings: Settings) -> Iterator[_Shown]:
         ("timeouts", TimeoutTable, settings.timeouts),
         ("prices", PricesTable, settings.prices),
         ("store", StoreTable, settings.store),
+        ("routing", RoutingTable, settings.routing),
+        ("egress", EgressTable, settings.egress),
+        ("sharing", SharingTable, settings.sharing),
     ):
         for field in fields(cls):
-            yield (name, field.name), _plain(getattr(table, field.name))
+            value = getattr(table, field.name)
+            yield (name, field.name), _plain(value) if field.repr else masked({field.name: value}, ())[field.name]
 
 
 def _written(document: Mapping[str, Any], forms: Mapping[str, Sequence[FormField]]) -> Iterator[_Shown]:
@@ -105,6 +119,11 @@ def _fields(table: Mapping[str, Any], keys: Keys, values: Mapping[str, Sequence[
 
 
 def _credentials(given: Any, keys: Keys, form: Sequence[FormField]) -> Iterator[_Shown]:
+    if isinstance(given, str):
+        # A base URL alone; where it holds a password, or the form has no field for it, it is a secret.
+        name = "" if "@" in given else endpoint_field(form) or ""
+        yield keys, masked({name: given}, form)[name]
+        return
     if not isinstance(given, Mapping):
         for number, row in enumerate(given):
             yield from _credentials(row, (*keys, number), form)

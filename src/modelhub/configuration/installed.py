@@ -10,18 +10,21 @@ import math
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 from modelhub.configuration.credentials import CredentialSource
 from modelhub.configuration.environment import credential_variable, credentials_of_environment, unknown_variables
+from modelhub.configuration.installed_routes import Described, RouteChecks
 from modelhub.configuration.problems import Complaint, ConfigProblem, Keys, shown_key
 from modelhub.configuration.routes import deployment_named, entries
 from modelhub.configuration.settings import Settings
+from modelhub.configuration.sharing import shared_url
 from modelhub.configuration.tables import DeploymentTable
 from modelhub.credentials.references import resolved
 from modelhub.credentials.store import StoredCredential
-from modelhub.errors import CredentialsInvalid
+from modelhub.errors import ConfigurationError, CredentialsInvalid
 from modelhub.rules.forms import layered, model_form, problems
 from modelhub.rules.names import did_you_mean
 from modelhub.types.credential import CredentialValue
@@ -52,11 +55,13 @@ class Installed:
         providers: Every plugin, by id.
         models: The names of all models that a provider has, by its id; providers that may have others are left out.
         stored: The credentials in the store.
+        described: The models that manifests describe, by provider.
     """
 
     providers: Mapping[str, ProviderInfo]
     models: Mapping[str, Sequence[str]] = field(default_factory=dict)
     stored: Sequence[StoredCredential] = ()
+    described: Mapping[str, Described] = field(default_factory=dict)
 
 
 async def installed_findings(settings: Settings, installed: Installed, environ: Mapping[str, str]) -> list[Finding]:
@@ -69,6 +74,8 @@ async def installed_findings(settings: Settings, installed: Installed, environ: 
     """
     checks = _Checks(settings, installed, environ)
     found = [*checks.providers(), *checks.targets(), *[each async for each in _credential_complaints(checks)]]
+    found += [(each, False) for each in RouteChecks(settings, installed.providers, installed.described).complaints()]
+    found += [(each, True) for each in await _sharing_complaints(settings)]
     by_problem: dict[ConfigProblem, Severity] = {}
     for severity, wanted in (("error", True), ("warning", False)):
         complaints = [complaint for complaint, serious in found if serious is wanted]
@@ -79,6 +86,20 @@ async def installed_findings(settings: Settings, installed: Installed, environ: 
     found_there.sort(key=lambda each: each.problem.line or math.inf)
     unknown = [Finding(each, "warning") for each in unknown_variables(environ, forms)]
     return [*found_there, *map(Finding, _of_environment(forms, environ)), *unknown]
+
+
+async def _sharing_complaints(settings: Settings) -> list[Complaint]:
+    """Return what is wrong with the server that processes share: its URL is nowhere, or nothing here can talk to it."""
+    try:
+        url = await shared_url(settings)
+    except ConfigurationError as error:
+        overridden = ("sharing", "redis") in settings.overridden  # then the message says by which variable
+        message = error.message if overridden else error.message.partition(": ")[2]
+        return [Complaint(("sharing", "redis"), message, error.remedy)]
+    if url is None or find_spec("redis") is not None:
+        return []
+    remedy = "install it: pip install 'modelhub-core[redis]'"
+    return [Complaint(("sharing", "redis"), "sharing state needs the package redis", remedy)]
 
 
 def _of_environment(forms: Mapping[str, Sequence[FormField]], environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
@@ -199,8 +220,9 @@ async def _credential_complaints(checks: _Checks) -> AsyncIterator[_Found]:
         if info is None or info.schema is None:
             continue
         for keys, source in _placed(sources, settings.document.value, ("credentials", provider)):
-            layers = _Layers(provider, info.schema.form, [checks.stored(provider, source.id), source.values])
-            for each in await _form_complaints(checks, layers, keys):
+            values, complaints = _values(source, info.schema.form, provider, keys)
+            layers = _Layers(provider, info.schema.form, [checks.stored(provider, source.id), values])
+            for each in complaints or await _form_complaints(checks, layers, keys):
                 yield each
     for name, overlay in settings.models.items():
         info = checks.installed.providers.get(overlay.provider)
@@ -208,11 +230,25 @@ async def _credential_complaints(checks: _Checks) -> AsyncIterator[_Found]:
             continue
         form = model_form(info.schema)
         for keys, source in _placed(overlay.credentials, settings.document.value, ("models", name, "credentials")):
-            under = _under(settings.credentials.get(overlay.provider, ()), source.id)
+            under, _ = _values(_under(settings.credentials.get(overlay.provider, ()), source.id), form, name, keys)
+            values, complaints = _values(source, form, overlay.provider, keys)
             lower = [checks.stored(overlay.provider, source.id), under]
-            upper = [checks.stored(overlay.provider, source.id, overlay.model), source.values]
-            for each in await _form_complaints(checks, _Layers(overlay.provider, form, lower, upper), keys):
+            upper = [checks.stored(overlay.provider, source.id, overlay.model), values]
+            layers = _Layers(overlay.provider, form, lower, upper)
+            for each in complaints or await _form_complaints(checks, layers, keys):
                 yield each
+
+
+def _values(
+    source: CredentialSource | None, form: Sequence[FormField], provider: str, keys: Keys
+) -> tuple[Mapping[str, JSON], list[_Found]]:
+    """Return a credential's values by the form's variables, and what is wrong where it is a base URL alone."""
+    if source is None:
+        return {}, []
+    try:
+        return source.placed(form, provider).values, []
+    except ConfigurationError as error:
+        return {}, [(Complaint(keys, error.message, error.remedy), True)]
 
 
 def _placed(
@@ -229,10 +265,9 @@ def _placed(
         yield ((*place, "values") if named else place), source
 
 
-def _under(sources: Sequence[CredentialSource], name: str) -> Mapping[str, object]:
-    """Return the values of the provider that a model's credential stands over: of the same name, else the first."""
-    same = next((each for each in sources if each.id == name), sources[0] if sources else None)
-    return {} if same is None else same.values
+def _under(sources: Sequence[CredentialSource], name: str) -> CredentialSource | None:
+    """Return the provider's credential that a model's stands over: that of the same name, else the first."""
+    return next((each for each in sources if each.id == name), sources[0] if sources else None)
 
 
 @dataclass(frozen=True, slots=True)

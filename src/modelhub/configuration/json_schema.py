@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
+from modelhub.configuration.credentials import URL_ALONE
 from modelhub.configuration.limits import LimitTable
 from modelhub.configuration.overlays import MODEL_KEYS, PROVIDER_KEYS
 from modelhub.configuration.tables import (
@@ -183,9 +184,14 @@ def _credentials(limits: _Schema) -> _Schema:
     }
     flat = {**values, "not": {"required": ["values"], "properties": {"values": {"type": "object"}}}}
     one = {"$ref": "#/$defs/Credential"}
+    url = {
+        "type": "string",
+        "pattern": URL_ALONE,
+        "description": f"A base URL, where the form has one field for it. {_REFERENCE}",
+    }
     return {
         "Credential": {"anyOf": [named, flat]},
-        "Credentials": {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]},
+        "Credentials": {"anyOf": [one, {"type": "array", "minItems": 1, "items": {"anyOf": [one, url]}}]},
     }
 
 

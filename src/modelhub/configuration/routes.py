@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from modelhub.configuration.problems import Complaint, Keys, shown_key
 from modelhub.configuration.shaping import key_complaints, read_value, shaped, types_of
-from modelhub.configuration.tables import DeploymentTable, RouteTable
+from modelhub.configuration.tables import DeploymentTable, Pick, RouteTable
 from modelhub.rules.names import did_you_mean
 from modelhub.types.parameters import ChatParameters
 
@@ -175,22 +175,27 @@ def _next(routes: Mapping[str, RouteTable], name: str) -> list[str]:
     return [entry for group in routes[name].groups for entry in group if entry in routes]
 
 
-def expanded(routes: Mapping[str, RouteTable], name: str) -> tuple[tuple[str, ...], ...]:
+def expanded(routes: Mapping[str, RouteTable], name: str) -> tuple[tuple[Pick | None, tuple[str, ...]], ...]:
     """Return the groups of a route with the routes in it replaced by what they lead to.
 
-    A route alone in its group brings its groups; one beside others brings its deployments into theirs.
+    A route alone in its group brings its groups, with its own pick; one beside others brings its deployments into
+    theirs.
+
+    Returns:
+        Each group, and how one of it is chosen; ``None`` where no route says.
     """
-    groups: list[tuple[str, ...]] = []
-    for group in routes[name].groups:
+    groups: list[tuple[Pick | None, tuple[str, ...]]] = []
+    route = routes[name]
+    for group in route.groups:
         if len(group) == 1 and group[0] in routes:
-            groups += expanded(routes, group[0])
+            groups += ((pick or route.pick, inner) for pick, inner in expanded(routes, group[0]))
             continue
         entries = (_flat(routes, entry) for entry in group)
-        groups.append(tuple(dict.fromkeys(each for found in entries for each in found)))
+        groups.append((route.pick, tuple(dict.fromkeys(each for found in entries for each in found))))
     return tuple(groups)
 
 
 def _flat(routes: Mapping[str, RouteTable], entry: str) -> tuple[str, ...]:
     if entry not in routes:
         return (entry,)
-    return tuple(each for group in expanded(routes, entry) for each in group)
+    return tuple(each for _, group in expanded(routes, entry) for each in group)

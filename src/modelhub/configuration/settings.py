@@ -28,6 +28,7 @@ from modelhub.configuration.tables import (
     DeploymentTable,
     EgressTable,
     ModelOverlay,
+    Pick,
     PluginSettings,
     PluginTable,
     PolicyTable,
@@ -134,7 +135,17 @@ class Settings:
         Args:
             route: Its name, one of ``routes``.
         """
-        return expanded(self.routes, route)
+        return tuple(group for _, group in expanded(self.routes, route))
+
+    def picks(self, route: str) -> tuple[Pick, ...]:
+        """Return how one deployment is chosen of each of a route's `groups`.
+
+        What a route says itself counts for the groups it brings, then the one that leads to it, then ``[routing]``.
+
+        Args:
+            route: Its name, one of ``routes``.
+        """
+        return tuple(pick or self.routing.pick for pick, _ in expanded(self.routes, route))
 
 
 def read_settings(

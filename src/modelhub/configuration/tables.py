@@ -311,8 +311,8 @@ class SettingsFile:
         routing: How calls find a deployment that answers.
         egress: Where URLs may lead that users typed.
         sharing: What processes tell each other.
-        credentials: Credentials by provider id: a form's values, or a list of them, or of
-            ``{id, values, weight}`` with limits.
+        credentials: Credentials by provider id: a form's values, or a list of them, of ``{id, values, weight}`` with
+            limits, or of base URLs.
         models: What goes over models, by ``provider/model``.
         providers: Providers of your own with ``extends``, and what goes over installed ones, by provider id.
         deployments: Models with what they are called with, by name.
@@ -328,7 +328,9 @@ class SettingsFile:
     routing: RoutingTable = field(default_factory=RoutingTable)
     egress: EgressTable = field(default_factory=EgressTable)
     sharing: SharingTable = field(default_factory=SharingTable)
-    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any] | str]] = field(
+        default_factory=dict, repr=False
+    )
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deployments: Mapping[str, DeploymentTable] = field(default_factory=dict)
