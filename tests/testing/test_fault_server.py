@@ -153,13 +153,14 @@ async def test_the_dialect_that_many_servers_share() -> None:
         assert form.json() == {"text": "one two three"}
         spoken = await client.post("/v1/audio/speech", json={"input": "one"})
         assert (spoken.headers["content-type"], len(spoken.content)) == ("audio/pcm", 8 * 480)
-        assert spoken.content == (await client.post("/v1/audio/speech", content=b'"stream"')).content
+        for body in (b'"stream"', b'{"stream"'):
+            assert spoken.content == (await client.post("/v1/audio/speech", content=body)).content
         assert (await client.get("/health")).json() == {"status": "ok"}
         assert (await client.get("/v1/models")).json()["data"][0]["id"] == "m"
         node.fault = Fault.error_in_stream("out of memory")
         stream = (await client.post("/v1/chat/completions", json={"stream": True})).text
         assert json.loads(stream.split("data: ")[2])["error"]["message"] == "out of memory"
-        assert (node.calls, node.probes) == (9, 2)
+        assert (node.calls, node.probes) == (10, 2)
 
 
 # Connections
@@ -513,7 +514,7 @@ async def seen_for_ever(node: FaultServer) -> None:
 
 async def test_a_loading_node_is_slow_once() -> None:
     """The first call and those meanwhile wait; cheap paths answer; then it is healthy."""
-    async with FaultServer(OLLAMA, fault=Fault.loading(0.2)) as node, httpx.AsyncClient(base_url=node.url) as client:
+    async with FaultServer(OLLAMA, fault=Fault.loading(0.4)) as node, httpx.AsyncClient(base_url=node.url) as client:
         took: list[float] = []
 
         async def ask() -> None:
@@ -530,7 +531,8 @@ async def test_a_loading_node_is_slow_once() -> None:
             assert took == []
         await ask()
         first, last, later = sorted(took, reverse=True)
-        assert first >= 0.2 > last > 0.1 > later
+        assert first >= 0.4
+        assert first >= last >= 0.25 > later
 
 
 async def test_a_fault_may_have_some_paths_or_spare_the_cheap_ones() -> None:
@@ -592,7 +594,7 @@ def test_a_random_schedule_can_be_repeated() -> None:
 
 async def test_a_thousand_clients_that_go_at_once_are_each_noticed() -> None:
     """Within 250 ms, with the bytes that were sent, and the request that says which it was."""
-    async with FaultServer(OLLAMA, pace=Pace(1000, pause=0.5)) as node:
+    async with FaultServer(OLLAMA, pace=Pace(2, pause=60)) as node:
         clients = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(1000)]
         for number, client in enumerate(clients):
             client.sendall(question().replace(b"Host: x", b"Host: %d" % number))

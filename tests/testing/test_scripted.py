@@ -72,7 +72,9 @@ async def test_events_are_an_answer() -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_events_without_their_end_are_an_answer_that_broke_off(*, streamed: bool) -> None:
     """So that an application's handling of a cut answer can be tested."""
-    async with ModelHub({"routing": {"retries": 0}}, providers=[ScriptedProvider([TextDelta(0, "half an ans")])]) as hub:
+    async with ModelHub(
+        {"routing": {"retries": 0}}, providers=[ScriptedProvider([TextDelta(0, "half an ans")])]
+    ) as hub:
         with pytest.raises(StreamInterrupted) as caught:
             await (read(hub) if streamed else hub.chat("scripted/m", "Hi"))
     assert caught.value.partial is not None

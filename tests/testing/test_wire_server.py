@@ -14,6 +14,7 @@ import httpx
 import pytest
 import sniffio
 
+from modelhub.testing.connections import Connection, reset_on_close
 from modelhub.testing.replies import Reply, Request, json_reply, ndjson_reply
 from modelhub.testing.wire_server import ThreadedWireServer, WireServer
 
@@ -453,3 +454,46 @@ async def test_only_as_many_records_are_kept_as_is_said() -> None:
             await client.get(f"/{number}")
         assert [request.path for request in server.requests][-2:] == ["/7", "/8"]
         assert len(server.requests) <= 4
+
+
+async def test_a_client_may_be_gone_before_its_answer() -> None:
+    """It is noticed, with nothing sent; one that resets before it asks is no disconnect."""
+    async with WireServer(Reply(body=b"abc")) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(GET)
+        assert (await server.disconnected(timeout=1)).sent == 0
+        await server.all_closed(timeout=1)
+        server.door = "silent"
+        client = socket.create_connection(("127.0.0.1", server.port))
+        while server.connections == 1:  # noqa: ASYNC110  the server tells nobody
+            await anyio.sleep(0.01)
+        reset_on_close(client)
+        client.close()
+        await server.all_closed(timeout=1)
+        assert (server.connections, len(server.disconnects)) == (2, 1)
+
+
+async def test_a_server_may_go_while_it_answers() -> None:
+    """Whoever it throws out has not gone by himself."""
+
+    def answer(_: Request) -> Reply:
+        server.door = "closing"
+        return Reply(body=b"abc")
+
+    async with WireServer(answer) as server:
+        assert await rest(await ask(server)) == b""
+        assert (len(server.requests), server.disconnects) == (1, [])
+
+
+async def test_an_address_of_another_machine_is_told() -> None:
+    """Nothing is left open."""
+    with pytest.raises(OSError, match="assign"):
+        async with WireServer(host="192.0.2.1"):
+            pass
+
+
+def test_a_connection_says_how_far_it_is() -> None:
+    """Its repr has what was sent and what waits to be read."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert repr(Connection(ours, 3)) == "<Connection <RequestReader connection=3 pending=0> sent=0>"

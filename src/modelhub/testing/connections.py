@@ -194,9 +194,12 @@ class Connection:
         return chain([(wait, head)], steps)
 
     def _at_once(self, steps: Steps) -> Steps | None:
-        """Send what needs no waiting; return what is left."""
-        for wait, data in steps:
-            if wait:
+        """Send the head and the first write if that needs no waiting; return what is left.
+
+        Between two writes the client has its turn: only so do they come as two.
+        """
+        for number, (wait, data) in enumerate(steps):
+            if wait or number > 1:
                 return chain([(wait, data)], steps)
             view = memoryview(data)
             try:
@@ -237,8 +240,7 @@ class Connection:
 
     async def _go_on(self, steps: Steps) -> None:
         for wait, data in steps:
-            if wait:
-                await anyio.sleep(wait)
+            await anyio.sleep(wait)
             view = memoryview(data)
             while True:
                 try:

@@ -232,11 +232,9 @@ class WireServer(AsyncContextManagerMixin):
                 continue
             try:
                 peer, _ = self._listener.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionError):
                 with suppress(anyio.ClosedResourceError):  # the door was shut
                     await anyio.wait_readable(self._listener)
-            except ConnectionError:
-                continue
             else:
                 tasks.start_soon(self._serve, peer)
 
