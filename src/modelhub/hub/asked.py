@@ -12,7 +12,8 @@ from modelhub.errors import BadRequest, ConfigurationError
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.messages import messages_from
 from modelhub.rules.names import did_you_mean
-from modelhub.rules.requests import checked_choice, checked_request, checked_timeout
+from modelhub.rules.parameters import check_text
+from modelhub.rules.requests import checked_choice, checked_interrupt, checked_request, checked_timeout
 from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.output import format_of
 from modelhub.types.parameters import ChatParameters, Vendor
@@ -28,7 +29,7 @@ __all__ = ["Asked", "Binding", "audio_of", "binding_of", "chat_asked", "other_as
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
 
-_AROUND = ("timeout", "credentials", "vendor", "progress")
+_AROUND = ("timeout", "credentials", "vendor", "progress", "session")
 _BYTES = (bytes, bytearray, memoryview)
 _BINDING_KEYS = ("provider", "model", "credentials", "parameters", "vendor", "timeout", "tenant")
 
@@ -122,7 +123,8 @@ def _around(binding: Binding, options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("vendor") is not None:
         given = _vendor(options["vendor"])
         vendor = {**vendor, **{provider: {**vendor.get(provider, {}), **given[provider]} for provider in given}}
-    return {"model": binding.targets, "vendor": vendor, "timeout": timeout}
+    session = check_text(options.get("session", ""), "session")
+    return {"model": binding.targets, "vendor": vendor, "timeout": timeout, "session": session}
 
 
 def _asked(binding: Binding, request: Request[R], options: Mapping[str, Any]) -> Asked[R]:
@@ -163,7 +165,12 @@ def request_asked(request: Request[R]) -> Asked[R]:
 
 
 async def chat_asked(
-    binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]
+    binding: Binding,
+    messages: Messages,
+    response_format: object,
+    options: Mapping[str, Any],
+    *,
+    on_interrupt: object = "raise",
 ) -> Asked[ChatResult[Any]]:
     """Build what is asked of a chat model.
 
@@ -184,6 +191,7 @@ async def chat_asked(
         tool_choice=checked_choice(options.get("tool_choice"), tools),
         response_format=shape,
         parameters=cast("ChatParameters", {**binding.parameters, **parameters}),
+        on_interrupt=checked_interrupt(on_interrupt),
         **_around(binding, options),
     )
     return _asked(binding, request, options)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from modelhub.hub.calls import Calls
-    from modelhub.hub.options import CallOptions, ChatOptions, JSONFormat
+    from modelhub.hub.options import CallOptions, ChatOptions, JSONFormat, StreamOptions
     from modelhub.runtime.stream import Stream
     from modelhub.types.events import ChatEvent
     from modelhub.types.json import JSON
@@ -77,21 +77,21 @@ class BoundModel:
 
     @overload
     def stream(
-        self, messages: Messages, *, response_format: type[T], **options: Unpack[ChatOptions]
+        self, messages: Messages, *, response_format: type[T], **options: Unpack[StreamOptions]
     ) -> Stream[ChatEvent, ChatResult[T]]: ...
     @overload
     def stream(
-        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[ChatOptions]
+        self, messages: Messages, *, response_format: JSONFormat, **options: Unpack[StreamOptions]
     ) -> Stream[ChatEvent, ChatResult[JSON]]: ...
     @overload
     def stream(
-        self, messages: Messages, *, response_format: None = None, **options: Unpack[ChatOptions]
+        self, messages: Messages, *, response_format: None = None, **options: Unpack[StreamOptions]
     ) -> Stream[ChatEvent, ChatResult[None]]: ...
     def stream(
         self, messages: Messages, *, response_format: object = None, **options: Any
     ) -> Stream[ChatEvent, ChatResult[Any]]:
         """Continue a conversation, in events; see `ModelHub.stream`."""
-        return self._calls.streamed(lambda: chat_asked(self._binding, messages, response_format, options))
+        return self._calls.conversation(self._binding, messages, response_format, options)
 
     @hides_arguments
     async def embed(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio
@@ -35,16 +37,18 @@ from modelhub.rules.forms import model_form
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.answers import counted, invoked
-from modelhub.runtime.attempts import Call, Server, released
+from modelhub.runtime.attempts import Call, Server, new_call_id, released
+from modelhub.runtime.background import Background
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
 from modelhub.runtime.credentials import GivenCredentials
 from modelhub.runtime.deployments import Deployment, split_target
+from modelhub.runtime.extensions import Extensions
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.stream import Stream
-from modelhub.types.plugins import ProviderInfo, ValidationReport
+from modelhub.types.plugins import ExtensionInfo, ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
 from modelhub.types.requests import Request
 from modelhub.types.results import Result
@@ -53,7 +57,9 @@ from modelhub.types.schema import ModelSchema, ModelType
 if TYPE_CHECKING:
     from modelhub.credentials import CredentialStore
     from modelhub.provider.context import ProviderContext
+    from modelhub.provider.middleware import Middleware, Sink
     from modelhub.rules.parameters import Policy
+    from modelhub.runtime.observation import Observation
     from modelhub.runtime.registration import BoundProvider
     from modelhub.types.credential import Credential
     from modelhub.types.json import JSON
@@ -76,6 +82,10 @@ class Calls:
         progress: Told how far long things have come.
         policy: What becomes of parameters that a model does not take; over the settings.
         store: Where credentials are kept, in place of the one that the settings name.
+        middleware: What every call passes through, beside what is installed.
+        sinks: What hears of every call, beside what is installed.
+        clock: A monotonic clock, in seconds.
+        random: The random source.
     """
 
     def __init__(
@@ -87,6 +97,10 @@ class Calls:
         progress: Callable[[Progress], None] | None,
         policy: str | None,
         store: CredentialStore | None = None,
+        middleware: Sequence[Middleware] = (),
+        sinks: Sequence[Sink] = (),
+        clock: Callable[[], float] | None = None,
+        random: Random | None = None,
     ) -> None:
         if policy not in {None, "strict", "clamp", "drop"}:
             raise ConfigurationError(f"policy is {policy!r}: it must be strict, clamp or drop")
@@ -97,6 +111,11 @@ class Calls:
         self._progress = progress
         self._policy = policy
         self._store = store
+        self._middleware = middleware
+        self._sinks = sinks
+        self._clock = clock or time.monotonic
+        self._random = random
+        self._extensions: Extensions | None = None
         self._registry: PluginRegistry | None = None
         self._server: Server | None = None
         self._loop: object = None
@@ -121,7 +140,22 @@ class Calls:
         if self._registry is None:
             registry = partial(PluginRegistry, settings.plugins, self._providers)
             self._registry = await run_in_thread(registry, name="providers given in code")
-        runtime = Runtime(self._registry, settings, cache_dir=self._cache_dir, progress=self._progress, store=store)
+        if self._extensions is None:
+            self._extensions = Extensions(settings.plugins)
+        background = Background()
+        runtime = Runtime(
+            self._registry,
+            settings,
+            cache_dir=self._cache_dir,
+            progress=self._progress,
+            store=store,
+            clock=self._clock,
+            random=self._random,
+            background=background,
+            observers=await self._extensions.observers(
+                self._middleware, self._sinks, background=background, clock=self._clock
+            ),
+        )
         prices = await run_in_thread(partial(PriceBook, settings.prices.source), name="price list")
         self._server = Server(runtime, Catalogue(self._registry, settings.models), prices)
         self._loop = anyio.lowlevel.current_token()
@@ -173,7 +207,23 @@ class Calls:
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
         server = self.server
-        return await invoked(server, await self._call(server.runtime, asked))
+        observation = self._observation(server, asked, streamed=False)
+        if observation is None:
+            return await invoked(server, await self._call(server.runtime, asked))
+
+        async def work(request: Request[R]) -> R:
+            call = await self._call(server.runtime, replace(asked, request=request))
+            return await invoked(server, replace(call, id=observation.id, observation=observation))
+
+        return await observation.around(asked.request, work)
+
+    def _observation(self, server: Server, asked: Asked[Any], *, streamed: bool) -> Observation | None:
+        observers = server.runtime.observers
+        if observers is None or not observers.listening:
+            return None
+        request = asked.request
+        kind = REQUEST_TYPES[type(request)]
+        return observers.begin(new_call_id(), targets=request.model, model_type=kind, streamed=streamed)
 
     def bind(self, config: object) -> BoundModel:
         """Bind a model; see `modelhub.hub.asked.binding_of`."""
@@ -189,19 +239,33 @@ class Calls:
         """Make a stream: of a request that names its own models, or of a conversation."""
 
         async def asked() -> Asked[Any]:
-            if isinstance(model, Request):
-                if options or response_format is not None or messages != ():
-                    raise BadRequest("a request is given, and something beside it", remedy="put it into the request")
-                return request_asked(model)
-            return await chat_asked(binding_of(model), messages, response_format, options)
+            if options or response_format is not None or messages != ():
+                raise BadRequest("a request is given, and something beside it", remedy="put it into the request")
+            return request_asked(cast("Request[Any]", model))
 
-        return self.streamed(asked)
+        if isinstance(model, Request):
+            return self._streamed(asked)
+        return self._streamed(lambda: _conversation(binding_of(model), messages, response_format, options))
 
-    def streamed(self, asked: Callable[[], Awaitable[Asked[Any]]]) -> Stream[Any, Any]:
-        """Make the stream of a request."""
+    def conversation(
+        self, binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]
+    ) -> Stream[Any, Any]:
+        """Make the stream of a conversation with a bound model."""
+        return self._streamed(lambda: _conversation(binding, messages, response_format, options))
 
+    def _streamed(self, asked: Callable[[], Awaitable[Asked[Any]]]) -> Stream[Any, Any]:
         async def resolve() -> Call[Any]:
-            return await self._call(self.server.runtime, await asked())
+            server, given = self.server, await asked()
+            observation = self._observation(server, given, streamed=True)
+            if observation is None:
+                return await self._call(server.runtime, given)
+            try:
+                request = await observation.before(given.request)
+                call = await self._call(server.runtime, replace(given, request=request))
+            except BaseException as error:
+                await observation.failed(error)
+                raise
+            return replace(call, id=observation.id, observation=observation)
 
         return Stream(lambda: self.server, resolve)
 
@@ -216,6 +280,12 @@ class Calls:
         if load:
             await registry.load_all()
         return await registry.infos()
+
+    async def extension_infos(self) -> list[ExtensionInfo]:
+        """Return every middleware and sink as it stands."""
+        observers = self.server.runtime.observers
+        assert self._extensions is not None  # noqa: S101  entering made it
+        return await self._extensions.infos(observers)
 
     async def listed(
         self, provider: str, kind: ModelType | None, credentials: object, *, refresh: bool
@@ -379,6 +449,14 @@ class Calls:
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
+
+
+async def _conversation(
+    binding: Binding, messages: Messages, response_format: object, options: Mapping[str, Any]
+) -> Asked[Any]:
+    own = {key: value for key, value in options.items() if key != "on_interrupt"}
+    how = options.get("on_interrupt", "raise")
+    return await chat_asked(binding, messages, response_format, own, on_interrupt=how)
 
 
 def _type_named(kind: ModelType | None) -> ModelType | None:

@@ -13,19 +13,21 @@ from modelhub.rules.frames import hides_arguments
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from random import Random
     from types import TracebackType
     from typing import Self, Unpack
 
     from modelhub.credentials import CredentialStore
     from modelhub.hub.bound import BoundModel
     from modelhub.hub.calls import Calls
-    from modelhub.hub.options import CallOptions, ChatOptions, Credentials, JSONFormat, Target
+    from modelhub.hub.options import CallOptions, ChatOptions, Credentials, JSONFormat, StreamOptions, Target
+    from modelhub.provider.middleware import Middleware, Sink
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.stream import Stream
     from modelhub.types.events import AudioEvent, ChatEvent
     from modelhub.types.json import JSON
     from modelhub.types.messages import Messages
-    from modelhub.types.plugins import ProviderInfo, ValidationReport
+    from modelhub.types.plugins import ExtensionInfo, ProviderInfo, ValidationReport
     from modelhub.types.records import Progress
     from modelhub.types.requests import ChatRequest, InputType, Request, SpeechRequest
     from modelhub.types.results import (
@@ -61,6 +63,11 @@ class ModelHub:
         policy: What becomes of a parameter that a model does not take so: ``strict``: an error; ``clamp``: the nearest
             value that it takes, else left out; ``drop``: left out. The result's warnings hold what was changed.
         store: Where credentials are kept, in place of the encrypted file that the settings name or the user has.
+        middleware: What every call passes through, beside what is installed.
+        sinks: What hears of every call, beside what is installed.
+        clock: A monotonic clock, in seconds, for tests in virtual time: limits of time on the wire keep to the
+            event loop's own.
+        random: Decides between equals and spreads waits; a seeded one makes a test repeatable.
 
     Example:
         >>> async def main():
@@ -80,6 +87,10 @@ class ModelHub:
         progress: Callable[[Progress], None] | None = None,
         policy: Policy | None = None,
         store: CredentialStore | None = None,
+        middleware: Iterable[Middleware] = (),
+        sinks: Iterable[Sink] = (),
+        clock: Callable[[], float] | None = None,
+        random: Random | None = None,
     ) -> None:
         self._arguments: dict[str, Any] = {
             "config": config,
@@ -88,6 +99,10 @@ class ModelHub:
             "progress": progress,
             "policy": policy,
             "store": store,
+            "middleware": tuple(middleware),
+            "sinks": tuple(sinks),
+            "clock": clock,
+            "random": random,
         }
         self._made: Calls | None = None
 
@@ -192,7 +207,7 @@ class ModelHub:
     def stream(self, model: SpeechRequest) -> Stream[AudioEvent, SpeechResult]: ...
     @overload
     def stream(
-        self, model: Target, messages: Messages, *, response_format: type[T], **options: Unpack[ChatOptions]
+        self, model: Target, messages: Messages, *, response_format: type[T], **options: Unpack[StreamOptions]
     ) -> Stream[ChatEvent, ChatResult[T]]: ...
     @overload
     def stream(
@@ -201,7 +216,7 @@ class ModelHub:
         messages: Messages,
         *,
         response_format: JSONFormat,
-        **options: Unpack[ChatOptions],
+        **options: Unpack[StreamOptions],
     ) -> Stream[ChatEvent, ChatResult[JSON]]: ...
     @overload
     def stream(
@@ -210,7 +225,7 @@ class ModelHub:
         messages: Messages,
         *,
         response_format: None = None,
-        **options: Unpack[ChatOptions],
+        **options: Unpack[StreamOptions],
     ) -> Stream[ChatEvent, ChatResult[None]]: ...
     def stream(
         self,
@@ -223,6 +238,7 @@ class ModelHub:
         """Answer in events: ``async with hub.stream(…) as stream: async for event in stream: …``.
 
         Entering waits for the first content, and raises every error before it; see `chat` for the arguments.
+        ``on_interrupt`` says what becomes of an answer that breaks off after it; see `StreamOptions`.
         """
         return self._calls.stream(model, messages, response_format, options)
 
@@ -326,6 +342,10 @@ class ModelHub:
             UnsupportedFeature: The provider cannot count.
         """
         return await self.bind(model).count_tokens(messages, **options)
+
+    async def extensions(self) -> list[ExtensionInfo]:
+        """Return every middleware and sink, installed or given in code, as it stands."""
+        return await self._calls.extension_infos()
 
     async def providers(self, *, load: bool = False) -> list[ProviderInfo]:
         """Return every provider plugin as it stands, usable or not.

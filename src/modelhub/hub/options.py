@@ -10,9 +10,10 @@ from modelhub.types.parameters import ChatParameters, Vendor
 if TYPE_CHECKING:
     from modelhub.types.json import JSON
     from modelhub.types.records import Progress
+    from modelhub.types.requests import OnInterrupt
     from modelhub.types.tools import Tool, ToolChoice, ToolFunction
 
-__all__ = ["CallOptions", "ChatOptions", "Credentials", "JSONFormat", "Target"]
+__all__ = ["CallOptions", "ChatOptions", "Credentials", "JSONFormat", "StreamOptions", "Target"]
 
 Target: TypeAlias = str | Sequence[str]
 """``"provider/model"``, or several in order of preference."""
@@ -34,9 +35,11 @@ class CallOptions(TypedDict, total=False):
             ``egress.allow`` names in the settings.
         vendor: Provider-specific parameters by provider id.
         progress: Told how far long things have come, such as loading a model.
+        session: What belongs together: with ``pick = "sticky"`` it is served by one deployment, while that is well.
     """
 
     timeout: float | None
+    session: str
     credentials: Credentials | None
     vendor: Vendor
     progress: Callable[[Progress], None]
@@ -53,3 +56,15 @@ class ChatOptions(CallOptions, ChatParameters, total=False):
     system: str | None
     tools: Sequence[Tool | ToolFunction[..., object]]
     tool_choice: ToolChoice | None
+
+
+class StreamOptions(ChatOptions, total=False):
+    """Keywords of ``stream``: those of ``chat``, and this one.
+
+    Attributes:
+        on_interrupt: What becomes of an answer that breaks off after its first content. ``raise``: `StreamInterrupted`.
+            ``restart``: a `Reset` event, after which the answer comes anew, whatever came before it being void.
+            ``continue``: a deployment of the same model goes on where it broke off, if the answer is plain text.
+    """
+
+    on_interrupt: OnInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from modelhub.errors import BadRequest
 from modelhub.rules.messages import messages_from
@@ -14,6 +14,7 @@ from modelhub.types.requests import (
     ChatRequest,
     EmbedRequest,
     ModerationRequest,
+    OnInterrupt,
     Request,
     RerankRequest,
     SpeechRequest,
@@ -22,7 +23,7 @@ from modelhub.types.requests import (
 from modelhub.types.results import Result
 from modelhub.types.tools import Tool, ToolChoice
 
-__all__ = ["checked_choice", "checked_request", "checked_timeout"]
+__all__ = ["checked_choice", "checked_interrupt", "checked_request", "checked_timeout"]
 
 R = TypeVar("R", bound=Result)
 
@@ -40,6 +41,8 @@ def checked_request(request: Request[R]) -> Request[R]:
         remedy = f"make one of {known}"
         raise BadRequest(f"a {type(request).__name__} is no request", parameter="request", remedy=remedy)
     checked_timeout(request.timeout)
+    checked_interrupt(request.on_interrupt)
+    check_text(request.session, "session")
     return cast("Request[R]", _checked(request))
 
 
@@ -54,6 +57,18 @@ def checked_timeout(seconds: object) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise BadRequest(f"timeout is {seconds!r}: it must be a number of seconds above 0", parameter="timeout")
     return seconds
+
+
+def checked_interrupt(given: object) -> OnInterrupt:
+    """Return what becomes of a stream that breaks off.
+
+    Raises:
+        BadRequest: It is none of the three ways.
+    """
+    if given not in get_args(OnInterrupt):
+        remedy = did_you_mean(str(given), get_args(OnInterrupt), what="ways")
+        raise BadRequest(f"on_interrupt is {given!r}: there is no such way", parameter="on_interrupt", remedy=remedy)
+    return cast("OnInterrupt", given)
 
 
 def checked_choice(choice: object, tools: Sequence[Tool]) -> ToolChoice | None:

@@ -101,7 +101,6 @@ class Call(Generic[R_co]):
         id: Unique among all processes: tool calls are named by it, and histories outlive a process.
         skipped: Targets that could not even be tried, and why.
         observation: Who hears of it; ``None`` where nobody does.
-        session: What it should be served by the same deployment as others by; empty where there is nothing.
     """
 
     request: Request[R_co]
@@ -112,7 +111,6 @@ class Call(Generic[R_co]):
     id: str = field(default_factory=new_call_id)
     skipped: tuple[Attempt, ...] = ()
     observation: Observation | None = None
-    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +238,8 @@ class Server:
             deadline=math.inf if call.deadline is None else call.deadline,
             signal=signal,
             tokens=expected_tokens(call.request) if limited else 0.0,
-            session=call.session,
-            blocks=blocks(texts_of(call.request)) if sticks and not call.session else (),
+            session=call.request.session,
+            blocks=blocks(texts_of(call.request)) if sticks and not call.request.session else (),
         )
 
     def _given_up(

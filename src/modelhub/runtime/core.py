@@ -34,6 +34,8 @@ from modelhub.types.secret import Secret
 if TYPE_CHECKING:
     from modelhub.credentials.store import CredentialStore
     from modelhub.http.addresses import Resolver
+    from modelhub.runtime.background import Background
+    from modelhub.runtime.observers import Observers
 
 __all__ = ["Runtime"]
 
@@ -67,8 +69,11 @@ class Runtime:
         clock: A monotonic clock, in seconds.
         resolve: Looks names of hosts up; the system does by default.
         random: Decides between equals, and spreads waits.
+        background: Runs what goes on beside calls.
+        observers: Who hears of calls.
 
     Attributes:
+        observers: Who hears of calls; ``None`` where nobody can.
         balancer: What is known of deployments, and who waits for them.
         credentials: What providers may be called with.
         deployments: What calls may try.
@@ -86,6 +91,8 @@ class Runtime:
         clock: Callable[[], float] = time.monotonic,
         resolve: Resolver | None = None,
         random: Random | None = None,
+        background: Background | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self.registry = registry
         self.settings = settings
@@ -94,6 +101,8 @@ class Runtime:
         self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
         self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
         self.clock = clock
+        self.observers: Observers | None = observers
+        self._background = background
         self._cache_dir = cache_dir
         self._progress = progress
         self._loop = LoopHandle()
@@ -186,7 +195,15 @@ class Runtime:
 
     async def aclose(self) -> None:
         """Close everything that belongs to the loop."""
-        await self.connections.aclose()
+        try:
+            if self.observers is not None:
+                await self.observers.aclose()
+        finally:
+            try:
+                await self.connections.aclose()
+            finally:
+                if self._background is not None:
+                    await self._background.aclose()
 
 
 def _tell(sink: Callable[[Progress], None], progress: Progress) -> None:

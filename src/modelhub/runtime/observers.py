@@ -82,6 +82,11 @@ class Observers:
         for queue in self.queues:
             background.start(f"sink {queue.name}", queue.run)
 
+    @property
+    def listening(self) -> bool:
+        """Whether anybody hears of calls."""
+        return bool(self.queues or self.middleware)
+
     def begin(
         self, id: str, *, targets: str | Sequence[str], model_type: ModelType, streamed: bool
     ) -> Observation | None:
@@ -93,7 +98,7 @@ class Observers:
             model_type: The type of the model asked.
             streamed: Whether the answer comes in events.
         """
-        if not self.queues and not self.middleware:
+        if not self.listening:
             return None
         named = (targets,) if isinstance(targets, str) else tuple(targets)
         observation = Observation(self, id, named, model_type, streamed=streamed)

@@ -8,11 +8,9 @@ after it: a generator that another task is reading cannot be closed, and one tha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, final
-
-import anyio
 
 from modelhub.errors import (
     ConfigurationError,
@@ -26,11 +24,14 @@ from modelhub.errors import (
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.routing.verdict import verdict
-from modelhub.runtime.attempts import Call, Prepared, Server, Try
+from modelhub.runtime.attempts import Call, Server, Try
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted
-from modelhub.types.events import Event, Finish, TextDelta
+from modelhub.runtime.observation import Observation
+from modelhub.runtime.resumption import Resumption
+from modelhub.runtime.source import Source
+from modelhub.types.events import Event, Finish, Reset, TextDelta
 from modelhub.types.records import Attempt
 from modelhub.types.requests import SpeechRequest
 from modelhub.types.results import Result
@@ -42,69 +43,6 @@ R_co = TypeVar("R_co", bound=Result, covariant=True)
 
 _HELD = 32
 """Lifecycle events that may be held back before the stream counts as begun."""
-
-_END_SECONDS = 1.0
-"""How long a generator may go on after its `Finish`, which the caller is not shown before."""
-
-_CLOSE_SECONDS = 5.0
-
-
-@final
-class _Source:
-    """One attempt's events: the generator, its connection and its limits of time.
-
-    Attributes:
-        next: Gives the next event. Raises StopAsyncIteration at the generator's end. It is the generator's own method
-            where that keeps the limits by itself: nothing stands between, once per event.
-    """
-
-    __slots__ = ("_generator", "_scope", "next", "prepared")
-
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
-        self._generator: AsyncGenerator[Event, None] = prepared.bound.stream(prepared.request, prepared.context)
-        self._scope: anyio.CancelScope | None = None
-        times_itself = prepared.bound.times_itself(prepared.request)
-        self.next: Callable[[], Awaitable[Event]] = self._generator.__anext__ if times_itself else self._next_in_time
-
-    async def _next_in_time(self) -> Event:
-        limits = self.prepared.context.limits
-        with anyio.CancelScope(deadline=anyio.current_time() + limits.remaining()) as scope:
-            self._scope = scope
-            return await self._generator.__anext__()
-        raise limits.expired("read", sent=True)
-
-    def content_came(self) -> None:
-        """From now on the limits of a running stream count."""
-        self.prepared.context.limits.content_came()
-
-    async def ended(self) -> None:
-        """Let the generator finish by itself after its `Finish`, so that its connection can serve again."""
-        try:
-            with anyio.move_on_after(_END_SECONDS):
-                async for _ in self._generator:
-                    break  # something after the end: not for the caller
-        except Exception as error:  # noqa: BLE001  a plugin's clean-up; the answer is whole all the same
-            self.prepared.context.log.debug("ending a stream raised %s", type(error).__name__)
-        finally:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Break the connection, then end the generator. Idempotent."""
-        http = self.prepared.context.open_http
-        if http is not None:
-            http.abort()
-        if self._scope is not None:
-            self._scope.cancel()
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            try:
-                await self._generator.aclose()
-            except RuntimeError:
-                pass  # another task is reading it: that task's read fails with the connection and ends it
-            except Exception as error:  # noqa: BLE001  a plugin's clean-up; there is nobody left to tell
-                self.prepared.context.log.debug("closing a stream raised %s", type(error).__name__)
-            if http is not None:
-                await http.aclose()
 
 
 @final
@@ -128,6 +66,7 @@ class Stream(Generic[E_co, R_co]):
         "_reading",
         "_resolve",
         "_result",
+        "_resumption",
         "_server",
         "_server_of",
         "_source",
@@ -141,9 +80,10 @@ class Stream(Generic[E_co, R_co]):
         self._resolve = resolve
         self._call: Call[Any] | None = None
         self._deployment: Deployment | None = None
-        self._source: _Source | None = None
+        self._source: Source | None = None
         self._fold: ChatFold | SpeechFold = ChatFold()
         self._held: deque[Event] = deque()
+        self._resumption = Resumption()
         self._start = 0.0
         self._first_content: float | None = None
         self._result: Result | None = None
@@ -165,9 +105,18 @@ class Stream(Generic[E_co, R_co]):
             raise ConfigurationError(message, remedy="make a new one with hub.stream(…)")
         # Kept, because the stream outlives a hub that is left while it is read.
         self._server = self._server_of()
-        self._call = await self._resolve()
-        await self._server.tried(self._call, self._begin, streaming=True)
+        try:
+            self._call = call = await self._resolve()
+            await self._server.tried(call, self._begin, streaming=True)
+        except BaseException as error:
+            if self._observation is not None:
+                await self._observation.failed(error)
+            raise
         return self
+
+    @property
+    def _observation(self) -> Observation | None:
+        return None if self._call is None else self._call.observation
 
     @property
     def _clock(self) -> Callable[[], float]:
@@ -191,74 +140,125 @@ class Stream(Generic[E_co, R_co]):
         self._deployment, self._start = this.deployment, self._clock()
         prepared = await self._server.prepare(call, this, streaming=True)
         speech = isinstance(prepared.request, SpeechRequest)
-        self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
+        if self._resumption.splice is None:
+            self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
         self._held.clear()
-        source = self._source = _Source(prepared)
+        source = self._source = Source(prepared)
         try:
-            while len(self._held) < _HELD:
-                self._check_wanted()
-                try:
-                    event = await source.next()
-                except StopAsyncIteration:
-                    raise ConnectionLost("the answer ended before its first content", sent=True) from None
-                self._fold.add(event)
-                self._held.append(event)
-                if is_content(event):
-                    self._check_wanted()
-                    self._content_came(source)
-                    return
-                if isinstance(event, Finish):
-                    await self._finish()
-                    return
-            self._check_wanted()
+            await self._until_content(source)
         except BaseException:
             await source.aclose()
             self._check_wanted()
             raise
+
+    async def _until_content(self, source: Source) -> None:
+        """Hold events back until the first content, or the end."""
+        begun = False
+        for _ in range(_HELD):
+            self._check_wanted()
+            try:
+                event = await source.next()
+            except StopAsyncIteration:
+                raise ConnectionLost("the answer ended before its first content", sent=True) from None
+            begun = begun or is_content(event)
+            for each in self._resumption.spliced(event):
+                self._fold.add(each)
+                self._held.append(each)
+            if begun:
+                self._check_wanted()
+                await self._content_came(source)
+                return
+            if isinstance(event, Finish):
+                await self._finish(source)
+                return
+        self._check_wanted()
 
     def _check_wanted(self) -> None:
         """Refuse to go on with a stream that was closed while it was being entered: nothing more is asked for it."""
         if self._closed:
             raise StreamNotFinished("the stream was closed while it was being entered")
 
-    def _content_came(self, source: _Source) -> None:
+    async def _content_came(self, source: Source) -> None:
         now = self._clock()
-        self._first_content = now - self._start
-        lease = source.prepared.this.lease
-        lease.first_content = now - lease.begun
+        if self._first_content is None:
+            self._first_content = now - self._start
+        this = source.prepared.this
+        this.lease.first_content = now - this.lease.begun
         source.content_came()
+        if this.watch is not None:
+            await this.watch.first_content()
 
     def __aiter__(self) -> Stream[E_co, R_co]:
         return self
 
     async def __anext__(self) -> E_co:
-        if self._held:
-            return cast("E_co", self._held.popleft())
-        source = self._source
-        if self._end or source is None or self._closed:
-            return self._nothing_more()
-        if self._reading:
-            raise ConfigurationError("the stream is being read already", remedy="let one task read it")
-        self._reading = True
-        try:
-            event = await source.next()
-            self._fold.add(event)
-        except StopAsyncIteration:
-            raise await self._broken(None) from None
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
-            broken = await self._broken(error)
-            raise broken from broken.__cause__
-        except BaseException as error:
-            clear_locals(error)  # as in `Server.tried`
-            await self.aclose()
-            raise
-        finally:
-            self._reading = False
-        if self._first_content is None and is_content(event):
-            self._content_came(source)
+        while not self._held:
+            source = self._source
+            if self._end or source is None or self._closed:
+                return self._nothing_more()
+            if self._reading:
+                raise ConfigurationError("the stream is being read already", remedy="let one task read it")
+            self._reading = True
+            try:
+                event = await source.next()
+                if self._resumption.splice is None:
+                    self._fold.add(event)
+                    if self._first_content is None and is_content(event):
+                        await self._content_came(source)
+                    if type(event) is Finish:
+                        await self._finish(source)
+                    return cast("E_co", event)
+                await self._take_spliced(source, event)
+            except StopAsyncIteration:
+                await self._go_on_or_raise(source, None)
+            except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
+                await self._go_on_or_raise(source, error)
+            except BaseException as error:
+                clear_locals(error)  # as in `Server.tried`
+                await self._closed_by(error)
+                raise
+            finally:
+                self._reading = False
+        return cast("E_co", self._held.popleft())
+
+    async def _take_spliced(self, source: Source, event: Event) -> None:
+        """Take an event of a continuation, which becomes none, itself, or several."""
+        for each in self._resumption.spliced(event):
+            self._fold.add(each)
+            self._held.append(each)
         if type(event) is Finish:
-            await self._finish()
-        return cast("E_co", event)
+            await self._finish(source)
+
+    async def _go_on_or_raise(self, source: Source, raised: Exception | None) -> None:
+        """Go on with another attempt, where the caller wants that and it can be done; else raise what went wrong."""
+        error = self._interruption(source, raised)
+        if not self._closed:
+            self._balancer.failed(source.prepared.this.lease, error, verdict(error, delivered=True))
+            await source.aclose()
+            if await self._gone_on(source, error):
+                return
+        self._failure = error
+        await self._closed_by(error)
+        raise error from error.__cause__
+
+    async def _gone_on(self, source: Source, error: StreamInterrupted) -> bool:
+        assert self._server is not None  # noqa: S101  only an entered stream is read
+        call = self._resumption.next_call(self._server, source.prepared, self.partial, error)
+        if call is None:
+            return False
+        watch = source.prepared.this.watch
+        if watch is not None:
+            await watch.ended(error)
+            await watch.retry(error)
+        try:
+            await self._server.tried(call, self._begin, streaming=True)
+        except ModelHubError as failed:
+            error.attempts = failed.attempts or error.attempts
+            self._check_wanted()
+            return False
+        if self._resumption.splice is None:
+            self._held.appendleft(Reset())
+        return True
 
     def _nothing_more(self) -> E_co:
         if self._failure is not None:
@@ -272,11 +272,11 @@ class Stream(Generic[E_co, R_co]):
             raise StreamNotFinished("the stream was closed before its end", remedy="stream.partial holds what came")
         raise StopAsyncIteration
 
-    async def _broken(self, raised: Exception | None) -> StreamInterrupted:
-        """Close, and build what the caller gets: everything received, from what went wrong."""
-        assert self._source is not None  # noqa: S101  only an entered stream is read
-        prepared = self._source.prepared
-        closing = self._closed
+    def _interruption(self, source: Source, raised: Exception | None) -> StreamInterrupted:
+        """Build what the caller gets: everything received, from what went wrong."""
+        prepared, closing = source.prepared, self._closed
+        for each in self._resumption.rest():
+            self._fold.add(each)
         cause = None
         if raised is not None and not closing:
             cause = redacted(foreign(raised, prepared.deployment), prepared.deployment.credential)
@@ -290,33 +290,29 @@ class Stream(Generic[E_co, R_co]):
         attempts = [*prepared.this.before, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
         attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
-        self._failure = error
-        if not closing:
-            self._balancer.failed(prepared.this.lease, error, verdict(error))
-        await self.aclose()
         return error
 
-    async def _finish(self) -> None:
+    async def _finish(self, source: Source) -> None:
         """The end is here: complete the result and give the connection back."""
-        assert self._source is not None  # noqa: S101  only an entered stream ends
         self._end = True
-        assert self._server is not None  # noqa: S101  likewise
+        assert self._server is not None  # noqa: S101  only an entered stream ends
+        prepared = source.prepared
+        lease = prepared.this.lease
         try:
-            self._result = await self._server.finished(
-                self._source.prepared,
-                self._fold.result(),
-                self._clock() - self._start,
-                first_content=self._first_content,
-            )
+            answer = self._resumption.flagged(self._fold.result())
+            seconds = self._clock() - self._start
+            self._result = await self._server.finished(prepared, answer, seconds, first_content=self._first_content)
         except Exception as error:  # noqa: BLE001  a plugin's events may hold anything
             # The events were all delivered: only whoever asks for the result hears of it.
-            prepared = self._source.prepared
             deployment = prepared.deployment
             self._unusable = attributed(foreign(error, deployment), deployment, prepared.this.before)
         finally:
-            lease = self._source.prepared.this.lease
             self._balancer.succeeded(lease, lease.first_content)
-            await self._source.ended()
+            if self._result is not None:
+                self._balancer.settled(lease, self._result)
+            await source.ended()
+            if self._observation is not None:
+                await self._observation.ended("success", result=self._result)
 
     @property
     def result(self) -> R_co:
@@ -345,10 +341,20 @@ class Stream(Generic[E_co, R_co]):
 
     async def aclose(self) -> None:
         """Stop, from any task: the server sees the connection end at once. Idempotent."""
+        await self._closed_by(None)
+
+    async def _closed_by(self, error: BaseException | None) -> None:
+        """Give everything back; ``error`` ended the stream, or, where there is none, whoever was reading it."""
         self._closed = True
-        if self._source is not None and not self._end:
-            self._balancer.abandoned(self._source.prepared.this.lease)
-            await self._source.aclose()
+        if self._source is None or self._end:
+            return
+        self._balancer.abandoned(self._source.prepared.this.lease)
+        await self._source.aclose()
+        observation = self._observation
+        if observation is not None and error is None:
+            await observation.ended("abandoned", result=self.partial)
+        elif observation is not None and error is not None:
+            await observation.failed(error)
 
     def __repr__(self) -> str:
         where = self._deployment.id if self._deployment is not None else "not entered"

@@ -30,6 +30,7 @@ __all__ = [
     "EmbedRequest",
     "InputType",
     "ModerationRequest",
+    "OnInterrupt",
     "Request",
     "RerankRequest",
     "ResponseFormat",
@@ -42,6 +43,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 InputType: TypeAlias = Literal["document", "query"]
 
+OnInterrupt: TypeAlias = Literal["raise", "restart", "continue"]
+"""What becomes of a stream that breaks off after its first content."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Generic[R_co]):
@@ -53,6 +57,10 @@ class Request(Generic[R_co]):
         options: Those of ``vendor`` that are for the provider now serving; filled in by the hub.
         schema: What is known of the model; filled in by the hub.
         timeout: Seconds for the whole call, or ``None`` for no such limit.
+        session: What belongs together: with ``pick = "sticky"`` it is served by one deployment, while that is well.
+        on_interrupt: What becomes of a stream that breaks off after its first content. ``raise``: `StreamInterrupted`.
+            ``restart``: a `Reset` event, after which the answer comes anew, whatever came before it being void.
+            ``continue``: a deployment of the same model goes on where it broke off, if the answer is plain text.
         id: The call's id; filled in by the hub.
     """
 
@@ -61,6 +69,8 @@ class Request(Generic[R_co]):
     options: Mapping[str, JSON] = field(default_factory=dict)
     schema: ModelSchema | None = None
     timeout: float | None = None
+    session: str = ""
+    on_interrupt: OnInterrupt = "raise"
     id: str = ""
 
     @property
