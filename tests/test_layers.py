@@ -21,7 +21,7 @@ LAYERS = [
     {"wire", "rules"},
     {"http"},
     {"hookspecs", "provider"},
-    {"manifest", "credentials"},
+    {"manifest", "credentials", "shared"},
     {"configuration"},
     {"runtime", "telemetry"},
     {"hub"},

@@ -1,0 +1,74 @@
+"""Four real processes keep one limit, whatever becomes of the server meanwhile."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORKER = Path(__file__).with_name("worker.py")
+PERIOD, LIMIT = 2.0, 1000.0
+SECONDS = 5.0
+"""Seconds of load, after which every process ends by itself."""
+
+
+def together(server: Any, *, every: float, disturb: Callable[[], None]) -> list[dict[str, Any]]:
+    """Let four processes call for a while, disturb the server in the middle, and return what they printed."""
+    begin = time.monotonic() + 3.0
+    given = {"url": server.url, "key": "k", "limit": LIMIT, "period": PERIOD, "begin": begin}
+    words = [sys.executable, str(WORKER), json.dumps({**given, "until": begin + SECONDS, "every": every})]
+    workers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    timer = threading.Timer(begin + SECONDS / 2 - time.monotonic(), disturb)
+    timer.start()
+    try:
+        return [json.loads(worker.communicate(timeout=30)[0]) for worker in workers]
+    finally:
+        timer.join()
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def most(grants: list[float]) -> int:
+    """Return the most that was granted in any period."""
+    window: deque[float] = deque()
+    most = 0
+    for grant in sorted(grants):
+        window.append(grant)
+        while window[0] <= grant - PERIOD:
+            window.popleft()
+        most = max(most, len(window))
+    return most
+
+
+@pytest.mark.parametrize("disturbance", ["none", "flushed", "killed and started again", "killed"])
+def test_four_processes_keep_a_limit(redis_server: Any, disturbance: str) -> None:
+    """Offered more than the limit, all of them together exceed it by 5 % at most, and no call fails."""
+
+    def disturb() -> None:
+        if disturbance == "flushed":
+            redis_server.command("FLUSHALL")
+        elif disturbance != "none":
+            redis_server.kill()
+        if disturbance == "killed and started again":
+            redis_server.start()
+
+    told = together(redis_server, every=0.05, disturb=disturb)
+    grants = [grant for each in told for grant in each["grants"]]
+    assert most(grants) <= LIMIT * 1.05
+    assert len(grants) >= LIMIT * SECONDS / PERIOD * 0.6
+    assert all(each["grants"] and not each["failures"] for each in told)
+
+
+def test_below_the_limit_nobody_waits(redis_server: Any) -> None:
+    """Of calls that are within the limit, fewer than one in a hundred waits for as long as a millisecond."""
+    told = together(redis_server, every=0.25, disturb=lambda: None)
+    waits = sorted(wait for each in told for wait in each["waits"])
+    assert len(waits) > 300
+    assert waits[int(len(waits) * 0.99)] < 0.001
