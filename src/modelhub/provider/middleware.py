@@ -69,7 +69,7 @@ class Middleware:
         """An attempt has failed, and another will be made."""
 
     async def first_content(self, record: FirstContent) -> None:
-        """The first content of a stream has come, and the caller is about to see it."""
+        """The first content of an answer has come, and the caller is about to see it."""
 
     async def attempt_ended(self, record: AttemptEnded) -> None:
         """An attempt is over."""

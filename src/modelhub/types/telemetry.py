@@ -79,7 +79,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class FirstContent:
-    """The first content of a stream has come.
+    """The first content of an answer has come; of one that comes all at once, that is all of it.
 
     Attributes:
         call: The call's id.
@@ -111,7 +111,7 @@ class AttemptEnded:
         scope: Who is at fault, where it failed.
         retry: What may be tried after it, where it failed.
         seconds: How long it took.
-        first_content: Seconds from its start to the first content, of a stream that got so far.
+        first_content: Seconds from its start to the first content, where it got so far.
         input_tokens: Tokens of the prompt, as the vendor counted them.
         output_tokens: Tokens generated, as the vendor counted them.
         at: When, in seconds since 1970.
@@ -166,7 +166,7 @@ class CallEnded:
         deployment: What was tried last; of a success, what answered.
         attempts: How many attempts were made.
         seconds: How long the caller waited for all of it.
-        first_content: Seconds from the call's start to the first content, of a stream.
+        first_content: Seconds from the call's start to the first content, where it got so far.
         finish_reason: Why the model stopped, of a chat.
         usage: What the answer used, without the vendor's raw figures.
         cost: What the answer cost.
