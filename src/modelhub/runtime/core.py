@@ -97,7 +97,12 @@ class Runtime:
         self.registry = registry
         self.settings = settings
         self.credentials: Credentials = Credentials(settings, store)
-        self.balancer: Balancer = Balancer(settings.routing, clock=clock, random=random or Random())
+        self.balancer: Balancer = Balancer(
+            settings.routing,
+            clock=clock,
+            random=random or Random(),
+            on_change=None if observers is None else observers.changed,
+        )
         self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
         self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
         self.clock = clock
