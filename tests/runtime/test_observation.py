@@ -542,6 +542,22 @@ async def test_records_are_gathered() -> None:
     assert threads == ["sink <lambda>"] * 40
 
 
+async def test_a_queue_that_fills_is_not_gathered_for_longer() -> None:
+    """Half of what may wait is given to the sink at once."""
+    records: list[Any] = []
+    background = Background()
+    observers = Observers(
+        sinks=[records.append],
+        background=background,
+        queues=lambda sink: SinkQueue(sink, capacity=8, linger=60.0),
+    )
+    await answered(began(observers))
+    while len(records) < 4:
+        await anyio.sleep(0.001)
+    await observers.aclose()
+    await background.aclose()
+
+
 def raising(error: BaseException) -> Callable[[Any], None]:
     """Make a sink that raises."""
 
@@ -593,7 +609,8 @@ async def test_a_slow_sink_drops_records(caplog: pytest.LogCaptureFixture) -> No
     async with observing(sinks=[sink, records.append], capacity=8) as observers:
         for number in range(10):
             await answered(began(observers, f"call_{number}"))
-            await anyio.sleep(0.002)
+            while len(records) < 4 * (number + 1):
+                await anyio.sleep(0.001)
         assert repr(observers.queues[0]) == "<SinkQueue sink: 8 waiting, 32 dropped, 0 failed>"
         assert "32 records dropped" in repr(observers)
         go.set()

@@ -135,7 +135,7 @@ class Observers:
         """Await one hook of each middleware that has it; what they raise is logged."""
         record = None
         for each in told:
-            if getattr(type(each), hook) is getattr(Middleware, hook):
+            if not _has(each, hook):
                 continue
             record = record or record_of(noted)
             try:
@@ -148,6 +148,8 @@ class Observers:
         cancelled: BaseException | None = None
         for hook, noted in ends:
             for each in told:
+                if not _has(each, hook):
+                    continue  # a scope for nothing would cost more than all the rest
                 with anyio.move_on_after(self._end_seconds, shield=True) as scope:
                     try:
                         await self.tell((each,), hook, noted)
@@ -185,6 +187,10 @@ class Observers:
             f"<Observers: {len(self.middleware)} middleware, {len(self.queues)} sinks, "
             f"{len(self._live)} calls, {dropped} records dropped>"
         )
+
+
+def _has(middleware: Middleware, hook: str) -> bool:
+    return getattr(type(middleware), hook) is not getattr(Middleware, hook)
 
 
 def _checked(middleware: Iterable[object]) -> Iterator[Middleware]:

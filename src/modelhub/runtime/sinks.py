@@ -88,8 +88,10 @@ class SinkQueue:
         "_capacity",
         "_closing",
         "_function",
+        "_hurry",
         "_in_loop",
         "_linger",
+        "_many",
         "_queue",
         "_waiting",
         "_wake",
@@ -110,7 +112,9 @@ class SinkQueue:
         self._queue: deque[Noted] = deque()
         self._waiting = 0
         self._wake = anyio.Event()
-        self._closing = anyio.Event()
+        self._hurry = anyio.Event()
+        self._many = capacity // 2
+        self._closing = False
         self.done = anyio.Event()
         self.dropped = 0
         self.failed = 0
@@ -126,27 +130,29 @@ class SinkQueue:
         self._queue.append(noted)
         if self._waiting == 1:
             self._wake.set()
+        elif self._waiting == self._many:
+            self._hurry.set()
 
     def close(self) -> None:
         """Have `run` give away what is waiting, and end."""
-        self._closing.set()
+        self._closing = True
+        self._hurry.set()
         self._wake.set()
 
     async def run(self) -> None:
         """Give the sink its records until the queue is closed; a background task of the hub."""
         while True:
             await self._wake.wait()
-            if not self._closing.is_set():
-                with anyio.move_on_after(self._linger):
-                    await self._closing.wait()
+            with anyio.move_on_after(self._linger):
+                await self._hurry.wait()
             batch = list(self._queue)
             self._queue.clear()
             await (self._give(batch) if self._in_loop else self._give_in_thread(batch))
             if self._queue:
                 continue
-            if self._closing.is_set():
+            if self._closing:
                 break
-            self._wake = anyio.Event()
+            self._wake, self._hurry = anyio.Event(), anyio.Event()
         self.done.set()
 
     async def _give(self, batch: Sequence[Noted]) -> None:
