@@ -24,7 +24,7 @@ _FULL_SCAN = 64
 """Above so many deployments, two at random are compared in place of all of them."""
 
 _BOUND = 1.25
-"""How far above the mean of what is in flight a deployment may be that a session sticks to."""
+"""How far above its share of what is in flight a deployment may be that a session sticks to."""
 
 
 class Member(Protocol):
@@ -60,8 +60,13 @@ def adaptive(members: Sequence[M], signal: str, random: Random) -> M:
     """
     if len(members) > _FULL_SCAN:
         members = random.sample(members, 2)
-    known = [latency.mean for member in members if (latency := member.latencies.get(signal)) is not None]
-    mean = sum(known) / len(known) if known else 0.0
+    total = samples = 0.0
+    for member in members:
+        latency = member.latencies.get(signal)
+        if latency is not None:
+            total += latency.log * latency.samples
+            samples += latency.samples
+    mean = total / samples if samples else 0.0
     scores = [_score(member, signal, mean) for member in members]
     limit = min(scores) * _NEAR
     near = [member for member, score in zip(members, scores, strict=True) if score <= limit]
@@ -133,11 +138,11 @@ def _drawn(member: Member, key: str) -> float:
 
 
 def sticky(members: Sequence[M], order: Sequence[M]) -> M:
-    """Return the first of ``order`` that is not much busier than the mean.
+    """Return the first of ``order`` that is not much busier than its share of what is in flight.
 
     Args:
         members: All that could be called.
         order: The same, the ones to stick to first.
     """
-    bound = _BOUND * sum(member.in_flight for member in members) / len(members) + 1
-    return next((member for member in order if member.in_flight <= bound), order[0])
+    share = _BOUND * sum(member.in_flight for member in members) / sum(member.weight for member in members)
+    return next((member for member in order if member.in_flight <= share * member.weight + 1), order[0])
