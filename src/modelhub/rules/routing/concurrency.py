@@ -18,6 +18,9 @@ _MOST = 256.0
 _IN_USE = 0.5
 """The share of the slots that must be in use for a success to say that there may be more."""
 
+_NEARLY = 0.9
+"""The share of the limit that was too many which it comes back to at once; beyond, it grows by one a round."""
+
 _ALPHA = 0.1
 _SLOWER = 2.0
 _FORGET = 1.002
@@ -42,7 +45,18 @@ class Slots:
         service: Seconds that a call takes, on the average of late; 0 where nothing is known.
     """
 
-    __slots__ = ("_best", "_most", "_pace", "_samples", "_shrunk_at", "_start", "in_flight", "limit", "service")
+    __slots__ = (
+        "_best",
+        "_most",
+        "_pace",
+        "_samples",
+        "_shrunk_at",
+        "_start",
+        "_too_many",
+        "in_flight",
+        "limit",
+        "service",
+    )
 
     def __init__(self, limit: float = 16.0, most: float = _MOST) -> None:
         self.limit: float = max(_LEAST, limit)
@@ -54,6 +68,7 @@ class Slots:
         self._samples = 0
         self._best = math.inf
         self._shrunk_at = -math.inf
+        self._too_many = math.inf
 
     @property
     def full(self) -> bool:
@@ -84,12 +99,13 @@ class Slots:
         if idle or self.limit >= self._most or (self.limit >= self._start and self._pace > self._best * _SLOWER):
             return
         if self._samples >= _LEAST_SAMPLES:
-            step = 1.0 if self._shrunk_at == -math.inf else 1.0 / self.limit
+            step = 1.0 if self.limit + 1.0 <= self._too_many * _NEARLY else 1.0 / self.limit
             self.limit = min(self._most, self.limit + step)
 
     def overloaded(self, now: float, begun: float) -> None:
         """A call that began at ``begun`` was too many. What was sent before the last shrinking says nothing new."""
         if begun > self._shrunk_at:
+            self._too_many = self.limit
             self.limit = max(_LEAST, self.limit * _SHRINK)
             self._shrunk_at = now
 

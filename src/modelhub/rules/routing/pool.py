@@ -241,12 +241,16 @@ class Pool:
                 self._tell("ejected", lease.option, vitals.breaker.until, type(error).__name__)
         else:
             vitals.breaker.left(probe=lease.probe)
-        if verdict.cools or (verdict.overload and verdict.fault == 0.0):
+        if verdict.cools or (verdict.overload and verdict.fault == 0.0 and self._must_rest(vitals, error)):
             vitals.rest(now, error.retry_after, self._random.random())
         if verdict.credential is not None:
             self._refused(lease.option, error, verdict, now)
         elif verdict.model_only:
             vitals.lacks(now)
+
+    def _must_rest(self, vitals: Vitals, error: ModelHubError) -> bool:
+        """Whether an overload asks for a pause, or is mended by having fewer calls in flight."""
+        return error.retry_after is not None or vitals.slots.in_flight <= 1
 
     def _out(self, vitals: Vitals, now: float) -> bool:
         """Whether something else keeps calls from a deployment than that it is busy."""
@@ -276,8 +280,9 @@ class Pool:
             return sticky(ready, rendezvous(ready, course.session))
         if not course.blocks:
             return adaptive(ready, course.signal, self._random)
-        order = rendezvous(ready, course.blocks[0].hex())
         seen = {option: _prefixes(option).depth(course.blocks) for option in ready}
+        new = min(max(seen.values()), len(course.blocks) - 1)  # what all have seen tells no conversations apart
+        order = rendezvous(ready, course.blocks[new].hex())
         return sticky(ready, sorted(order, key=lambda option: -seen[option]))
 
     def _begun(self, option: Option[D], course: Course[D], now: float) -> Lease[D]:
