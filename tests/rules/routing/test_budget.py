@@ -1,0 +1,60 @@
+"""What succeeds pays for what is tried again."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelhub.rules.routing.budget import RetryBudget
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["earn", "spend", "spend"]), st.floats(0.0, 30.0), st.sampled_from([1.0, 2.0])),
+    max_size=200,
+)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 50.0), STEPS)
+def test_no_more_is_spent_than_was_earned(share: float, floor: float, steps: list[tuple[str, float, float]]) -> None:
+    """The floor at once and again each minute, and a share of each success: never more, in whatever order."""
+    budget = RetryBudget(share, floor)
+    now = spent = 0.0
+    successes = 0
+    for what, seconds, cost in steps:
+        now += seconds
+        if what == "earn":
+            budget.earn()
+            successes += 1
+        else:
+            spent += cost * budget.spend(cost, now)
+        assert 0.0 <= budget.tokens <= max(100.0, floor)
+        assert spent <= floor + floor * now / 60.0 + share * successes + 1e-6
+
+
+def test_an_outage_is_not_made_worse() -> None:
+    """A thousand calls a second that all fail for a minute are 1.2 times as many at the most, and the floor."""
+    budget = RetryBudget()
+    for _ in range(1000):
+        budget.earn()
+    retries = sum(budget.spend(1.0, call / 1000) for call in range(60_000))
+    assert retries <= 100 + 10 + 10
+
+
+def test_a_route_with_few_calls_can_retry() -> None:
+    """What is missing of the floor is there again within a minute."""
+    budget = RetryBudget()
+    assert sum(budget.spend(1.0, 0.0) for _ in range(20)) == 10
+    assert not budget.spend(1.0, 5.9)
+    assert budget.spend(1.0, 6.1)
+    assert sum(budget.spend(1.0, 70.0) for _ in range(20)) == 10
+
+
+def test_five_successes_pay_for_one_retry() -> None:
+    """With the share that is usual."""
+    budget = RetryBudget(floor=0.0)
+    for _ in range(5):
+        assert not budget.spend(1.0, 0.0)
+        budget.earn()
+    assert budget.spend(1.0, 0.0)
+
+
+def test_it_says_what_there_is() -> None:
+    """As a status line."""
+    assert repr(RetryBudget()) == "<RetryBudget: 10.0 tokens, 0.2 per success>"
