@@ -493,11 +493,19 @@ class Emitting:
 
     def __init__(self) -> None:
         self.records: list[Any] = []
+        self._more = anyio.Event()
 
     async def emit(self, record: Any) -> None:
         """Take a record."""
         await anyio.lowlevel.checkpoint()
         self.records.append(record)
+        self._more.set()
+
+    async def has(self, number: int) -> None:
+        """Wait until there are so many records."""
+        while len(self.records) < number:
+            self._more = anyio.Event()
+            await self._more.wait()
 
 
 async def test_sinks_of_every_shape() -> None:
@@ -544,16 +552,15 @@ async def test_records_are_gathered() -> None:
 
 async def test_a_queue_that_fills_is_not_gathered_for_longer() -> None:
     """Half of what may wait is given to the sink at once."""
-    records: list[Any] = []
+    emitting = Emitting()
     background = Background()
     observers = Observers(
-        sinks=[records.append],
+        sinks=[emitting],
         background=background,
         queues=lambda sink: SinkQueue(sink, capacity=8, linger=60.0),
     )
     await answered(began(observers))
-    while len(records) < 4:
-        await anyio.sleep(0.001)
+    await emitting.has(4)
     await observers.aclose()
     await background.aclose()
 
@@ -599,22 +606,21 @@ async def test_a_sink_that_raises_is_logged_once(sink: Any, said: str, caplog: p
 
 async def test_a_slow_sink_drops_records(caplog: pytest.LogCaptureFixture) -> None:
     """A full queue drops what comes, counts it and says so once; nobody waits, and other sinks have everything."""
-    go, records = threading.Event(), []
+    go, quick = threading.Event(), Emitting()
     slow: list[Any] = []
 
     def sink(record: Any) -> None:
         go.wait(5)
         slow.append(record)
 
-    async with observing(sinks=[sink, records.append], capacity=8) as observers:
+    async with observing(sinks=[sink, quick], capacity=8) as observers:
         for number in range(10):
             await answered(began(observers, f"call_{number}"))
-            while len(records) < 4 * (number + 1):
-                await anyio.sleep(0.001)
+            await quick.has(4 * (number + 1))
         assert repr(observers.queues[0]) == "<SinkQueue sink: 8 waiting, 32 dropped, 0 failed>"
         assert "32 records dropped" in repr(observers)
         go.set()
-    assert (len(slow), len(records)) == (8, 40)
+    assert (len(slow), len(quick.records)) == (8, 40)
     assert [record.getMessage() for record in caplog.records] == [
         "the sink sink is too slow: records are dropped; said once"
     ]
