@@ -121,6 +121,24 @@ async def test_what_a_task_raises_while_it_is_closed_is_logged(caplog: pytest.Lo
     assert "clean-up" in caplog.text
 
 
+async def test_a_cancellation_in_a_group_is_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged of a task that ends with its cancellation alone, in whatever wrapping."""
+    background, begun = Background(), anyio.Event()
+
+    async def wrap() -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as error:
+            raise BaseExceptionGroup("wrapped", [error]) from None
+
+    background.start("wrap", wrap)
+    await begun.wait()
+    await background.aclose()
+    assert caplog.records == []
+    assert repr(background) == "<Background: closed, 0 tasks>"
+
+
 async def test_closing_is_not_cancelled_half_way() -> None:
     """Where the closing task is cancelled, the tasks are waited for all the same."""
     background, begun, steps = Background(), anyio.Event(), []
