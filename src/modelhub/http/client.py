@@ -60,10 +60,23 @@ class HttpClient:
     Attributes:
         limits: The limits of time.
         renews_limits: Whether each request has as long as the first one, as in a session.
+        can_be_given_up: Whether somebody may `give_up` requests; to be set before they are sent.
         rate: What the last answer's headers said of rate limits, a refusal's too.
     """
 
-    __slots__ = ("_backend", "_classify", "_endpoint", "_headers", "_open", "limits", "rate", "renews_limits")
+    __slots__ = (
+        "_backend",
+        "_classify",
+        "_endpoint",
+        "_given_up",
+        "_headers",
+        "_open",
+        "_opening",
+        "can_be_given_up",
+        "limits",
+        "rate",
+        "renews_limits",
+    )
 
     def __init__(
         self,
@@ -81,6 +94,9 @@ class HttpClient:
         self._open: list[Exchange] = []
         self.limits: ReadLimits = limits
         self.renews_limits: bool = False
+        self.can_be_given_up: bool = False
+        self._given_up: ModelHubError | None = None
+        self._opening: list[anyio.CancelScope] = []
         self.rate: RateFacts | None = None
 
     async def request(self, call: HttpCall) -> HttpResponse:
@@ -199,6 +215,13 @@ class HttpClient:
         for exchange in self._open:
             exchange.abort()
 
+    def give_up(self, error: ModelHubError) -> None:
+        """Break what is under way, an answer that has not begun too: whoever waits for it gets this error."""
+        self._given_up = error
+        for scope in self._opening:
+            scope.cancel()
+        self.abort()
+
     async def aclose(self) -> None:
         """Give back every connection."""
         while self._open:
@@ -213,24 +236,38 @@ class HttpClient:
         backend = await self._backend()
         if self.renews_limits:
             self.limits.restart()
-        exchange = await backend.open(request, self.limits)
+        exchange = await self._opened(backend, request)
         self._open.append(exchange)
         self.rate = rate_facts(exchange.headers)
         try:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
                 raise await self._refused(exchange)
             yield exchange
-        except TruncatedResponse as error:
+        except ModelHubError as error:
+            if self._given_up is not None:
+                raise self._given_up from error
+            if not isinstance(error, TruncatedResponse):
+                if isinstance(error, MalformedResponse):
+                    error.status = error.status or exchange.status
+                raise
             # An end that the server, or what stands before it, did not mean: as good as a connection that broke.
             lost = ConnectionLost(error.message, excerpt=error.excerpt, sent=True)
             raise lost from error
-        except MalformedResponse as error:
-            error.status = error.status or exchange.status
-            raise
         finally:
             if exchange in self._open:
                 self._open.remove(exchange)
             await exchange.aclose()
+
+    async def _opened(self, backend: Backend, request: HttpRequest) -> Exchange:
+        if not self.can_be_given_up:
+            return await backend.open(request, self.limits)
+        with anyio.CancelScope() as scope:
+            self._opening.append(scope)
+            try:
+                return await backend.open(request, self.limits)
+            finally:
+                self._opening.remove(scope)
+        raise self._given_up or ConnectionLost("the request was given up", sent=True)
 
     async def _refused(self, exchange: Exchange) -> ModelHubError:
         pieces: list[bytes] = []

@@ -315,7 +315,17 @@ class Server:
             self.runtime.balancer.learned(prepared.this.lease, http.rate)
 
     async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
-        """Run the plugin's ``invoke``, within the caller's deadline."""
+        """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
+        prober, option = self.runtime.balancer.prober, prepared.this.lease.option
+        if prober is None:
+            return await self._run(prepared, request)
+        waiting = prober.wait(option, prepared.context.open_http)
+        try:
+            return await self._run(prepared, request)
+        finally:
+            prober.came(option, waiting)
+
+    async def _run(self, prepared: Prepared, request: Request[Any]) -> Any:
         bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline
         if deadline is None or bound.times_itself(request):
             return _result(await bound.invoke(request, context), request)

@@ -24,9 +24,11 @@ from modelhub.rules.routing.spending import Allowance, Counted
 from modelhub.rules.routing.tokens import counted_tokens
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
+from modelhub.runtime.probing import Ask, Prober
 
 if TYPE_CHECKING:
     from modelhub.configuration.limits import BudgetTable
+    from modelhub.runtime.background import Background
     from modelhub.runtime.deployments import Deployment, DeploymentLimits
     from modelhub.types.cost import Cost
     from modelhub.types.credential import CredentialKey
@@ -59,6 +61,12 @@ class Balancer:
         random: The random source.
         wall: Seconds since 1970, by which periods of budgets begin and end.
         on_change: Told of what happens to deployments.
+        background: Runs what looks after deployments; without it, nothing does.
+        ask: Sends a cheap check to a deployment.
+
+    Attributes:
+        pool: What decides.
+        prober: What looks after deployments.
     """
 
     def __init__(
@@ -69,6 +77,8 @@ class Balancer:
         random: Random,
         wall: Callable[[], float] = time.time,
         on_change: Callable[[Change], None] | None = None,
+        background: Background | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self._settings = settings
         self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
@@ -81,6 +91,9 @@ class Balancer:
         self.clock: Callable[[], float] = clock
         self.random: Random = random
         self.pool: Pool = Pool(random, panic=settings.panic, on_change=on_change)
+        self.prober: Prober | None = None
+        if background is not None and ask is not None:
+            self.prober = Prober(settings, background, self.pool, ask, clock=clock, random=random)
 
     def route(self, name: str, groups: Iterable[tuple[Pick | None, Sequence[Deployment]]]) -> Route[Deployment]:
         """Make a route of deployments.
@@ -186,6 +199,8 @@ class Balancer:
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:
         """A call failed; see `Pool.failed`."""
         self.pool.failed(lease, error, verdict, self.clock())
+        if self.prober is not None and not lease.option.vitals.breaker.closed:
+            self.prober.ejected(lease.option)
 
     def settled(self, lease: Lease[Deployment], result: Result) -> None:
         """A call is over: correct what was reserved for it to what it used, and count what it cost."""

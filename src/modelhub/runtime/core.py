@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from modelhub.configuration.settings import Settings
 from modelhub.http.client import HttpClient
-from modelhub.http.seam import Backend, ReadLimits
+from modelhub.http.seam import Backend, HttpCall, ReadLimits
 from modelhub.provider.context import ProviderContext
 from modelhub.provider.threads import LoopHandle
 from modelhub.rules.auth import auth_headers
@@ -41,6 +41,9 @@ __all__ = ["Runtime"]
 
 _REMEMBERED = 1024
 """Credentials whose endpoint and headers are kept ready."""
+
+_CHECK_SECONDS = 2.0
+"""How long each step of a cheap check of an endpoint may take."""
 
 _UNARY_SECONDS = 600.0
 """How long a whole answer may take to begin: it comes when the last token is made."""
@@ -102,6 +105,8 @@ class Runtime:
             clock=clock,
             random=random or Random(),
             on_change=None if observers is None else observers.changed,
+            background=background,
+            ask=self._check,
         )
         self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
         self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
@@ -141,6 +146,19 @@ class Runtime:
             lasting = partial(self._lasting, bound, deployment)
             context.session = await self.connections.session(bound, deployment.credential, lasting)
         return context
+
+    async def _check(self, deployment: Deployment) -> None:
+        """Ask an endpoint for the path that its provider names as the cheapest, with little patience.
+
+        Raises:
+            ModelHubError: What it ended with.
+        """
+        probe = deployment.plugin.schema.probe
+        bound = deployment.plugin.bound or await self.registry.bound(deployment.plugin)
+        limits = ReadLimits(self.clock, connect=_CHECK_SECONDS, first_token=_CHECK_SECONDS, idle=_CHECK_SECONDS)
+        http = self._made(bound, deployment, limits, None).open_http
+        if http is not None and probe is not None:
+            await http.request(HttpCall(probe, method="GET"))
 
     def _lasting(self, bound: BoundProvider, deployment: Deployment) -> ProviderContext:
         """Make the context of a session: it outlives the call that opened it, so no caller's deadline is in it."""

@@ -144,12 +144,17 @@ class Stream(Generic[E_co, R_co]):
             self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
         self._held.clear()
         source = self._source = Source(prepared)
+        prober = self._balancer.prober
+        waiting = None if prober is None else prober.wait(this.lease.option, prepared.context.open_http)
         try:
             await self._until_content(source)
         except BaseException:
             await source.aclose()
             self._check_wanted()
             raise
+        finally:
+            if prober is not None:
+                prober.came(this.lease.option, waiting)
 
     async def _until_content(self, source: Source) -> None:
         """Hold events back until the first content, or the end."""

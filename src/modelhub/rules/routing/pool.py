@@ -98,13 +98,14 @@ class Pool:
             now: The time.
             ticket: The place in the queue of a call that waits.
         """
+        tokens, pauses = course.tokens, course.pauses
         for group in course.groups:
             ready = [
                 option
                 for option in group.options
-                if option.vitals.ready(now, course.tokens)
-                and course.open(option, now)
-                and (not option.vitals.queued or first(option.vitals.waiting) is ticket)
+                if (vitals := option.vitals).ready(now, tokens)
+                and (not pauses or course.open(option, now))
+                and (not vitals.queued or first(vitals.waiting) is ticket)
             ]
             if ready:
                 return self._begun(ready[0] if len(ready) == 1 else self._picked(group, ready, course), course, now)
@@ -159,6 +160,13 @@ class Pool:
         ticket = first(vitals.waiting)
         if ticket is not None:
             ticket.nudge()
+
+    def found_silent(self, option: Option[D], fault: float, now: float, *, begun: float) -> None:
+        """A check that began at ``begun`` found a deployment silent, which counts as a ``fault`` so great."""
+        breaker = option.vitals.breaker
+        if breaker.failed(now, fault, self._random, begun=begun, probe=False):
+            self._tell("ejected", option, breaker.until, "ConnectionLost")
+            option.vitals.nudge()
 
     def succeeded(self, lease: Lease[D], now: float, sample: float | None = None) -> None:
         """A call was answered. Idempotent with the other ends.
