@@ -122,6 +122,41 @@ def test_good_settings_have_nothing_wrong(cli: Any, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, "Nothing is wrong with modelhub.toml.\n")
 
 
+def test_routes_and_base_urls_are_looked_at(cli: Any, site: Any, tmp_path: Path) -> None:
+    """Types that do not go together, prices that nobody knows, and a text that no form has a field for."""
+    manifest = "provider: {0}\nlabel: {{en_US: x}}\nsupported_model_types: [{1}]\nprices_of: ''\n"
+    manifest += "configurate_methods: [customizable-model]\n"
+    for id, kind in (("talker", "llm"), ("vectors", "text-embedding")):
+        site.write(id, "", manifest=manifest.format(id, kind))
+    routes = '[routes.mixed]\ntargets = ["talker/a", "vectors/b"]\n'
+    cheap = '[routes.cheap]\ngroups = [["talker/a", "talker/b"]]\npick = "cheapest"\n'
+    written(tmp_path, f'{routes}{cheap}[credentials]\ntalker = ["http://127.0.0.1:1"]\n')
+    ran = cli("config", "check")
+    told = [line for line in ran.out.splitlines() if line.startswith("modelhub.toml")]
+    mixed = "'vectors/b' is of type text-embedding, and what stands before it of llm"
+    alone = "the credential '127.0.0.1:1' of provider 'talker' is a text alone"
+    cheapest = "nothing says what 'talker/{0}' costs, so that pick = 'cheapest' takes it last"
+    assert told == [
+        f"modelhub.toml:1: warning routes.mixed: {mixed}",
+        f"modelhub.toml:4: warning routes.cheap.groups[0][0]: {cheapest.format('a')}",
+        f"modelhub.toml:4: warning routes.cheap.groups[0][1]: {cheapest.format('b')}",
+        f"modelhub.toml:7: error credentials.talker[0]: {alone}",
+    ]
+
+
+def test_base_urls_are_shown_and_listed(cli: Any, tmp_path: Path) -> None:
+    """Each by its host and port; what has a password in it is a secret."""
+    urls = f'"http://127.0.0.1:1", "http://user:{CANARY}@127.0.0.1:2"'
+    written(tmp_path, f"[credentials]\nharbour = [{urls}]\n[sharing]\nredis = 'redis://:{CANARY}@127.0.0.1'\n")
+    shown = {each["path"]: each["value"] for each in cli("config", "show", "--json").document["settings"]}
+    assert shown["credentials.harbour[0]"] == "http://127.0.0.1:1"
+    assert CANARY not in f"{shown}"
+    assert shown["sharing.redis"].startswith("***")
+    listed = cli("credentials", "list", "--json").document
+    assert "'127.0.0.1:1'" in f"{listed}"
+    assert CANARY not in f"{listed}"
+
+
 def test_warnings_alone_fail_nothing(cli: Any, tmp_path: Path) -> None:
     """Exit code 0."""
     written(tmp_path, '[credentials.harbour]\nbase_url = "http://127.0.0.1:1"\n')

@@ -38,6 +38,20 @@ source = "manifest"
 path = "store.json"
 key = "env:KEY"
 enabled = true
+[routing]
+pick = "sticky"
+retries = 1
+retry_budget = 0.5
+eject_seconds = 2
+panic = false
+queue = 10
+[egress]
+allow = ["10.1.0.0/16", "fd00::/8", "gpu.internal"]
+[sharing]
+redis = "env:REDIS_URL"
+namespace = "team:a"
+[credentials]
+urls = ["http://a", { base_url = "http://b" }, "env:C"]
 [credentials.acme]
 api_key = "env:ACME"
 [[credentials.other]]
@@ -45,6 +59,10 @@ base_url = "http://a"
 [[credentials.other]]
 id = "b"
 weight = 2
+rpm = 60
+tpm = 10000.5
+concurrency = 2
+budget = { amount = 50, currency = "IDR", per = "day" }
 values = { base_url = "http://b", headers = { X-Team = "a" } }
 [models."acme/large"]
 model_type = "llm"
@@ -62,18 +80,24 @@ label = "Mine"
 preset = { base_url = "http://mine" }
 [providers.acme]
 timeouts = { connect = 2 }
+limits = { concurrency = 2, rpm = 60.5 }
+probe = "/api/version"
 [deployments.fast]
 target = "acme/large"
 weight = 2
 parameters = { temperature = 0.5, stop = ["a"], reasoning = "low" }
 vendor = { acme = { num_ctx = 1 } }
 timeout = 9
+rpm = 60
+tpm = 1000
+concurrency = 3
 [deployments.slow]
 provider = "acme"
 model = "small"
 credential = "default"
 [routes.main]
 groups = [["fast"], ["slow", "acme/x#b"]]
+pick = "round_robin"
 [routes.plain]
 targets = ["fast"]
 """
@@ -129,6 +153,26 @@ def test_a_whole_file_is_taken_by_both() -> None:
         "[credentials]\nacme = []",
         "[[credentials.acme]]\nvalues = {}\nx = 1",
         "[[credentials.acme]]\nvalues = {}\nweight = 0",
+        "[[credentials.acme]]\nvalues = {}\nrpm = 0",
+        "[[credentials.acme]]\nvalues = {}\nconcurrency = 0",
+        "[[credentials.acme]]\nvalues = {}\nbudget = 5",
+        "[[credentials.acme]]\nvalues = {}\nbudget = { amount = 5 }",
+        '[[credentials.acme]]\nvalues = {}\nbudget = { amount = 5, per = "week" }',
+        '[[credentials.acme]]\nvalues = {}\nbudget = { amount = 5, per = "day", currency = "usd" }',
+        '[credentials]\nacme = ["key"]',
+        '[routing]\npick = "fastest"',
+        "[routing]\nretries = -1",
+        "[routing]\nretry_budget = 2",
+        "[routing]\neject_after = 0",
+        '[egress]\nallow = ["https://a"]',
+        '[egress]\nallow = "a"',
+        '[sharing]\nredis = "a"',
+        '[sharing]\nnamespace = "a b"',
+        '[deployments.fast]\ntarget = "a/b"\nconcurrency = 0.5',
+        '[routes.main]\ntargets = ["a/b"]\npick = "fast"',
+        "[providers.acme]\nlimits = { rmp = 1 }",
+        "[providers.acme]\nlimits = { rpm = 0 }",
+        '[providers.acme]\nprobe = "/a?b"',
         '[models.acme]\nlabel = "x"',
         '[models."acme/x"]\nlabl = "x"',
         '[models."acme/x"]\nmodel_type = "chat"',
@@ -167,7 +211,7 @@ CREDENTIAL = st.one_of(
     st.dictionaries(st.sampled_from(["api_key", "id"]), VALUES, max_size=2),
     st.fixed_dictionaries(
         {"values": st.dictionaries(st.just("api_key"), VALUES)},
-        optional={"id": VALUES, "weight": VALUES, "x": VALUES},
+        optional={"id": VALUES, "weight": VALUES, "rpm": VALUES, "tpm": VALUES, "x": VALUES},
     ),
 )
 TARGETS = st.sampled_from([["a/b"], ["a/b", "c/d"], [], [1], "a/b", 1, {}])
@@ -177,16 +221,22 @@ TABLES = {
     "timeouts": table_of("connect", "first_token", "idle", "total"),
     "prices": table_of("source"),
     "store": table_of("path", "key", "enabled"),
-    "credentials": VALUES | st.fixed_dictionaries({"acme": VALUES | CREDENTIAL | st.lists(CREDENTIAL, max_size=1)}),
+    "routing": table_of("pick", "retry_budget", "panic", "probe_seconds", "probe_waiting", "hedge"),
+    "egress": table_of("allow"),
+    "sharing": table_of("redis", "namespace"),
+    "credentials": VALUES
+    | st.fixed_dictionaries({"acme": VALUES | CREDENTIAL | st.lists(CREDENTIAL | WORDS, max_size=1)}),
     "deployments": VALUES
     | st.fixed_dictionaries(
         {
             "d": st.fixed_dictionaries(
-                {"target": st.just("a/b")}, optional={"weight": VALUES, "timeout": VALUES, "vendor": VALUES}
+                {"target": st.just("a/b")},
+                optional={"weight": VALUES, "timeout": VALUES, "vendor": VALUES, "rpm": VALUES, "tpm": VALUES},
             )
         }
     ),
-    "routes": VALUES | st.fixed_dictionaries({"r": st.fixed_dictionaries({"targets": TARGETS})}),
+    "routes": VALUES
+    | st.fixed_dictionaries({"r": st.fixed_dictionaries({"targets": TARGETS}, optional={"pick": VALUES})}),
     "$schema": VALUES,
 }
 DOCUMENTS = st.sampled_from(list(TABLES)).flatmap(lambda name: st.fixed_dictionaries({name: TABLES[name]}))

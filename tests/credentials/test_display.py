@@ -59,6 +59,13 @@ class TestMasked:
         values = {"old_name": "canary-7c1f9be2", "mode": "canary-7c1f9be2", "region": Secret("canary-7c1f9be2")}
         assert masked(values, FORM) == dict.fromkeys(values, "***9be2")
 
+    def test_a_url_with_a_password_in_it_is_a_secret(self) -> None:
+        """No form takes one, but it may stand in the settings."""
+        given = {"base_url": f"http://user:{CANARY}@acme.example", "region": "http://acme.example/a"}
+        shown = masked(given, FORM)
+        assert CANARY not in f"{shown}"
+        assert shown == {"base_url": "***mple", "region": "http://acme.example/a"}
+
     def test_every_other_kind_of_value_is_shown_or_masked(self) -> None:
         """Functions by that word, numbers among secrets masked, nothing as nothing."""
         values: dict[str, Any] = {

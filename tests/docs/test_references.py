@@ -44,6 +44,9 @@ TABLES = {
     "timeouts": configuration.TimeoutTable,
     "prices": configuration.PricesTable,
     "store": configuration.StoreTable,
+    "routing": configuration.RoutingTable,
+    "egress": configuration.EgressTable,
+    "sharing": configuration.SharingTable,
     "deployments.<name>": configuration.DeploymentTable,
     "routes.<name>": configuration.RouteTable,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelhub.cli.command import Command
 from modelhub.cli.failures import one_line
 from modelhub.cli.texts import _
-from modelhub.configuration.credentials import CredentialSource
+from modelhub.configuration.credentials import CredentialSource, endpoint_field
 from modelhub.configuration.environment import credential_variable, credentials_of_environment, environment
 from modelhub.configuration.settings import Settings, read_settings
 from modelhub.configuration.store import configured_store
@@ -181,7 +181,8 @@ class Vault:
         form = self.form(provider, model)
         for number, source in enumerate(sources):
             place = self.settings.place(*keys, *((number,) if len(sources) > 1 else ()))
-            values = source.placed(form, provider).values
+            # A base URL alone that no form has a field for is shown as a secret, and its use is refused elsewhere.
+            values = source.values if endpoint_field(form) is None else source.placed(form, provider).values
             yield Known(provider, source.id, model, masked(values, form), "settings", place)
 
 

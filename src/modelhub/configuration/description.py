@@ -120,8 +120,7 @@ def _fields(table: Mapping[str, Any], keys: Keys, values: Mapping[str, Sequence[
 
 def _credentials(given: Any, keys: Keys, form: Sequence[FormField]) -> Iterator[_Shown]:
     if isinstance(given, str):
-        # A base URL alone; where it holds a password, or the form has no field for it, it is a secret.
-        name = "" if "@" in given else endpoint_field(form) or ""
+        name = endpoint_field(form) or ""  # a base URL alone; where the form has no field for it, it is a secret
         yield keys, masked({name: given}, form)[name]
         return
     if not isinstance(given, Mapping):

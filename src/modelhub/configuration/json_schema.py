@@ -61,6 +61,9 @@ _ROWS = ("ParameterRule", "FormField", "FormOption")
 _ATTRIBUTES = re.compile(r"^Attributes:\n((?: +.*\n?|\n)+)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^    (\w+(?:, \w+)*): (.*(?:\n     +.*)*)", re.MULTILINE)
 _REFERENCE = "A text, or where it is: env:NAME, file:PATH, keyring:SERVICE/USERNAME."
+_HOST_OR_NETWORK = r"^([A-Za-z0-9_.-]+|[0-9A-Fa-f.:\[\]]+(/[0-9]{1,3})?)$"
+"""Nearly: what is within the limits of an address is looked at where the settings are read."""
+
 _OVERLAY = "Fields of {whose} that stand over those of its plugin."
 
 
@@ -82,6 +85,7 @@ def json_schema() -> Mapping[str, JSON]:
     properties = whole["properties"]
     properties["$schema"] = {"type": "string", "description": "Where editors find this schema."}
     _close_budget(definitions["BudgetTable"])
+    definitions["EgressTable"]["properties"]["allow"]["items"]["pattern"] = _HOST_OR_NETWORK
     definitions.update(_credentials(definitions.pop("LimitTable")["properties"]))
     properties["credentials"]["additionalProperties"] = {"$ref": "#/$defs/Credentials"}
     properties["models"]["additionalProperties"] = {"$ref": "#/$defs/ModelSchema"}

@@ -53,6 +53,8 @@ def _shown(value: object, *, secret: bool) -> JSON:
         return text
     if isinstance(value, Secret):
         return value.masked
+    # No form takes a URL with a password in it, but somebody may have written one.
+    secret = secret or (isinstance(text, str) and "://" in text and "@" in text)
     if secret and value is not None and value != "":
         return Secret(str(value)).masked
     return value if isinstance(value, bool | int | float | str | None) else type(value).__name__
