@@ -257,6 +257,23 @@ async def test_calls_that_are_cancelled() -> None:
     assert seen.heard == ["before", "attempt 1", "attempt 1 cancelled", "end cancelled"] * 2
 
 
+async def test_streams_that_are_cancelled_while_they_are_read() -> None:
+    """The end comes with the cancellation, whether the stream was being waited for or not."""
+    async with observed(ScriptedProvider(EVENTS, EVENTS, pause=0.05)) as seen:
+        with anyio.CancelScope() as scope:
+            async with seen.hub.stream("scripted/m", "Hi") as stream:
+                scope.cancel()
+                async for _ in stream:
+                    await anyio.sleep_forever()
+        with anyio.CancelScope() as scope:
+            async with seen.hub.stream("scripted/m", "Hi") as stream:
+                await stream.__anext__()
+                await stream.__anext__()
+                scope.cancel()
+                await stream.__anext__()
+    assert seen.heard == ["before", "attempt 1", "first content", "attempt 1 cancelled", "end cancelled"] * 2
+
+
 async def test_a_hub_that_is_left_with_a_stream_open() -> None:
     """The stream is abandoned with it."""
     async with observed(ScriptedProvider(EVENTS)) as seen:
@@ -299,6 +316,15 @@ async def test_middleware_may_refuse() -> None:
                 pass
     assert scripted.requests == []
     assert seen.heard == ["before", "end PluginError", "before", "end BadRequest"]
+
+
+async def test_an_answer_whose_result_cannot_be_used() -> None:
+    """A stream whose answer has not the shape asked for has failed, though its events were all delivered."""
+    async with observed(ScriptedProvider("no JSON")) as seen:
+        async with seen.hub.stream("scripted/m", "Hi", response_format="json") as stream:
+            async for _ in stream:
+                pass
+        assert seen.heard[-1] == "end OutputInvalid"
 
 
 async def test_extensions_are_listed() -> None:

@@ -142,6 +142,7 @@ class Calls:
             self._registry = await run_in_thread(registry, name="providers given in code")
         if self._extensions is None:
             self._extensions = Extensions(settings.plugins)
+        prices = await run_in_thread(partial(PriceBook, settings.prices.source), name="price list")
         background = Background()
         runtime = Runtime(
             self._registry,
@@ -156,7 +157,6 @@ class Calls:
                 self._middleware, self._sinks, background=background, clock=self._clock
             ),
         )
-        prices = await run_in_thread(partial(PriceBook, settings.prices.source), name="price list")
         self._server = Server(runtime, Catalogue(self._registry, settings.models), prices)
         self._loop = anyio.lowlevel.current_token()
 

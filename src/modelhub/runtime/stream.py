@@ -132,7 +132,7 @@ class Stream(Generic[E_co, R_co]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close it, whatever happened."""
-        await self.aclose()
+        await self._closed_by(error if error is not None and not isinstance(error, Exception) else None)
 
     async def _begin(self, call: Call[Any], this: Try) -> None:
         assert self._server is not None  # noqa: S101  it is found when the stream is entered
@@ -315,9 +315,19 @@ class Stream(Generic[E_co, R_co]):
             self._balancer.succeeded(lease, lease.first_content)
             if self._result is not None:
                 self._balancer.settled(lease, self._result)
-            await source.ended()
-            if self._observation is not None:
-                await self._observation.ended("success", result=self._result)
+            try:
+                await source.ended()
+            finally:
+                await self._told_of_the_end()
+
+    async def _told_of_the_end(self) -> None:
+        observation = self._observation
+        if observation is None:
+            return
+        if self._unusable is not None:
+            await observation.failed(self._unusable)
+        else:
+            await observation.ended("success", result=self._result)
 
     @property
     def result(self) -> R_co:
@@ -354,12 +364,14 @@ class Stream(Generic[E_co, R_co]):
         if self._source is None or self._end:
             return
         self._balancer.abandoned(self._source.prepared.this.lease)
-        await self._source.aclose()
-        observation = self._observation
-        if observation is not None and error is None:
-            await observation.ended("abandoned", result=self.partial)
-        elif observation is not None and error is not None:
-            await observation.failed(error)
+        try:
+            await self._source.aclose()
+        finally:
+            observation = self._observation
+            if observation is not None and error is None:
+                await observation.ended("abandoned", result=self.partial)
+            elif observation is not None and error is not None:
+                await observation.failed(error)
 
     def __repr__(self) -> str:
         where = self._deployment.id if self._deployment is not None else "not entered"
