@@ -1,7 +1,7 @@
 """Servers, clients and time that are simulated, for measuring and testing where the real pool sends calls.
 
-Owns a queue of events in virtual time, servers with slots, queues and faults, and clients that do what the runtime does:
-choose, wait, try again. Nothing sleeps, nothing is sent, and a seed decides everything.
+Owns a queue of events in virtual time, servers with slots, queues and faults, and clients that do what the runtime
+does: choose, wait, try again. Nothing sleeps, nothing is sent, and a seed decides everything.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class Waiting:
         self.client, self.course, self.begun = client, course, begun
         self.ticket: Ticket | None = None
         self._round = 0
-        self._looks(lambda: self._stand())
+        self._looks(self._stand)
 
     def _stand(self) -> None:
         client = self.client

@@ -1,8 +1,9 @@
 """How many calls a deployment takes at once: more while it keeps its pace, less when it says that it is too many.
 
 Additive increase, multiplicative decrease, as in TCP: until the first sign of overload the limit doubles with each
-round of answers. A server that only queues and never refuses is told by its pace: where answers take longer than twice
-what they took at best, the limit does not grow beyond what it was at the start.
+round of answers; after one it is soon back at nine tenths of what was too many, and then grows by one a round. A server
+that only queues and never refuses is told by its pace: where answers take longer than twice what they took at best, the
+limit does not grow beyond what it was at the start.
 """
 
 from __future__ import annotations

@@ -156,6 +156,11 @@ class Course(Generic[D]):
         self._once = False
         self._paused: dict[Option[D], float] | None = None
 
+    @property
+    def pauses(self) -> bool:
+        """Whether it waits before it tries some deployment again."""
+        return self._paused is not None
+
     def open(self, option: Option[D], now: float) -> bool:
         """Whether a deployment may be tried now, as far as this call's own experience with it goes."""
         return self._paused is None or now >= self._paused.get(option, -math.inf)

@@ -60,23 +60,20 @@ def adaptive(members: Sequence[M], signal: str, random: Random) -> M:
     """
     if len(members) > _FULL_SCAN:
         members = random.sample(members, 2)
+    latencies = [member.latencies.get(signal) for member in members]
     total = samples = 0.0
-    for member in members:
-        latency = member.latencies.get(signal)
+    for latency in latencies:
         if latency is not None:
             total += latency.log * latency.samples
             samples += latency.samples
-    mean = total / samples if samples else 0.0
-    scores = [_score(member, signal, mean) for member in members]
+    log = total / samples if samples else 0.0
+    scores = [
+        (member.in_flight + 1) / member.weight * (1.0 if latency is None else latency.relative(log))
+        for member, latency in zip(members, latencies, strict=True)
+    ]
     limit = min(scores) * _NEAR
     near = [member for member, score in zip(members, scores, strict=True) if score <= limit]
     return near[0] if len(near) == 1 else near[int(random.random() * len(near))]
-
-
-def _score(member: Member, signal: str, mean: float) -> float:
-    latency = member.latencies.get(signal)
-    relative = 1.0 if latency is None else latency.relative(mean)
-    return relative * (member.in_flight + 1) / member.weight
 
 
 def weighted(members: Sequence[M], random: Random) -> M:

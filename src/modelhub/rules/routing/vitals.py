@@ -164,12 +164,14 @@ class Vitals:
 
     def ready(self, now: float, tokens: float) -> bool:
         """Whether a call of so many tokens may begin now."""
-        breaker, key = self.breaker, self.key
+        breaker, key, slots = self.breaker, self.key, self.slots
         if self.ramp != 1.0 or not breaker.closed:
             self.ramp = breaker.ramp(now)
-        if self.slots.full or now < self.rests_until or now < key.refused_until:
+            if not breaker.ready(now):
+                return False
+        if slots.in_flight + 1 > slots.limit or now < self.rests_until or now < key.refused_until:
             return False
-        if now < self.lacks_until or now < key.broke_until or not breaker.ready(now):
+        if now < self.lacks_until or now < key.broke_until:
             return False
         return self.rates is None or self.rates.wait(tokens, now) <= 0.0
 
