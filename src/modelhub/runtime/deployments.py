@@ -255,12 +255,11 @@ class Deployments:
     def _groups(self, names: Iterable[str]) -> Iterator[tuple[Pick | None, Sequence[_Target]]]:
         """Yield what the names stand for: a group for each, a route's own groups for a route."""
         for name in names:
-            route = self._settings.routes.get(name)
-            if route is None:
+            if name not in self._settings.routes:
                 yield None, [self._target(name)]
                 continue
-            for group in self._settings.groups(name):
-                yield route.pick, [self._target(each) for each in group]
+            for pick, group in zip(self._settings.picks(name), self._settings.groups(name), strict=True):
+                yield pick, [self._target(each) for each in group]
 
     def _target(self, name: str) -> _Target:
         table = self._settings.deployments.get(name)
