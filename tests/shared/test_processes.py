@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,20 @@ SECONDS = 5.0
 
 def together(server: Any, *, every: float, disturb: Callable[[], None]) -> list[dict[str, Any]]:
     """Let four processes call for a while, disturb the server in the middle, and return what they printed."""
-    begin = time.monotonic() + 3.0
-    given = {"url": server.url, "key": "k", "limit": LIMIT, "period": PERIOD, "begin": begin}
-    words = [sys.executable, str(WORKER), json.dumps({**given, "until": begin + SECONDS, "every": every})]
-    workers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    timer = threading.Timer(begin + SECONDS / 2 - time.monotonic(), disturb)
-    timer.start()
-    try:
-        return [json.loads(worker.communicate(timeout=30)[0]) for worker in workers]
-    finally:
-        timer.join()
+    given = {"url": server.url, "key": "k", "limit": LIMIT, "period": PERIOD, "seconds": SECONDS, "every": every}
+    words = [sys.executable, str(WORKER), json.dumps(given)]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        workers = [stack.enter_context(subprocess.Popen(words, **pipes)) for _ in range(4)]
         for worker in workers:
-            worker.kill()
-            worker.wait()
+            stack.callback(worker.kill)
+        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 4
+        for worker in workers:
+            worker.stdin.write("begin\n")
+            worker.stdin.flush()
+        time.sleep(SECONDS / 2)
+        disturb()
+        return [json.loads(worker.communicate(timeout=30)[0]) for worker in workers]
 
 
 def most(grants: list[float]) -> int:
