@@ -200,14 +200,3 @@ def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     pool.failed(first, error, verdict(error), 1.0)
     pool.succeeded(second, 2.0)
     assert [pool.choose(Course(route), now).option.id for now in (3.0, 30.9, 31.0)] == ["b", "b", "a"]  # type: ignore[union-attr]
-
-
-def test_no_pause_is_longer_than_an_hour() -> None:
-    """Whatever a server asks for; and what it does not say grows from half a second on."""
-    vitals = option("a").vitals
-    vitals.rest(0.0, 1e308, 0.5)
-    assert vitals.rests_until == 3600.0
-    vitals = option("b").vitals
-    for _ in range(10):
-        vitals.rest(0.0, None, 1.0)
-    assert vitals.rests_until == 8.0
