@@ -223,9 +223,13 @@ class EgressRefused(ConfigurationError):
     """No connection may be made to where the base URL leads: the message says who may allow it, and how.
 
     It is no fault of a server. The base URL belongs to the credential: another credential may lead elsewhere.
+
+    Attributes:
+        field: The field of the credential form that the base URL stands in, where known.
     """
 
     retry = Retry.OTHER_CREDENTIAL
+    field: str | None = None
 
 
 class PluginError(ModelHubError, InvokeError):

@@ -68,7 +68,8 @@ async def test_what_a_call_brings_may_not_lead_here(acme: type, vendor: Vendor) 
             assert error.sent is False
         report = await hub.validate("acme", given["credentials"])
         assert isinstance(report.error, EgressRefused)
-        assert (report.ok, report.stages[0]) == (False, "form")
+        assert (report.ok, report.stages[0], list(report.errors)) == (False, "form", ["base_url"])
+        assert "[egress]" in report.errors["base_url"]
     assert server.connections == 0
 
 

@@ -395,7 +395,10 @@ async def test_bind(vendor: Answering, cache_dir: Path) -> None:
 async def test_rows_of_the_family_are_providers(vendor: Answering, cache_dir: Path) -> None:
     """Each with its own presets, credentials and default model; the code is the family's."""
     async with WireServer(vendor) as server:
-        config = {"credentials": {"acme_west": {"base_url": server.url, "api_key": canary("west")}}}
+        config = {
+            "credentials": {"acme_west": {"base_url": server.url, "api_key": canary("west")}},
+            "egress": {"allow": ["127.0.0.0/8"]},
+        }
         async with ModelHub(config, cache_dir=cache_dir) as hub:
             east = {"base_url": server.url, "api_key": canary("east")}
             assert (await hub.chat("acme_east/acme-1", "Hi", credentials=east)).text == "Hello there"

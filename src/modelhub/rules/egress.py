@@ -203,12 +203,14 @@ class Egress:
         secure: Whether the connection is encrypted.
         keyed: Whether a secret goes with the requests.
         allow: The operator's exceptions.
+        field: The field of the credential form that the base URL stands in.
     """
 
     tenant: bool = False
     secure: bool = True
     keyed: bool = False
     allow: AllowList = AllowList()
+    field: str | None = None
 
     @property
     def needs_addresses(self) -> bool:
@@ -225,11 +227,10 @@ class Egress:
         Raises:
             EgressRefused: No connection may be made there.
         """
-        if _name(host) in _METADATA_NAMES:
-            raise _metadata(host)
-        address = _literal(host)
-        if address is not None:
+        if _literal(host) is not None:
             self.judge(host, [host])
+        elif _name(host) in _METADATA_NAMES:
+            raise self._named(_metadata(host))
 
     def judge(self, host: str, addresses: Sequence[str]) -> None:
         """Check a host with all addresses that its name has, or with itself where it is an address.
@@ -244,22 +245,33 @@ class Egress:
         Raises:
             EgressRefused: No connection may be made there.
         """
-        found = [_literal(each) for each in addresses]
+        refusal = self._refusal(host, [_literal(each) for each in addresses])
+        if refusal is not None:
+            raise self._named(refusal)
+
+    def _named(self, error: EgressRefused) -> EgressRefused:
+        error.field = self.field
+        return error
+
+    def _refusal(self, host: str, found: Sequence[Address | None]) -> EgressRefused | None:
         known = [each for each in found if each is not None]
         if _name(host) in _METADATA_NAMES or any(map(is_metadata, known)):
-            raise _metadata(host)
+            return _metadata(host)
         if self.allows_host(host):
-            return
+            return None
         if len(known) < len(found) or (not found and self.needs_addresses):
-            raise _unknown(host)
+            return _unknown(host)
         if self.tenant:
-            self._judge_for_tenant(host, known)
-        elif self.keyed and not self.secure:
-            for each in known:
-                if is_public(each) and not self.allow.has_address(each):
-                    raise _unencrypted(host)
+            return self._refusal_for_tenant(host, known)
+        if (
+            self.keyed
+            and not self.secure
+            and any(is_public(each) and not self.allow.has_address(each) for each in known)
+        ):
+            return _unencrypted(host)
+        return None
 
-    def _judge_for_tenant(self, host: str, addresses: Sequence[Address]) -> None:
+    def _refusal_for_tenant(self, host: str, addresses: Sequence[Address]) -> EgressRefused | None:
         for address in addresses:
             if self.allow.has_address(address):
                 continue
@@ -267,9 +279,10 @@ class Egress:
                 if self.allow.has_address(each):
                     continue
                 if not _is_public(each):
-                    raise _not_public(host)
+                    return _not_public(host)
                 if not self.secure:
-                    raise _not_secure(host)
+                    return _not_secure(host)
+        return None
 
 
 def _literal(text: str) -> Address | None:

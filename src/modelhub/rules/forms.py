@@ -135,6 +135,7 @@ def filled(
         secret_names=frozenset(field.variable for field in form if field.secret),
         endpoint=found.endpoint,
         key=key,
+        endpoint_field=next(iter(found.endpoints), None),
         tenant_endpoint=trusted is not None
         and found.endpoint != _endpoint_of(form, trusted, values, found, model_type),
     )

@@ -62,6 +62,7 @@ class Connections:
             secure=endpoint.scheme == "https",
             keyed=bool(credential.secrets),
             allow=self._allow,
+            field=credential.endpoint_field,
         )
         return await self._flights.run(key, lambda: self._opened(key, endpoint, egress))
 

@@ -37,11 +37,13 @@ class Credential(Mapping[str, CredentialValue]):
         endpoint: The base URL.
         key: Makes the credential the same one whatever its values are; for secrets that change while it stays.
         tenant_endpoint: Whether a user of the application gave the base URL.
+        endpoint_field: The field that it stands in.
 
     Attributes:
         id: A name without secrets, for logs and attempts.
         endpoint: The base URL, without a slash at its end, where the form has one.
         tenant_endpoint: Whether a user of the application gave it, and not the operator: where it may lead is narrower.
+        endpoint_field: The ``variable`` of the field that it stands in.
         key: Equal for credentials with equal values, hashable, and without any value in it.
 
     Example:
@@ -52,7 +54,7 @@ class Credential(Mapping[str, CredentialValue]):
         ('a', <Secret ***>, '***cdef')
     """
 
-    __slots__ = ("_secret_names", "_values", "endpoint", "id", "key", "tenant_endpoint")
+    __slots__ = ("_secret_names", "_values", "endpoint", "endpoint_field", "id", "key", "tenant_endpoint")
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Credential(Mapping[str, CredentialValue]):
         endpoint: str | None = None,
         key: object | None = None,
         tenant_endpoint: bool = False,
+        endpoint_field: str | None = None,
     ) -> None:
         self._values: dict[str, CredentialValue] = {
             name: _sealed(value) if name in secret_names else value for name, value in values.items()
@@ -70,6 +73,7 @@ class Credential(Mapping[str, CredentialValue]):
         self._secret_names = secret_names
         self.id: str = id
         self.endpoint: str | None = endpoint
+        self.endpoint_field: str | None = endpoint_field
         self.tenant_endpoint: bool = tenant_endpoint
         # The trust is a part of it: what is connected for the operator must not serve a user who names the same place.
         parts = (id, endpoint, tenant_endpoint, self._values if key is None else "given")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from modelhub.errors import CredentialsInvalid, ModelHubError
+from modelhub.errors import CredentialsInvalid, EgressRefused, ModelHubError
 from modelhub.types.problems import FieldProblem
 from modelhub.types.schema import ProviderSchema
 
@@ -131,5 +131,9 @@ class ValidationReport:
         """Build the report from what the check ended with."""
         if error is None:
             return cls(provider, stages)
-        fields = error.fields if isinstance(error, CredentialsInvalid) and error.fields else {"": str(error)}
+        fields: Mapping[str, str] = {"": str(error)}
+        if isinstance(error, CredentialsInvalid) and error.fields:
+            fields = error.fields
+        elif isinstance(error, EgressRefused) and error.field is not None:
+            fields = {error.field: f"{error.message} ({error.remedy})"}
         return cls(provider, stages, fields, error)
