@@ -211,6 +211,36 @@ def test_the_endpoint_is_read_by_the_fields_rule() -> None:
     assert endpoint_in(fill([KEY], api_key="k")) is None
 
 
+WHERE = [
+    FormField("base_url", default="http://home.example", role="endpoint", endpoint=EndpointRule("http")),
+    FormField("kind", required=False),
+    FormField("api_key", "secret-input", required=False),
+]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "values", "tenant"),
+    [
+        (None, {"base_url": "http://a"}, False),
+        ({}, {}, False),
+        ({}, {"api_key": "k"}, False),
+        ({}, {"base_url": "http://a"}, True),
+        ({}, {"base_url": "http://home.example/"}, False),
+        ({"base_url": "http://a"}, {"base_url": "http://A:80/"}, False),
+        ({"base_url": "http://a"}, {"base_url": "http://a/admin"}, True),
+        ({"base_url": "http://a"}, {"base_url": "https://a"}, True),
+        ({"base_url": "http://a"}, {"base_url": ""}, True),
+        ({"base_url": "no url"}, {"base_url": "http://a"}, True),
+    ],
+)
+def test_a_base_url_is_a_users_where_the_operator_alone_would_have_another(
+    trusted: dict[str, Any] | None, values: dict[str, Any], *, tenant: bool
+) -> None:
+    """The very same one stays the operator's, however it is written; a key of one's own changes nothing."""
+    credential = filled(WHERE, values, provider="p", trusted=trusted)
+    assert (credential.tenant_endpoint, credential.endpoint_field) == (tenant, "base_url")
+
+
 def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
     """Neither by the complaint nor by what the exception is chained to."""
     with pytest.raises(CredentialsInvalid) as caught:

@@ -121,6 +121,16 @@ def test_equal_values_are_the_same_credential() -> None:
     assert credential().key != "key"
 
 
+def test_who_gave_the_base_url_is_a_part_of_it() -> None:
+    """What is connected for the operator serves no user, whose values may be the same."""
+    for key in (None, "given"):
+        of_operator, of_user = (
+            Credential(VALUES, endpoint="http://a", key=key, tenant_endpoint=tenant) for tenant in (False, True)
+        )
+        assert of_operator.key != of_user.key
+        assert (of_operator.tenant_endpoint, of_user.tenant_endpoint) == (False, True)
+
+
 def test_a_key_that_is_given_stands_for_values_that_change() -> None:
     """A token that is renewed does not make another credential; where it is sent to does."""
     source = object()
