@@ -28,10 +28,11 @@ from modelhub.errors import (
 )
 from modelhub.provider import ModelProvider, ProviderContext, TextEmbeddingModel, hookimpl
 from modelhub.runtime.answers import invoked
-from modelhub.runtime.attempts import Call, Server
+from modelhub.runtime.call import Call
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
 from modelhub.runtime.plugins import PluginRegistry
+from modelhub.runtime.server import Server
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import Finish, FinishReason, TextDelta
 from modelhub.types.forms import CredentialSchema, FormField

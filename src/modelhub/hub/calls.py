@@ -37,8 +37,8 @@ from modelhub.rules.forms import model_form
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.answers import counted, invoked
-from modelhub.runtime.attempts import Call, Server, new_call_id, released
 from modelhub.runtime.background import Background
+from modelhub.runtime.call import Call, new_call_id
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
 from modelhub.runtime.credentials import GivenCredentials
@@ -47,6 +47,7 @@ from modelhub.runtime.extensions import Extensions
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
 from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.prices import PriceBook
+from modelhub.runtime.server import Server, released
 from modelhub.runtime.stream import Stream
 from modelhub.types.plugins import ExtensionInfo, ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
@@ -426,7 +427,7 @@ class Calls:
                 runtime.credentials.forget(deployment.plugin)
             raise attributed(error, deployment, ()) from error.__cause__
         except BaseException as cancelled:
-            clear_locals(cancelled)  # as in `Server.tried`
+            clear_locals(cancelled)  # as in the loop of attempts
             raise
         finally:
             if context is not None:

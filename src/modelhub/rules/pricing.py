@@ -25,7 +25,7 @@ from modelhub.types.pricing import PricePeriod, Prices, Pricing
 from modelhub.types.results import Result
 from modelhub.types.usage import Usage
 
-__all__ = ["cost_of", "period_at", "prices_above", "sum_costs"]
+__all__ = ["cost_of", "period_at", "prices_above", "sum_costs", "usual_price"]
 
 _PROMPT = {
     "cached_read": "cached_tokens",
@@ -238,3 +238,13 @@ def _number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
         return None
     return Decimal(str(value))
+
+
+_USUAL = Usage(1000, 300, seconds=60.0, characters=1000, images=0)
+"""What calls are compared by where the cheapest model is wanted: a prompt of 1,000 tokens and an answer of 300."""
+
+
+def usual_price(pricing: Pricing) -> Decimal | None:
+    """Return what a usual call costs, to compare models by; ``None`` where not even a part of that is known."""
+    cost = cost_of(_USUAL, pricing, at=dt.datetime.now(dt.UTC))
+    return None if cost is None or not cost.items else cost.known

@@ -11,9 +11,11 @@ import anyio
 
 from modelhub.errors import UnsupportedFeature
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
-from modelhub.runtime.attempts import Call, Prepared, Server, Try, released
+from modelhub.runtime.attempts import tried
 from modelhub.runtime.batches import in_order
+from modelhub.runtime.call import Call, Prepared, Try
 from modelhub.runtime.failures import too_late
+from modelhub.runtime.server import Server, released
 from modelhub.types.records import Attempt
 from modelhub.types.requests import EmbedRequest, RerankRequest
 from modelhub.types.results import EmbedResult, RerankResult, Result
@@ -38,7 +40,7 @@ async def invoked(server: Server, call: Call[R]) -> R:
             attempt = _ranked
         case _:
             pass
-    result = await server.tried(call, partial(attempt, server))
+    result = await tried(server, call, partial(attempt, server))
     return cast("R", result)  # each request is answered by the result of its own type
 
 
@@ -48,7 +50,7 @@ async def counted(server: Server, call: Call[Any]) -> TokenCount:
     Raises:
         UnsupportedFeature: The provider cannot count.
     """
-    return await server.tried(call, partial(_counted, server))
+    return await tried(server, call, partial(_counted, server))
 
 
 async def _answered(server: Server, call: Call[Any], this: Try) -> Result:

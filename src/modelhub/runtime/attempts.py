@@ -1,386 +1,239 @@
-"""The one path of a call: describe, parameters, attempt, classify, finish.
+"""The one loop of every call: ask the balancer for a place, try, and let the error say whether and where to go on.
 
-Whole answers are in `modelhub.runtime.answers`, streams in `modelhub.runtime.stream`; both go through the one loop
-here, which asks the balancer for a place, tries, and lets the error say whether and where to go on.
+What is tried is given: whole answers by `modelhub.runtime.answers`, streams by `modelhub.runtime.stream`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
 
-import anyio
-
-from modelhub.errors import (
-    AuthenticationFailed,
-    ModelHubError,
-    NoDeploymentAvailable,
-    PluginError,
-)
+from modelhub.errors import AuthenticationFailed, ModelHubError, NoDeploymentAvailable
 from modelhub.provider.base import REQUEST_TYPES
-from modelhub.rules.capabilities import fit_to_model
-from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.frames import clear_locals
-from modelhub.rules.parameters import Policy, resolve_parameters
+from modelhub.rules.pricing import usual_price
 from modelhub.rules.routing.affinity import blocks
-from modelhub.rules.routing.course import Course, Route
-from modelhub.rules.routing.pool import Lease
+from modelhub.rules.routing.course import Course
+from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.tokens import counted_tokens, expected_tokens, texts_of
 from modelhub.rules.routing.verdict import verdict
-from modelhub.runtime.catalogue import Catalogue
-from modelhub.runtime.core import Runtime
+from modelhub.runtime.call import Call, Try
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
-from modelhub.runtime.output import output_of
-from modelhub.runtime.prices import PriceBook
-from modelhub.runtime.registration import BoundProvider
-from modelhub.types.records import Attempt, Progress, Warning
-from modelhub.types.requests import (
-    ChatRequest,
-    EmbedRequest,
-    ModerationRequest,
-    Request,
-    RerankRequest,
-    SpeechRequest,
-    TranscriptionRequest,
-)
-from modelhub.types.results import (
-    ChatResult,
-    EmbedResult,
-    ModerationResult,
-    RerankResult,
-    Result,
-    SpeechResult,
-    TranscriptionResult,
-)
-from modelhub.types.usage import Timing
+from modelhub.runtime.hedging import Outcome, raced
+from modelhub.runtime.server import Server
+from modelhub.types.records import Attempt
+from modelhub.types.requests import ChatRequest, Request, SpeechRequest
+from modelhub.types.results import Result
+from modelhub.types.schema import ModelSchema
 
 if TYPE_CHECKING:
-    from modelhub.provider.context import ProviderContext
-    from modelhub.runtime.observation import AttemptObservation, Observation
-    from modelhub.types.schema import ModelSchema
+    from modelhub.runtime.observation import Observation
 
-__all__ = ["Attempting", "Call", "Prepared", "Server", "Try", "new_call_id", "released"]
+__all__ = ["tried"]
 
-R = TypeVar("R", bound=Result)
-R_co = TypeVar("R_co", bound=Result, covariant=True)
 T = TypeVar("T")
 
-Attempting: TypeAlias = Callable[["Call[Any]", "Try"], Awaitable[T]]
-"""What is done at one deployment after another, until it works at one of them."""
-
-_ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
-    ChatRequest: ChatResult,
-    EmbedRequest: EmbedResult,
-    RerankRequest: RerankResult,
-    TranscriptionRequest: TranscriptionResult,
-    SpeechRequest: SpeechResult,
-    ModerationRequest: ModerationResult,
-}
+_Attempting: TypeAlias = Callable[[Call[Any], Try], Awaitable[T]]
+_Discarding: TypeAlias = Callable[[T], Awaitable[object]]
 
 
-def new_call_id() -> str:
-    """Return a name for a call."""
-    return f"call_{os.urandom(8).hex()}"
+async def tried(
+    server: Server, call: Call[Any], attempt: _Attempting[T], *, discard: _Discarding[T] | None = None
+) -> T:
+    """Run ``attempt`` with one deployment after another until one works.
 
+    Args:
+        server: What serves the call.
+        call: The call.
+        attempt: Is given the call, and a try: its place at a deployment, and what was tried before. The place is given
+            back when it returns.
+        discard: For answers that come in pieces: then the place is kept, for ``attempt`` to give back. Gives up one
+            that nobody wants.
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[R_co]):
-    """A call on its way.
-
-    Attributes:
-        request: What is asked, with the application's own parameters.
-        route: What may be tried.
-        deadline: Absolute, by the runtime's clock; ``None`` where the caller set none.
-        policy: What becomes of parameters that a model does not take.
-        progress: Told how far long things have come.
-        id: Unique among all processes: tool calls are named by it, and histories outlive a process.
-        skipped: Targets that could not even be tried, and why.
-        observation: Who hears of it; ``None`` where nobody does.
+    Raises:
+        ModelHubError: The last attempt's error; ``attempts`` holds them all.
     """
-
-    request: Request[R_co]
-    route: Route[Deployment]
-    deadline: float | None
-    policy: Policy
-    progress: Callable[[Progress], None] | None = None
-    id: str = field(default_factory=new_call_id)
-    skipped: tuple[Attempt, ...] = ()
-    observation: Observation | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One try at one deployment.
-
-    Attributes:
-        lease: The call's place there.
-        before: What was tried before it.
-        watch: Who hears of it; ``None`` where nobody does.
-    """
-
-    lease: Lease[Deployment]
-    before: tuple[Attempt, ...]
-    watch: AttemptObservation | None = None
-
-    @property
-    def deployment(self) -> Deployment:
-        """Where it is."""
-        return self.lease.option.deployment
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call made ready for one deployment."""
-
-    call: Call[Any]
-    this: Try
-    deployment: Deployment
-    bound: BoundProvider
-    request: Request[Any]
-    context: ProviderContext
-    schema: ModelSchema
-    warnings: tuple[Warning, ...]
+    loop = _Loop(server, call, await _course(server, call, streaming=discard is not None), attempt, discard)
+    return await loop.run()
 
 
 @final
-class Server:
-    """Serves calls.
+class _Loop(Generic[T]):
+    """One call's tries."""
 
-    Args:
-        runtime: What contexts are made with.
-        catalogue: What models are described by.
-        prices: What models cost; without it, what plugins say.
-    """
+    __slots__ = ("_attempt", "_attempts", "_balancer", "_call", "_clock", "_course", "_discard", "_last", "_server")
 
-    def __init__(self, runtime: Runtime, catalogue: Catalogue, prices: PriceBook | None = None) -> None:
-        self.runtime = runtime
-        self.catalogue = catalogue
-        self.prices: PriceBook = prices or PriceBook("manifest")
+    def __init__(
+        self,
+        server: Server,
+        call: Call[Any],
+        course: Course[Deployment],
+        attempt: _Attempting[T],
+        discard: _Discarding[T] | None,
+    ) -> None:
+        self._server = server
+        self._call = call
+        self._course = course
+        self._attempt = attempt
+        self._discard = discard
+        self._balancer = server.runtime.balancer
+        self._clock = server.runtime.clock
+        self._attempts = call.skipped
+        self._last: ModelHubError | None = None
 
-    async def tried(self, call: Call[Any], attempt: Attempting[T], *, streaming: bool = False) -> T:
-        """Run ``attempt`` with one deployment after another until one works.
-
-        Args:
-            call: The call.
-            attempt: Is given the call, its place at a deployment and what was tried before. The place is given back
-                when it returns.
-            streaming: Whether the answer comes in pieces: then the place is kept, for ``attempt`` to give back.
-
-        Raises:
-            ModelHubError: The last attempt's error; ``attempts`` holds them all.
-        """
-        balancer, clock = self.runtime.balancer, self.runtime.clock
-        course = self._course(call, streaming=streaming)
-        attempts = call.skipped
-        last: ModelHubError | None = None
+    async def run(self) -> T:
         while True:
             try:
-                lease = await balancer.lease(course)
+                lease = await self._balancer.lease(self._course)
             except NoDeploymentAvailable as refused:
-                raise self._given_up(call, refused, last, attempts) from None
-            this = Try(lease, attempts)
-            start = clock()
-            try:
-                if call.observation is not None:
-                    this = await _watched(call.observation, this)
-                result = await attempt(call, this)
-            except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-                last = redacted(foreign(raised, this.deployment), this.deployment.credential)
-            except BaseException as raised:
-                balancer.abandoned(lease)
-                clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
-                raise
-            else:
-                if not streaming:
-                    await self._answered(call, this, result, clock() - start)
+                raise self._given_up(refused) from None
+            outcome = await self._outcome(Try(lease, self._attempts))
+            goes_on = True
+            for this, raised in outcome.failures:
+                goes_on = await self._failed(this, raised)
+            if outcome.won is not None:
+                this, result = outcome.won
+                if self._discard is None:
+                    await self._answered(this, result)
                 return result
-            attempts = (*attempts, Attempt(this.deployment.id, type(last).__name__, clock() - start))
-            if not await self._goes_on(course, this, attributed(last, this.deployment, attempts)):
-                raise last
+            if not goes_on and self._last is not None:
+                raise self._last
 
-    async def _answered(self, call: Call[Any], this: Try, result: object, seconds: float) -> None:
-        """Give back the place of a call that was answered all at once."""
-        self.runtime.balancer.succeeded(this.lease, _pace(call.request, result, seconds))
-        if isinstance(result, Result):
-            self.runtime.balancer.settled(this.lease, result)
-        if this.watch is not None:
-            await this.watch.first_content()
+    async def _outcome(self, this: Try) -> Outcome[T]:
+        """Make a try, or two at once where hedging is wanted."""
+        hedging = self._call.route.hedging if self._call.hedged else None
+        after = None if hedging is None else hedging.after(self._course.signal)
+        if hedging is not None and after is not None:
+            return await self._raced(this, hedging, after)
+        try:
+            if self._call.observation is not None:
+                this = await _watched(self._call.observation, this)
+            return Outcome((this, await self._attempt(self._call, this)))
+        except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
+            return Outcome(None, [(this, raised)])
+        except BaseException as raised:
+            self._balancer.abandoned(this.lease)
+            clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
+            raise
 
-    async def _goes_on(self, course: Course[Deployment], this: Try, error: ModelHubError) -> bool:
+    async def _raced(self, this: Try, hedging: Hedging, after: float) -> Outcome[T]:
+        observation = self._call.observation
+
+        async def second() -> Try | None:
+            now = self._clock()
+            lease = self._balancer.pool.choose(self._course.beside(this.lease.option), now)
+            if lease is None:
+                return None
+            if not hedging.spend(now):
+                self._balancer.abandoned(lease)
+                return None
+            other = Try(lease, this.before)
+            return other if observation is None else await _watched(observation, other, hedge=True)
+
+        async def lost(loser: Try) -> None:
+            self._balancer.abandoned(loser.lease)
+            if loser.watch is not None:
+                await loser.watch.ended(outcome="cancelled")
+
+        if observation is not None:
+            this = await _watched(observation, this)
+        run = partial(self._attempt, self._call)
+        return await raced(run, this, after=after, second=second, discard=self._discard or _dropped, lost=lost)
+
+    async def _failed(self, this: Try, raised: Exception) -> bool:
         """Learn from a failure; returns whether to try on."""
-        balancer = self.runtime.balancer
+        deployment = this.deployment
+        error = self._last = redacted(foreign(raised, deployment), deployment.credential)
+        self._attempts = (
+            *self._attempts,
+            Attempt(deployment.id, type(error).__name__, self._clock() - this.lease.begun),
+        )
+        attributed(error, deployment, self._attempts)
         if isinstance(error, AuthenticationFailed):
-            self.runtime.credentials.forget(this.deployment.plugin)
+            self._server.runtime.credentials.forget(deployment.plugin)
         judged = verdict(error)
-        balancer.failed(this.lease, error, judged)
-        goes_on = course.failed(this.lease.option, error, judged, self.runtime.clock(), balancer.random)
+        self._balancer.failed(this.lease, error, judged)
+        course = self._course
+        goes_on = course.failed(this.lease.option, error, judged, self._clock(), self._balancer.random)
         if this.watch is not None:
             await this.watch.ended(error)
             if goes_on:
-                wait = max(0.0, course.paused_until(this.lease.option) - self.runtime.clock())
-                await this.watch.retry(error, wait=wait)
+                await this.watch.retry(error, wait=max(0.0, course.paused_until(this.lease.option) - self._clock()))
         return goes_on
 
-    def _course(self, call: Call[Any], *, streaming: bool) -> Course[Deployment]:
-        signal = "seconds"
-        if isinstance(call.request, ChatRequest | SpeechRequest):
-            signal = "first_token" if streaming else "per_token"
-        sticks = any(group.pick == "sticky" for group in call.route.groups)
-        limited = any(option.vitals.rates is not None for option in call.route.options)
-        return Course(
-            call.route,
-            retries=self.runtime.settings.routing.retries,
-            deadline=math.inf if call.deadline is None else call.deadline,
-            signal=signal,
-            tokens=expected_tokens(call.request) if limited else 0.0,
-            session=call.request.session,
-            blocks=blocks(texts_of(call.request)) if sticks and not call.request.session else (),
-        )
+    async def _answered(self, this: Try, result: object) -> None:
+        """Give back the place of a call that was answered all at once."""
+        self._balancer.succeeded(this.lease, _pace(self._call.request, result, self._clock() - this.lease.begun))
+        if isinstance(result, Result):
+            self._balancer.settled(this.lease, result)
+        if this.watch is not None:
+            await this.watch.first_content()
 
-    def _given_up(
-        self, call: Call[Any], refused: NoDeploymentAvailable, last: ModelHubError | None, attempts: Sequence[Attempt]
-    ) -> ModelHubError:
+    def _given_up(self, refused: NoDeploymentAvailable) -> ModelHubError:
         """Return the error of a call that finds no place any more: what it failed with, if it was tried at all."""
-        if last is not None:
-            return last
-        if call.deadline is not None and self.runtime.clock() >= call.deadline:
+        if self._last is not None:
+            return self._last
+        call = self._call
+        if call.deadline is not None and self._clock() >= call.deadline:
             return too_late(call.request)
         if call.route.options:
-            attributed(refused, call.route.options[0].deployment, attempts)
+            attributed(refused, call.route.options[0].deployment, self._attempts)
         return refused
 
-    async def prepare(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
-        """Make a call ready for a deployment: load its plugin, describe its model, check its parameters.
-
-        Raises:
-            ModelHubError: It cannot be served there.
-        """
-        if call.deadline is None:
-            return await self._prepared(call, this, streaming=streaming)
-        with anyio.move_on_after(call.deadline - self.runtime.clock()):
-            return await self._prepared(call, this, streaming=streaming)
-        raise too_late(call.request)
-
-    async def _prepared(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
-        runtime, deployment = self.runtime, this.deployment
-        bound = deployment.plugin.bound or await runtime.registry.bound(deployment.plugin)
-        request = call.request
-        limits = runtime.limits(deployment.plugin, deadline=call.deadline, total=request.timeout, streaming=streaming)
-        context = await runtime.context(bound, deployment, limits, progress=call.progress)
-        kind = REQUEST_TYPES[type(request)]
-        schema = self.catalogue.known(deployment, kind)
-        if schema is None:
-            try:
-                schema = await self.catalogue.describe(deployment, kind, bound, context)
-            except BaseException:
-                await released(context)
-                raise
-        self.prices.begin(schema, deployment.plugin.schema)
-        options = request.vendor.get(deployment.provider_id, {})
-        if deployment.options:
-            options = {**deployment.options, **options}
-        fitted: Request[Any]
-        common: dict[str, Any] = {"model": deployment.model, "id": call.id}
-        if isinstance(request, ChatRequest):
-            given = {**deployment.parameters, **request.parameters} if deployment.parameters else request.parameters
-            common |= {"given": given, "options": options, "stream": streaming}
-            fitted, warnings = fit_to_model(cast("ChatRequest[None]", request), schema, policy=call.policy, **common)
-        else:
-            resolved = resolve_parameters({}, options, schema.parameter_rules, policy=call.policy)
-            warnings = resolved.warnings
-            fitted = replace(request, options=resolved.options, schema=schema, **common)
-        if schema.deprecated or schema.deprecation is not None:
-            ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
-            warnings = (*warnings, *([ends] if ends is not None else ()))
-        return Prepared(call, this, deployment, bound, fitted, context, schema, warnings)
-
-    async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
-        """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
-        try:
-            return await self.timed(prepared, request)
-        except BaseException:
-            self.learn(prepared)
-            await released(prepared.context)
-            raise
-
-    def learn(self, prepared: Prepared) -> None:
-        """Heed what the last answer's headers say of rate limits."""
-        http = prepared.context.open_http
-        if http is not None and http.rate is not None:
-            self.runtime.balancer.learned(prepared.this.lease, http.rate)
-
-    async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
-        """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
-        prober, option = self.runtime.balancer.prober, prepared.this.lease.option
-        if prober is None:
-            return await self._run(prepared, request)
-        waiting = prober.wait(option, prepared.context.open_http)
-        try:
-            return await self._run(prepared, request)
-        finally:
-            prober.came(option, waiting)
-
-    async def _run(self, prepared: Prepared, request: Request[Any]) -> Any:
-        bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline
-        if deadline is None or bound.times_itself(request):
-            return _result(await bound.invoke(request, context), request)
-        with anyio.move_on_after(deadline - self.runtime.clock()):
-            return _result(await bound.invoke(request, context), request)
-        raise context.limits.expired("read", sent=True)
-
-    async def finished(
-        self,
-        prepared: Prepared,
-        result: R,
-        seconds: float,
-        *,
-        first_content: float | None = None,
-    ) -> R:
-        """Complete a plugin's result: model, price, output, warnings, attempts and timing.
-
-        Raises:
-            OutputInvalid: The answer does not have the shape that was asked for.
-        """
-        self.learn(prepared)
-        timing = result.timing or Timing()
-        provider = prepared.deployment.plugin.schema
-        cost = await self.prices.cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
-        common: dict[str, Any] = {
-            "model": prepared.deployment.name,
-            "id": result.id or prepared.call.id,
-            "cost": cost,
-            "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
-            "warnings": prepared.warnings + result.warnings,
-            "attempts": (*prepared.this.before, Attempt(prepared.deployment.id, None, seconds)),
-        }
-        asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
-        if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
-            whole = replace(result, **common)
-            return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
-        return replace(result, **common)
+    def __repr__(self) -> str:
+        return f"<loop of {self._call.id}: {len(self._attempts)} attempts, {self._course!r}>"
 
 
-def _result(given: object, request: Request[Any]) -> object:
-    """Return what a plugin gave, where it is an answer to what it was asked."""
-    wanted = _ANSWERS[type(request)]
-    if isinstance(given, wanted):
-        return given
-    raise PluginError(
-        f"the plugin answered a {type(request).__name__} with a {type(given).__name__}",
-        remedy=f"the plugin's author must return a {wanted.__name__}",
+async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course[Deployment]:
+    signal = "seconds"
+    if isinstance(call.request, ChatRequest | SpeechRequest):
+        signal = "first_token" if streaming else "per_token"
+    sticks = any(group.pick == "sticky" for group in call.route.groups)
+    cheapest = any(group.pick == "cheapest" for group in call.route.groups)
+    limited = any(option.vitals.rates is not None for option in call.route.options)
+    return Course(
+        call.route,
+        retries=server.runtime.settings.routing.retries,
+        deadline=math.inf if call.deadline is None else call.deadline,
+        signal=signal,
+        tokens=expected_tokens(call.request) if limited else 0.0,
+        session=call.request.session,
+        blocks=blocks(texts_of(call.request)) if sticks and not call.request.session else (),
+        prices=await _usual_prices(server, call) if cheapest else None,
     )
 
 
-async def _watched(observation: Observation, this: Try) -> Try:
+async def _usual_prices(server: Server, call: Call[Any]) -> Mapping[str, float]:
+    """Return what a usual call costs at each deployment whose price is known, by their ids."""
+    kind = REQUEST_TYPES[type(call.request)]
+    found: dict[str, float] = {}
+    for option in call.route.options:
+        deployment = option.deployment
+        schema = server.catalogue.known(deployment, kind)
+        if schema is None:
+            schema = (await server.runtime.registry.models(deployment.plugin)).get((kind, deployment.model))
+        schema = schema or ModelSchema(deployment.model, kind)
+        (priced,) = await server.prices.priced([schema], deployment.plugin.schema)
+        price = None if priced.pricing is None else usual_price(priced.pricing)
+        if price is not None:
+            found[option.id] = float(price)
+    return found
+
+
+async def _dropped(result: object) -> None:
+    """Give up a whole answer that came too late: nothing of it is open."""
+    del result
+
+
+async def _watched(observation: Observation, this: Try, *, hedge: bool = False) -> Try:
     """Have a try be heard of."""
     deployment = this.deployment
     watch = await observation.attempt(
-        deployment.id, provider=deployment.provider_id, model=deployment.model, probe=this.lease.probe
+        deployment.id, provider=deployment.provider_id, model=deployment.model, hedge=hedge, probe=this.lease.probe
     )
     return replace(this, watch=watch)
 
@@ -391,12 +244,3 @@ def _pace(request: Request[Any], result: object, seconds: float) -> float | None
         return seconds
     tokens = counted_tokens(result.usage)[1] if isinstance(result, Result) else None
     return seconds / tokens if tokens else None
-
-
-async def released(context: ProviderContext) -> None:
-    """Break what an attempt still has open; the connection first."""
-    http = context.open_http
-    if http is not None:
-        http.abort()
-        with anyio.CancelScope(shield=True):
-            await http.aclose()

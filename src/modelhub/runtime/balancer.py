@@ -18,6 +18,7 @@ from modelhub.rules.routing.budget import RetryBudget
 from modelhub.rules.routing.concurrency import Slots
 from modelhub.rules.routing.course import Course, Group, Option, Pick, Route
 from modelhub.rules.routing.health import Breaker, Ejection
+from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.pool import Change, Lease, Pool
 from modelhub.rules.routing.rates import RateBucket, Rates
 from modelhub.rules.routing.spending import Allowance, Counted
@@ -85,6 +86,7 @@ class Balancer:
         self._vitals: dict[tuple[str, str, CredentialKey, DeploymentLimits], Vitals] = {}
         self._keys: dict[tuple[str, CredentialKey], KeyHealth] = {}
         self._budgets: dict[str, RetryBudget] = {}
+        self._hedges: dict[str, Hedging] = {}
         self._allowances: dict[tuple[str, CredentialKey], Allowance] = {}
         self._uncounted: set[tuple[str, CredentialKey]] = set()
         self._wall = wall
@@ -108,7 +110,8 @@ class Balancer:
             )
             for pick, deployments in groups
         )
-        return Route(name, made, self._budget(name))
+        budget = self._budget(name)
+        return Route(name, made, budget, self._hedging(name, budget) if self._settings.hedge else None)
 
     def vitals(self, deployment: Deployment) -> Vitals:
         """Return what is known of a deployment."""
@@ -158,6 +161,14 @@ class Balancer:
             self._budgets[name] = budget
         return budget
 
+    def _hedging(self, name: str, budget: RetryBudget) -> Hedging:
+        hedging = self._hedges.get(name)
+        if hedging is None:
+            if len(self._hedges) >= _REMEMBERED:
+                self._hedges.clear()
+            hedging = self._hedges[name] = Hedging(budget)
+        return hedging
+
     async def lease(self, course: Course[Deployment]) -> Lease[Deployment]:
         """Return a place for a call, waiting for it where that makes sense.
 
@@ -194,6 +205,10 @@ class Balancer:
 
     def succeeded(self, lease: Lease[Any], sample: float | None = None) -> None:
         """A call was answered; see `Pool.succeeded`."""
+        hedging = lease.course.route.hedging
+        if hedging is not None and not lease.ended:
+            seconds = lease.first_content
+            hedging.add(lease.course.signal, self.clock() - lease.begun if seconds is None else seconds)
         self.pool.succeeded(lease, self.clock(), sample)
 
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:

@@ -16,8 +16,9 @@ from modelhub.types.requests import ChatRequest
 from modelhub.types.results import ChatResult, Result
 
 if TYPE_CHECKING:
-    from modelhub.runtime.attempts import Call, Prepared, Server
+    from modelhub.runtime.call import Call, Prepared
     from modelhub.runtime.deployments import Deployment
+    from modelhub.runtime.server import Server
 
 __all__ = ["Resumption"]
 
@@ -75,7 +76,7 @@ class Resumption:
         done = self._left <= 0 or self.splice is not None  # what was continued once is not continued again
         if how == "raise" or done or error.scope not in _OTHERS_MAY_DO_BETTER:
             return None
-        following = replace(call, skipped=error.attempts)
+        following = replace(call, skipped=error.attempts, hedged=False)
         if how == "continue":
             following_or_reason = self._continuation(server, prepared, partial, following)
             if isinstance(following_or_reason, str):

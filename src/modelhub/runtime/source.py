@@ -10,7 +10,7 @@ import anyio
 from modelhub.types.events import Event
 
 if TYPE_CHECKING:
-    from modelhub.runtime.attempts import Prepared
+    from modelhub.runtime.call import Prepared
 
 __all__ = ["Source"]
 

@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar, cast, final
 
 from modelhub.errors import (
     ConfigurationError,
-    ConnectionLost,
     ModelHubError,
     Retry,
     Scope,
@@ -24,12 +23,15 @@ from modelhub.errors import (
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.rules.frames import clear_locals, hides_arguments
 from modelhub.rules.routing.verdict import verdict
-from modelhub.runtime.attempts import Call, Server, Try
+from modelhub.runtime.attempts import tried
 from modelhub.runtime.balancer import Balancer
+from modelhub.runtime.beginning import Beginning
+from modelhub.runtime.call import Call, Prepared, Try
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted
 from modelhub.runtime.observation import Observation
 from modelhub.runtime.resumption import Resumption
+from modelhub.runtime.server import Server
 from modelhub.runtime.source import Source
 from modelhub.types.events import Event, Finish, Reset, TextDelta
 from modelhub.types.records import Attempt
@@ -40,9 +42,6 @@ __all__ = ["Stream"]
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
-
-_HELD = 32
-"""Lifecycle events that may be held back before the stream counts as begun."""
 
 
 @final
@@ -59,6 +58,7 @@ class Stream(Generic[E_co, R_co]):
         "_closed",
         "_deployment",
         "_end",
+        "_entering",
         "_failure",
         "_first_content",
         "_fold",
@@ -80,6 +80,7 @@ class Stream(Generic[E_co, R_co]):
         self._resolve = resolve
         self._call: Call[Any] | None = None
         self._deployment: Deployment | None = None
+        self._entering: dict[Source, None] = {}
         self._source: Source | None = None
         self._fold: ChatFold | SpeechFold = ChatFold()
         self._held: deque[Event] = deque()
@@ -107,7 +108,7 @@ class Stream(Generic[E_co, R_co]):
         self._server = self._server_of()
         try:
             self._call = call = await self._resolve()
-            await self._server.tried(call, self._begin, streaming=True)
+            await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
         except BaseException as error:
             if self._observation is not None:
                 await self._observation.failed(error)
@@ -134,49 +135,50 @@ class Stream(Generic[E_co, R_co]):
         """Close it, whatever happened."""
         await self._closed_by(error if error is not None and not isinstance(error, Exception) else None)
 
-    async def _begin(self, call: Call[Any], this: Try) -> None:
+    async def _begin(self, call: Call[Any], this: Try) -> Beginning:
         assert self._server is not None  # noqa: S101  it is found when the stream is entered
         self._check_wanted()
-        self._deployment, self._start = this.deployment, self._clock()
+        start = self._clock()
         prepared = await self._server.prepare(call, this, streaming=True)
-        speech = isinstance(prepared.request, SpeechRequest)
-        if self._resumption.splice is None:
-            self._fold = SpeechFold(prepared.bound.speech_type(prepared.request)) if speech else ChatFold(call.id)
-        self._held.clear()
-        source = self._source = Source(prepared)
+        source = Source(prepared)
+        beginning = Beginning(source, self._fold_for(prepared), start)
         prober = self._balancer.prober
         waiting = None if prober is None else prober.wait(this.lease.option, prepared.context.open_http)
+        self._entering[source] = None
         try:
-            await self._until_content(source)
+            await beginning.read(self._check_wanted, self._resumption.spliced)
         except BaseException:
             await source.aclose()
             self._check_wanted()
             raise
         finally:
+            del self._entering[source]
             if prober is not None:
                 prober.came(this.lease.option, waiting)
+        now = self._clock()
+        this.lease.first_content = now - this.lease.begun if beginning.has_content else None
+        return beginning
 
-    async def _until_content(self, source: Source) -> None:
-        """Hold events back until the first content, or the end."""
-        begun = False
-        for _ in range(_HELD):
+    def _fold_for(self, prepared: Prepared) -> ChatFold | SpeechFold:
+        if self._resumption.splice is not None:
+            return self._fold
+        if isinstance(prepared.request, SpeechRequest):
+            return SpeechFold(prepared.bound.speech_type(prepared.request))
+        return ChatFold(prepared.call.id)
+
+    async def _adopt(self, beginning: Beginning) -> None:
+        """Make a beginning the stream's own: from now on nothing else is tried by itself."""
+        source = self._source = beginning.source
+        self._fold, self._held, self._start = beginning.fold, beginning.held, beginning.start
+        self._deployment = source.prepared.deployment
+        if self._closed:
+            self._balancer.abandoned(source.prepared.this.lease)
+            await source.aclose()
             self._check_wanted()
-            try:
-                event = await source.next()
-            except StopAsyncIteration:
-                raise ConnectionLost("the answer ended before its first content", sent=True) from None
-            begun = begun or is_content(event)
-            for each in self._resumption.spliced(event):
-                self._fold.add(each)
-                self._held.append(each)
-            if begun:
-                self._check_wanted()
-                await self._content_came(source)
-                return
-            if isinstance(event, Finish):
-                await self._finish(source)
-                return
-        self._check_wanted()
+        if beginning.has_content:
+            await self._content_came(source)
+        if beginning.finish is not None:
+            await self._finish(source)
 
     def _check_wanted(self) -> None:
         """Refuse to go on with a stream that was closed while it was being entered: nothing more is asked for it."""
@@ -188,8 +190,9 @@ class Stream(Generic[E_co, R_co]):
         if self._first_content is None:
             self._first_content = now - self._start
         this = source.prepared.this
-        this.lease.first_content = now - this.lease.begun
-        source.content_came()
+        if this.lease.first_content is None:
+            this.lease.first_content = now - this.lease.begun
+            source.content_came()
         if this.watch is not None:
             await this.watch.first_content()
 
@@ -219,7 +222,7 @@ class Stream(Generic[E_co, R_co]):
             except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own
                 await self._go_on_or_raise(source, error)
             except BaseException as error:
-                clear_locals(error)  # as in `Server.tried`
+                clear_locals(error)  # as in the loop of attempts
                 await self._closed_by(error)
                 raise
             finally:
@@ -256,7 +259,7 @@ class Stream(Generic[E_co, R_co]):
             await watch.ended(error)
             await watch.retry(error)
         try:
-            await self._server.tried(call, self._begin, streaming=True)
+            await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
         except ModelHubError as failed:
             error.attempts = failed.attempts or error.attempts
             self._check_wanted()
@@ -361,6 +364,8 @@ class Stream(Generic[E_co, R_co]):
     async def _closed_by(self, error: BaseException | None) -> None:
         """Give everything back; ``error`` ended the stream, or, where there is none, whoever was reading it."""
         self._closed = True
+        for source in tuple(self._entering):
+            await source.aclose()
         if self._source is None or self._end:
             return
         self._balancer.abandoned(self._source.prepared.this.lease)
@@ -377,6 +382,11 @@ class Stream(Generic[E_co, R_co]):
         where = self._deployment.id if self._deployment is not None else "not entered"
         state = "finished" if self._end else "broken" if self._failure else "closed" if self._closed else "open"
         return f"<Stream {where}: {state}>"
+
+
+async def _discarded(beginning: Beginning) -> None:
+    """Give up the beginning of a stream that another one was before."""
+    await beginning.source.aclose()
 
 
 @final

@@ -42,6 +42,7 @@ TABLE = {
     "ModelHubError": NOWHERE,
     "ConfigurationError": NOWHERE,
     "UnknownProvider": NOWHERE,
+    "EgressRefused": OTHER_KEY,
     "UnknownModel": OTHER_MODEL,
     "PluginError": OTHER_MODEL,
     "CredentialsInvalid": OTHER_KEY,

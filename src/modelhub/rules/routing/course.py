@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
@@ -12,6 +13,7 @@ from modelhub.errors import ModelHubError
 from modelhub.rules.routing.backoff import wait_before_retry
 from modelhub.rules.routing.budget import RetryBudget
 from modelhub.rules.routing.failover import Target, worth_trying
+from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.latency import Latency
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import Block, Vitals
@@ -89,11 +91,13 @@ class Route(Generic[D]):
         name: What the caller named.
         groups: At least one.
         budget: What its retries are paid from.
+        hedging: When its calls are sent twice; ``None`` for never.
     """
 
     name: str
     groups: tuple[Group[D], ...]
     budget: RetryBudget = field(compare=False)
+    hedging: Hedging | None = field(default=None, compare=False)
 
     @property
     def options(self) -> Sequence[Option[D]]:
@@ -217,6 +221,13 @@ class Course(Generic[D]):
         wait = wait_before_retry(self._waits, error.retry_after, self.deadline - now, random)
         self._waits += 1
         return None if wait is None else max(wait, _SHORTEST_PAUSE)
+
+    def beside(self, option: Option[D]) -> Course[D]:
+        """Return the way of a second try beside one that is under way: anywhere else, now or not at all."""
+        course = copy(self)
+        groups = [replace(group, options=tuple(o for o in group.options if o is not option)) for group in self.groups]
+        course.groups = [group for group in groups if group.options]
+        return course
 
     @property
     def left(self) -> Sequence[Option[D]]:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, final
+from weakref import WeakSet
 
 from modelhub.rules.routing.affinity import PrefixIndex
 from modelhub.rules.routing.concurrency import Slots
@@ -37,11 +38,11 @@ class RateLimit(Protocol):
     def wait(self, tokens: float, now: float) -> float:
         """Return what `reserve` would, and take nothing."""
 
-    def settle(self, reserved: float, actual: float, now: float) -> None:
-        """Correct the tokens of a reservation to what was used."""
+    def settle(self, reserved: float, actual: float, now: float, *, since: float | None = None) -> None:
+        """Correct the tokens of a reservation that was made at ``since`` to what was used."""
 
-    def refund(self, reserved: float, now: float) -> None:
-        """Give a whole reservation back: nothing was sent."""
+    def refund(self, reserved: float, now: float, *, since: float | None = None) -> None:
+        """Give back a whole reservation that was made at ``since``: nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,17 @@ class KeyHealth:
         refused_until: A refused key is left alone until then; after it one call at a time finds out.
         broke_until: Its money is spent until then.
         reason: The class of the error that it was refused with.
+        users: The deployments that are called with it.
     """
 
-    __slots__ = ("_level", "broke_until", "reason", "refused_until")
+    __slots__ = ("_level", "broke_until", "reason", "refused_until", "users")
 
     def __init__(self) -> None:
         self._level = 0
         self.refused_until: float = -math.inf
         self.broke_until: float = -math.inf
         self.reason: str = ""
+        self.users: WeakSet[Vitals] = WeakSet()
 
     def refused(self, now: float, reason: str, *, quota: bool = False, asked: float | None = None) -> None:
         """The vendor refused it: each time it is left alone for twice as long; a spent quota for 15 minutes at least.
@@ -114,7 +117,7 @@ class Vitals:
         key: What is known of its credential.
         slots: How many calls it takes at once.
         breaker: Whether it is well.
-        queue: How many calls may wait for each of its slots.
+        queue: How many calls may wait for it.
         rates: What is left of requests and tokens per time; ``None`` where nothing limits them.
 
     Attributes:
@@ -128,6 +131,7 @@ class Vitals:
     """
 
     __slots__ = (
+        "__weakref__",
         "_overloads",
         "breaker",
         "id",
@@ -145,7 +149,7 @@ class Vitals:
     )
 
     def __init__(
-        self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: float, rates: RateLimit | None = None
+        self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: int, rates: RateLimit | None = None
     ) -> None:
         self.id = id
         self.key = key
@@ -161,6 +165,7 @@ class Vitals:
         self.queued: int = 0
         self.prefixes: PrefixIndex | None = None
         self._overloads = 0
+        key.users.add(self)
 
     def ready(self, now: float, tokens: float) -> bool:
         """Whether a call of so many tokens may begin now."""

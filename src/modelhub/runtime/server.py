@@ -1,0 +1,204 @@
+"""What every try of a call goes through at its deployment: describe, parameters, ask, finish."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+
+import anyio
+
+from modelhub.errors import PluginError
+from modelhub.provider.base import REQUEST_TYPES
+from modelhub.rules.capabilities import fit_to_model
+from modelhub.rules.deprecation import deprecation_warning
+from modelhub.rules.parameters import resolve_parameters
+from modelhub.runtime.call import Call, Prepared, Try
+from modelhub.runtime.catalogue import Catalogue
+from modelhub.runtime.core import Runtime
+from modelhub.runtime.failures import too_late
+from modelhub.runtime.output import output_of
+from modelhub.runtime.prices import PriceBook
+from modelhub.types.records import Attempt
+from modelhub.types.requests import (
+    ChatRequest,
+    EmbedRequest,
+    ModerationRequest,
+    Request,
+    RerankRequest,
+    SpeechRequest,
+    TranscriptionRequest,
+)
+from modelhub.types.results import (
+    ChatResult,
+    EmbedResult,
+    ModerationResult,
+    RerankResult,
+    Result,
+    SpeechResult,
+    TranscriptionResult,
+)
+from modelhub.types.usage import Timing
+
+if TYPE_CHECKING:
+    from modelhub.provider.context import ProviderContext
+
+__all__ = ["Server", "released"]
+
+R = TypeVar("R", bound=Result)
+
+_ANSWERS: Mapping[type[Request[Any]], type[Result]] = {
+    ChatRequest: ChatResult,
+    EmbedRequest: EmbedResult,
+    RerankRequest: RerankResult,
+    TranscriptionRequest: TranscriptionResult,
+    SpeechRequest: SpeechResult,
+    ModerationRequest: ModerationResult,
+}
+
+
+@final
+class Server:
+    """Serves calls, one deployment at a time.
+
+    Args:
+        runtime: What contexts are made with.
+        catalogue: What models are described by.
+        prices: What models cost; without it, what plugins say.
+    """
+
+    def __init__(self, runtime: Runtime, catalogue: Catalogue, prices: PriceBook | None = None) -> None:
+        self.runtime = runtime
+        self.catalogue = catalogue
+        self.prices: PriceBook = prices or PriceBook("manifest")
+
+    async def prepare(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
+        """Make a call ready for a deployment: load its plugin, describe its model, check its parameters.
+
+        Raises:
+            ModelHubError: It cannot be served there.
+        """
+        if call.deadline is None:
+            return await self._prepared(call, this, streaming=streaming)
+        with anyio.move_on_after(call.deadline - self.runtime.clock()):
+            return await self._prepared(call, this, streaming=streaming)
+        raise too_late(call.request)
+
+    async def _prepared(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
+        runtime, deployment = self.runtime, this.deployment
+        bound = deployment.plugin.bound or await runtime.registry.bound(deployment.plugin)
+        request = call.request
+        limits = runtime.limits(deployment.plugin, deadline=call.deadline, total=request.timeout, streaming=streaming)
+        context = await runtime.context(bound, deployment, limits, progress=call.progress)
+        kind = REQUEST_TYPES[type(request)]
+        schema = self.catalogue.known(deployment, kind)
+        if schema is None:
+            try:
+                schema = await self.catalogue.describe(deployment, kind, bound, context)
+            except BaseException:
+                await released(context)
+                raise
+        self.prices.begin(schema, deployment.plugin.schema)
+        options = request.vendor.get(deployment.provider_id, {})
+        if deployment.options:
+            options = {**deployment.options, **options}
+        fitted: Request[Any]
+        common: dict[str, Any] = {"model": deployment.model, "id": call.id}
+        if isinstance(request, ChatRequest):
+            given = {**deployment.parameters, **request.parameters} if deployment.parameters else request.parameters
+            common |= {"given": given, "options": options, "stream": streaming}
+            fitted, warnings = fit_to_model(cast("ChatRequest[None]", request), schema, policy=call.policy, **common)
+        else:
+            resolved = resolve_parameters({}, options, schema.parameter_rules, policy=call.policy)
+            warnings = resolved.warnings
+            fitted = replace(request, options=resolved.options, schema=schema, **common)
+        if schema.deprecated or schema.deprecation is not None:
+            ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
+            warnings = (*warnings, *([ends] if ends is not None else ()))
+        return Prepared(call, this, deployment, bound, fitted, context, schema, warnings)
+
+    async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
+        """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
+        try:
+            return await self.timed(prepared, request)
+        except BaseException:
+            self.learn(prepared)
+            await released(prepared.context)
+            raise
+
+    def learn(self, prepared: Prepared) -> None:
+        """Heed what the last answer's headers say of rate limits."""
+        http = prepared.context.open_http
+        if http is not None and http.rate is not None:
+            self.runtime.balancer.learned(prepared.this.lease, http.rate)
+
+    async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
+        """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
+        prober, option = self.runtime.balancer.prober, prepared.this.lease.option
+        if prober is None:
+            return await self._run(prepared, request)
+        waiting = prober.wait(option, prepared.context.open_http)
+        try:
+            return await self._run(prepared, request)
+        finally:
+            prober.came(option, waiting)
+
+    async def _run(self, prepared: Prepared, request: Request[Any]) -> Any:
+        bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline
+        if deadline is None or bound.times_itself(request):
+            return _result(await bound.invoke(request, context), request)
+        with anyio.move_on_after(deadline - self.runtime.clock()):
+            return _result(await bound.invoke(request, context), request)
+        raise context.limits.expired("read", sent=True)
+
+    async def finished(
+        self,
+        prepared: Prepared,
+        result: R,
+        seconds: float,
+        *,
+        first_content: float | None = None,
+    ) -> R:
+        """Complete a plugin's result: model, price, output, warnings, attempts and timing.
+
+        Raises:
+            OutputInvalid: The answer does not have the shape that was asked for.
+        """
+        self.learn(prepared)
+        timing = result.timing or Timing()
+        provider = prepared.deployment.plugin.schema
+        cost = await self.prices.cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
+        common: dict[str, Any] = {
+            "model": prepared.deployment.name,
+            "id": result.id or prepared.call.id,
+            "cost": cost,
+            "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
+            "warnings": prepared.warnings + result.warnings,
+            "attempts": (*prepared.this.before, Attempt(prepared.deployment.id, None, seconds)),
+        }
+        asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
+        if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
+            whole = replace(result, **common)
+            return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
+        return replace(result, **common)
+
+
+def _result(given: object, request: Request[Any]) -> object:
+    """Return what a plugin gave, where it is an answer to what it was asked."""
+    wanted = _ANSWERS[type(request)]
+    if isinstance(given, wanted):
+        return given
+    raise PluginError(
+        f"the plugin answered a {type(request).__name__} with a {type(given).__name__}",
+        remedy=f"the plugin's author must return a {wanted.__name__}",
+    )
+
+
+async def released(context: ProviderContext) -> None:
+    """Break what an attempt still has open; the connection first."""
+    http = context.open_http
+    if http is not None:
+        http.abort()
+        with anyio.CancelScope(shield=True):
+            await http.aclose()
