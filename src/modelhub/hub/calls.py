@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from modelhub.configuration.settings import Settings, check_config, credential_sources, read_settings
+from modelhub.configuration.sharing import shared_url
 from modelhub.configuration.store import configured_store
 from modelhub.errors import (
     AuthenticationFailed,
@@ -49,6 +50,7 @@ from modelhub.runtime.plugins import Plugin, PluginRegistry
 from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.server import Server, released
 from modelhub.runtime.stream import Stream
+from modelhub.shared import RedisState
 from modelhub.types.plugins import ExtensionInfo, ProviderInfo, ValidationReport
 from modelhub.types.records import Progress
 from modelhub.types.requests import Request
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.observation import Observation
     from modelhub.runtime.registration import BoundProvider
+    from modelhub.shared import SharedState
     from modelhub.types.credential import Credential
     from modelhub.types.json import JSON
     from modelhub.types.messages import Messages
@@ -154,6 +157,7 @@ class Calls:
             clock=self._clock,
             random=self._random,
             background=background,
+            shared=await _shared_state(settings, self._clock),
             observers=await self._extensions.observers(
                 self._middleware, self._sinks, background=background, clock=self._clock
             ),
@@ -450,6 +454,20 @@ class Calls:
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
+
+
+async def _shared_state(settings: Settings, clock: Callable[[], float]) -> SharedState | None:
+    """Make what is shared with other processes, where the settings want that.
+
+    Raises:
+        ConfigurationError: It cannot work here.
+    """
+    url = await shared_url(settings)
+    if url is None:
+        return None
+    state = RedisState(url, namespace=settings.sharing.namespace, clock=clock)
+    await state.prepare()
+    return state
 
 
 async def _conversation(

@@ -29,8 +29,10 @@ from modelhub.runtime.probing import Ask, Prober
 
 if TYPE_CHECKING:
     from modelhub.configuration.limits import BudgetTable
+    from modelhub.rules.routing.rates import Bucket
     from modelhub.runtime.background import Background
     from modelhub.runtime.deployments import Deployment, DeploymentLimits
+    from modelhub.runtime.sharing import Sharing
     from modelhub.types.cost import Cost
     from modelhub.types.credential import CredentialKey
     from modelhub.types.results import Result
@@ -64,6 +66,7 @@ class Balancer:
         on_change: Told of what happens to deployments.
         background: Runs what looks after deployments; without it, nothing does.
         ask: Sends a cheap check to a deployment.
+        sharing: What other processes are told, and hear; without it, this one keeps to itself.
 
     Attributes:
         pool: What decides.
@@ -80,6 +83,7 @@ class Balancer:
         on_change: Callable[[Change], None] | None = None,
         background: Background | None = None,
         ask: Ask | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self._settings = settings
         self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
@@ -92,7 +96,9 @@ class Balancer:
         self._wall = wall
         self.clock: Callable[[], float] = clock
         self.random: Random = random
-        self.pool: Pool = Pool(random, panic=settings.panic, on_change=on_change)
+        self._on_change = on_change
+        self._sharing = sharing
+        self.pool: Pool = Pool(random, panic=settings.panic, on_change=self._changed)
         self.prober: Prober | None = None
         if background is not None and ask is not None:
             self.prober = Prober(settings, background, self.pool, ask, clock=clock, random=random)
@@ -127,28 +133,41 @@ class Balancer:
         given = deployment.limits.concurrency
         start = given or deployment.plugin.schema.limits.get("concurrency") or self._settings.concurrency
         key = (deployment.plugin.id, deployment.credential.key)
-        return Vitals(
+        vitals = Vitals(
             deployment.id,
             key=self._keys.setdefault(key, KeyHealth()),
             slots=Slots(start, start) if given else Slots(start),
             breaker=Breaker(self._ejection),
             queue=self._settings.queue,
-            rates=self._rates(deployment),
         )
+        if self._sharing is not None:
+            self._sharing.joined(deployment, vitals)
+        vitals.rates = self._rates(deployment, vitals)
+        return vitals
 
-    def _rates(self, deployment: Deployment) -> Rates | None:
+    def _rates(self, deployment: Deployment, vitals: Vitals) -> Rates | None:
         limits, declared = deployment.limits, deployment.plugin.schema.limits
         rpm, tpm = limits.rpm or declared.get("rpm"), limits.tpm or declared.get("tpm")
         if rpm is None and tpm is None:
             return None
-        return Rates(
-            RateBucket(math.inf if rpm is None else rpm),
-            RateBucket(math.inf if tpm is None else tpm),
-        )
+        return Rates(self._bucket(vitals, "requests", rpm), self._bucket(vitals, "tokens", tpm))
+
+    def _bucket(self, vitals: Vitals, what: str, limit: float | None) -> Bucket:
+        if limit is None or self._sharing is None:
+            return RateBucket(math.inf if limit is None else limit)
+        return self._sharing.bucket(vitals, what, limit)
+
+    def _changed(self, option: Option[Deployment], change: Change) -> None:
+        if self._on_change is not None:
+            self._on_change(change)
+        if self._sharing is not None:
+            self._sharing.changed(option, change)
 
     def _thin_out(self) -> None:
         for key in [key for key, vitals in self._vitals.items() if vitals.idle][: _REMEMBERED // 2]:
-            del self._vitals[key]
+            vitals = self._vitals.pop(key)
+            if self._sharing is not None:
+                self._sharing.left(vitals)
         used = {(provider, credential) for provider, _, credential, _ in self._vitals}
         self._keys = {key: health for key, health in self._keys.items() if key in used}
 

@@ -27,6 +27,7 @@ from modelhub.runtime.deployments import Deployment, Deployments
 from modelhub.runtime.plugin import Plugin
 from modelhub.runtime.plugins import PluginRegistry
 from modelhub.runtime.registration import BoundProvider
+from modelhub.runtime.sharing import Sharing
 from modelhub.types.credential import Credential
 from modelhub.types.records import Progress
 from modelhub.types.secret import Secret
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from modelhub.http.addresses import Resolver
     from modelhub.runtime.background import Background
     from modelhub.runtime.observers import Observers
+    from modelhub.shared.seam import SharedState
 
 __all__ = ["Runtime"]
 
@@ -74,6 +76,7 @@ class Runtime:
         random: Decides between equals, and spreads waits.
         background: Runs what goes on beside calls.
         observers: Who hears of calls.
+        shared: What other processes share with this one.
 
     Attributes:
         observers: Who hears of calls; ``None`` where nobody can.
@@ -96,9 +99,11 @@ class Runtime:
         random: Random | None = None,
         background: Background | None = None,
         observers: Observers | None = None,
+        shared: SharedState | None = None,
     ) -> None:
         self.registry = registry
         self.settings = settings
+        self.clock = clock
         self.credentials: Credentials = Credentials(settings, store)
         self.balancer: Balancer = Balancer(
             settings.routing,
@@ -107,10 +112,11 @@ class Runtime:
             on_change=None if observers is None else observers.changed,
             background=background,
             ask=self._check,
+            sharing=self._joined(shared, background),
         )
+        self._shared = shared
         self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
         self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
-        self.clock = clock
         self.observers: Observers | None = observers
         self._background = background
         self._cache_dir = cache_dir
@@ -146,6 +152,15 @@ class Runtime:
             lasting = partial(self._lasting, bound, deployment)
             context.session = await self.connections.session(bound, deployment.credential, lasting)
         return context
+
+    def _joined(self, shared: SharedState | None, background: Background | None) -> Sharing | None:
+        """Begin to share; what goes on beside calls needs a background to run in."""
+        if shared is None or background is None:
+            return None
+        sharing = Sharing(shared, self.settings.sharing.namespace, clock=self.clock)
+        background.start("shared state", shared.run)
+        background.start("what other processes found out", lambda: sharing.listen(self.balancer.pool))
+        return sharing
 
     async def _check(self, deployment: Deployment) -> None:
         """Ask an endpoint for the path that its provider names as the cheapest, with little patience.
@@ -224,6 +239,8 @@ class Runtime:
         finally:
             try:
                 await self.connections.aclose()
+                if self._shared is not None:
+                    await self._shared.aclose()
             finally:
                 if self._background is not None:
                     await self._background.aclose()

@@ -111,7 +111,7 @@ class RedisState:
         """Take turns until cancelled or closed; see `SharedState.run`."""
         self._link.started(self._clock())
         try:
-            await self._prepare()
+            await self.prepare()
             while not self._closed:
                 self._woken = anyio.Event()
                 await self._turn()
@@ -121,7 +121,7 @@ class RedisState:
 
     async def flush(self) -> None:
         """Take a turn at once."""
-        await self._prepare()
+        await self.prepare()
         await self._turn()
 
     async def aclose(self) -> None:
@@ -137,8 +137,8 @@ class RedisState:
                 await self._turn()
         await self._disconnect()
 
-    async def _prepare(self) -> None:
-        """See to it that there is a client, which a thread imports: it is not small."""
+    async def prepare(self) -> None:
+        """Make the client, which a thread imports: it is not small. Connects to nothing; see `SharedState.prepare`."""
         if not isinstance(anyio.lowlevel.current_token().native_token, asyncio.AbstractEventLoop):
             message = "state is shared through Redis on asyncio only, and this event loop is another"
             raise ConfigurationError(message, remedy="run on asyncio, or leave [sharing] redis out of the settings")

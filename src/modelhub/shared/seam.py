@@ -65,6 +65,13 @@ class SharedState(Protocol):
     def hints(self) -> Hints:
         """Return what the processes found out."""
 
+    async def prepare(self) -> None:
+        """Find out whether it can work here, without asking anybody.
+
+        Raises:
+            ConfigurationError: It cannot: something is not installed, or the event loop is another.
+        """
+
     async def run(self) -> None:
         """Keep in step with the others, until cancelled or closed; never raises for what the others' place does.
 

@@ -44,7 +44,7 @@ def test_one_dead_node_of_three_is_noticed_by_nobody(fault: str) -> None:
     servers = [(option(f"e{number}", limit=2, most=2), Server(world, 2, sigma=0.5)) for number in range(3)]
     client = Client(world, servers, timeout=120.0)
     cycles: list[Change] = []
-    client.pool = Pool(Random(1), on_change=cycles.append)
+    client.pool = Pool(Random(1), on_change=lambda _, change: cycles.append(change))
     fault_at(world, servers[0][1], 0.0, fault)
     poisson(world, 2.5, 4000.0, client.call)
     world.run()

@@ -17,7 +17,7 @@ from modelhub.rules.routing.pick import adaptive, cheapest, priority, rendezvous
 from modelhub.rules.routing.queue import Ticket, first
 from modelhub.rules.routing.refusals import refusal
 from modelhub.rules.routing.verdict import Verdict
-from modelhub.rules.routing.vitals import Vitals
+from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.rules.routing.waiting import crowded, in_question, places, worthwhile
 
 __all__ = ["Change", "Lease", "Pool"]
@@ -77,11 +77,11 @@ class Pool:
     Args:
         random: Decides between equals, and spreads waits.
         panic: Whether a deployment that is ejected is tried all the same where all of them are.
-        on_change: Told of what happens to deployments.
+        on_change: Told of what happens to deployments, and to which.
     """
 
     def __init__(
-        self, random: Random, *, panic: bool = True, on_change: Callable[[Change], None] | None = None
+        self, random: Random, *, panic: bool = True, on_change: Callable[[Option[Any], Change], None] | None = None
     ) -> None:
         self._random = random
         self._panic = panic
@@ -152,7 +152,7 @@ class Pool:
         if lease is not None and not lease.ended:
             rates = lease.option.vitals.rates
             if rates is not None:
-                rates.refund(lease.course.tokens, now)
+                rates.refund(lease.course.tokens, now, since=lease.begun)
             self.abandoned(lease, now)
 
     def changed(self, vitals: Vitals) -> None:
@@ -179,7 +179,7 @@ class Pool:
         if lease.ended:
             return
         vitals = lease.option.vitals
-        seconds = now - lease.begun
+        seconds, sound = now - lease.begun, now >= vitals.key.refused_until
         vitals.slots.answered(seconds, seconds if sample is None else sample)
         vitals.answered()
         if sample is not None:
@@ -188,22 +188,23 @@ class Pool:
             self._tell("recovered", lease.option, 0.0, "")
         lease.course.route.budget.earn()
         self._end(lease, now)
+        if not sound:
+            self._nudge_users(vitals.key)
 
     def failed(self, lease: Lease[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
         """A call failed, by whoever's fault. Idempotent with the other ends."""
         if lease.ended:
             return
         vitals = lease.option.vitals
-        well = not self._out(vitals, now)
+        well, sound = not self._out(vitals, now), now >= vitals.key.refused_until
         self._learn(lease, error, verdict, now)
         if vitals.rates is not None and error.sent is False:
-            vitals.rates.refund(lease.course.tokens, now)
+            vitals.rates.refund(lease.course.tokens, now, since=lease.begun)
         self._end(lease, now)
-        if well and self._out(vitals, now):
-            key = vitals.key  # others that are called with it are out too, if it was refused
-            for option in lease.course.route.options if now < key.refused_until else (lease.option,):
-                if option.vitals.key is key:
-                    option.vitals.nudge()  # who waits may do better elsewhere
+        if sound and now < vitals.key.refused_until:
+            self._nudge_users(vitals.key)
+        elif well and self._out(vitals, now):
+            vitals.nudge()  # who waits may do better elsewhere
 
     def abandoned(self, lease: Lease[D], now: float) -> None:
         """A call ended without a verdict: its caller went. Idempotent with the other ends."""
@@ -215,7 +216,7 @@ class Pool:
         """Correct what a call was expected to use to what it used."""
         rates = lease.option.vitals.rates
         if rates is not None:
-            rates.settle(lease.course.tokens, tokens, now)
+            rates.settle(lease.course.tokens, tokens, now, since=lease.begun)
 
     def _stand(self, ticket: Ticket, now: float) -> None:
         """Find places to wait for a call, or serve it by what is not well where nothing is; else refuse it."""
@@ -238,6 +239,12 @@ class Pool:
         for option in found or course.left:  # with none found it waits for a pause to end, and may as well stand
             if in_question(option, course, now):
                 ticket.stand(option)
+                option.vitals.awaited = option.vitals.awaited or option.vitals.slots.full
+
+    def _nudge_users(self, key: KeyHealth) -> None:
+        """A key was refused or accepted: that is new to those who wait for all that is called with it."""
+        for vitals in tuple(key.users):
+            vitals.nudge()
 
     def _learn(self, lease: Lease[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
         vitals = lease.option.vitals
@@ -309,8 +316,11 @@ class Pool:
         vitals.slots.end()
         if vitals.waiting:
             self._serve(lease.option, now)
-            if not vitals.slots.full:
-                self.changed(vitals)  # it is not merely busy: whoever is first knows other times now
+            if not vitals.slots.full and vitals.awaited:
+                vitals.awaited = False
+                vitals.nudge()  # it is not merely busy, as some thought: they may do better elsewhere
+            elif not vitals.slots.full:
+                self.changed(vitals)  # whoever is first may know another time now
 
     def _serve(self, option: Option[D], now: float) -> None:
         """Give what is free at a deployment to those who wait for it, the first first."""
@@ -352,7 +362,7 @@ class Pool:
         self, what: Literal["ejected", "recovered", "credential disabled"], option: Option[D], until: float, error: str
     ) -> None:
         if self._on_change is not None:
-            self._on_change(Change(what, option.id, until, error))
+            self._on_change(option, Change(what, option.id, until, error))
 
     def __repr__(self) -> str:
         return f"<Pool{'' if self._panic else ' without panic'}>"

@@ -98,6 +98,12 @@ class KeyHealth:
         if self._level:
             self.refused_until = max(self.refused_until, now + _TRIAL_SECONDS)
 
+    def heard(self, until: float, reason: str) -> None:
+        """Others were refused it: it is left alone until then, and tried here after that."""
+        self.refused_until = max(self.refused_until, until)
+        self.reason = reason
+        self._level = max(self._level, 1)
+
     def accepted(self) -> None:
         """The vendor took it."""
         if self._level:
@@ -127,12 +133,14 @@ class Vitals:
         lacks_until: A server that has not the model is passed over until then.
         waiting: Calls that wait for it, the first first; those that wait no more are among them.
         queued: How many of them wait still.
+        awaited: Whether one of them looked last when every slot was in use.
         prefixes: The beginnings of prompts that it has seen, where anybody wants to know.
     """
 
     __slots__ = (
         "__weakref__",
         "_overloads",
+        "awaited",
         "breaker",
         "id",
         "key",
@@ -163,6 +171,7 @@ class Vitals:
         self.lacks_until: float = -math.inf
         self.waiting: deque[Ticket] = deque()
         self.queued: int = 0
+        self.awaited: bool = False
         self.prefixes: PrefixIndex | None = None
         self._overloads = 0
         key.users.add(self)
