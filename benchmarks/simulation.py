@@ -170,7 +170,7 @@ def option(
     *,
     limit: float = math.inf,
     most: float = math.inf,
-    queue: float = 4.0,
+    queue: int = 64,
     share: float = 1.0,
     ejection: Ejection | None = None,
     breaker: Breaker | None = None,

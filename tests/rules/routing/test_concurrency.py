@@ -133,7 +133,7 @@ def test_it_follows_what_a_server_takes(seed: int) -> None:
     """A server that takes 8, then 2, then 8 calls and refuses the others: within 2 of that in less than 30 seconds."""
     world = World(seed)
     server = Server(world, 8, backlog=0, sigma=0.5)
-    client = Client(world, [(option("a", limit=16, most=256, queue=10), server)], retries=50)
+    client = Client(world, [(option("a", limit=16, most=256, queue=160), server)], retries=50)
     saturated(client, 24, 180.0)
     limits = list(limits_each_second(client, server, {60.0: 2, 120.0: 8}, 180))
     for capacity, begins in ((8, 0), (2, 60), (8, 120)):
@@ -146,7 +146,7 @@ def test_a_server_that_only_queues_is_not_given_more_and_more(signal: str) -> No
     """It refuses nothing and works on two: however long it is saturated, the limit stays near what it began with."""
     world = World(1)
     server = Server(world, 2, mean=0.2)
-    client = Client(world, [(option("a", limit=16, most=256, queue=10), server)], signal=signal)
+    client = Client(world, [(option("a", limit=16, most=256, queue=160), server)], signal=signal)
     saturated(client, 100, 1500.0)
     world.run(1500.0)
     assert client.outcome.calls > 10_000

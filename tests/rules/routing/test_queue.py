@@ -18,7 +18,7 @@ def route(*options: Option[Place]) -> Route[Place]:
     return Route("r", (Group(options, "priority"),), RetryBudget())
 
 
-def one(*, limit: float = 1, queue: float = 4.0) -> Option[Place]:
+def one(*, limit: float = 1, queue: int = 4) -> Option[Place]:
     """Return a deployment with so many slots."""
     return option("a", limit=limit, most=limit, queue=queue)
 
@@ -58,8 +58,8 @@ def test_those_who_wait_are_served_in_order() -> None:
 
 
 def test_so_many_wait_as_all_deployments_together_have_places() -> None:
-    """Four for each slot; the next is told that there is no room, and when to come again."""
-    way = route(one(limit=2), option("b", limit=1, most=1))
+    """Eight and four; the next is told that there is no room, and when to come again."""
+    way = route(one(limit=2, queue=8), option("b", limit=1, most=1, queue=4))
     pool, woken = Pool(Random(1)), []
     filled(pool, way)
     for _ in range(12):
@@ -71,7 +71,7 @@ def test_so_many_wait_as_all_deployments_together_have_places() -> None:
 
 def test_where_nobody_may_wait_nobody_does() -> None:
     """Without places a call is refused at once."""
-    pool, way = Pool(Random(1)), route(one(queue=0.0))
+    pool, way = Pool(Random(1)), route(one(queue=0))
     filled(pool, way)
     with pytest.raises(QueueFull):
         waits(pool, way, [])

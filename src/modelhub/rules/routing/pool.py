@@ -236,10 +236,11 @@ class Pool:
             ticket.leave()
             full = crowded([option for option, block in blocks if block is None or block.reason == "busy"])
             raise refusal(blocks, course, now, full=full)
+        for option, block in blocks:
+            option.vitals.awaited |= block is not None and block.reason == "busy"
         for option in found or course.left:  # with none found it waits for a pause to end, and may as well stand
             if in_question(option, course, now):
                 ticket.stand(option)
-                option.vitals.awaited = option.vitals.awaited or option.vitals.slots.full
 
     def _nudge_users(self, key: KeyHealth) -> None:
         """A key was refused or accepted: that is new to those who wait for all that is called with it."""
@@ -316,7 +317,7 @@ class Pool:
         vitals.slots.end()
         if vitals.waiting:
             self._serve(lease.option, now)
-            if not vitals.slots.full and vitals.awaited:
+            if vitals.awaited and self._out(vitals, now):
                 vitals.awaited = False
                 vitals.nudge()  # it is not merely busy, as some thought: they may do better elsewhere
             elif not vitals.slots.full:

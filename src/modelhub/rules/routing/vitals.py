@@ -133,7 +133,7 @@ class Vitals:
         lacks_until: A server that has not the model is passed over until then.
         waiting: Calls that wait for it, the first first; those that wait no more are among them.
         queued: How many of them wait still.
-        awaited: Whether one of them looked last when every slot was in use.
+        awaited: Whether one of them waits because it was merely busy.
         prefixes: The beginnings of prompts that it has seen, where anybody wants to know.
     """
 

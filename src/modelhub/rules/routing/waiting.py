@@ -1,7 +1,7 @@
 """Whether it makes sense for a call to wait, and for which deployments: pure functions of what keeps it from each.
 
 A call waits in the queue of every deployment that may serve it, so that whichever is free first does. There is room as
-long as fewer wait for each of them than all of them together have places for.
+long as fewer wait for any of them than all of them together have places for.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Options = Sequence[Option[Any]]
 
 def crowded(options: Options) -> bool:
     """Whether there is no room for one more to wait for any of several deployments."""
-    waiting = min((option.vitals.queued for option in options), default=0)
-    return waiting >= sum(option.vitals.queue * option.vitals.slots.limit for option in options)
+    waiting = max((option.vitals.queued for option in options), default=0)
+    return waiting >= sum(option.vitals.queue for option in options)
 
 
 def worthwhile(group: Group[Any], course: Course[Any], now: float, ticket: Ticket | None = None) -> bool:
