@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -10,9 +11,9 @@ REPOSITORY = Path(__file__).parent.parent
 BENCHMARKS = REPOSITORY / "benchmarks"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, script: str = "run.py") -> subprocess.CompletedProcess[str]:
     """Run the benchmarks as `make bench` does."""
-    command = [sys.executable, str(BENCHMARKS / "run.py"), *arguments]
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
     return subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=60)
 
 
@@ -41,3 +42,19 @@ def test_an_unknown_group_is_refused_by_name() -> None:
     done = run("stream")
     assert done.returncode == 2
     assert "there is no group 'stream'" in done.stderr
+
+
+@pytest.mark.timeout(70)
+def test_a_quick_simulation_of_routing_fills_its_tables_and_draws(tmp_path: Path) -> None:
+    """Every way to pick is simulated in every case, the seeds are said, and the picture has all bars."""
+    picture = tmp_path / "routing.svg"
+    done = run("--quick", "--seeds", "7", "--plot", str(picture), script="routing.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("seeds 7, 400 calls each")
+    picks = [line for line in done.stdout.splitlines() if "servers, " in line]
+    assert len(picks) == 6
+    assert all(line.count(" / ") == 6 for line in picks)
+    assert done.stdout.count("adaptive, ejecting") == 3
+    assert done.stdout.count("µs, at most") == 2
+    assert ET.parse(picture).getroot().tag.endswith("svg")
+    assert picture.read_text("utf-8").count('class="value"') == 36
