@@ -1,0 +1,121 @@
+"""Each way to pick is heeded, and what happens to deployments is told and learned."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+from benchmarks.simulation import Place, option
+
+from modelhub.errors import ModelHubError, PermissionDenied, QuotaExhausted, ServerError
+from modelhub.rules.routing.budget import RetryBudget
+from modelhub.rules.routing.course import Course, Group, Pick, Route
+from modelhub.rules.routing.pool import Change, Lease, Pool
+from modelhub.rules.routing.rates import RateBucket, Rates
+from modelhub.rules.routing.verdict import verdict
+
+
+def route(pick: Pick = "adaptive") -> Route[Place]:
+    """Return a route of three deployments, the second with twice the weight."""
+    options = (option("a"), option("b", share=2.0), option("c"))
+    return Route("r", (Group(options, pick),), RetryBudget())
+
+
+def chosen(pool: Pool, way: Route[Place], now: float = 0.0, **course: Any) -> Lease[Place]:
+    """Return a call's place."""
+    lease = pool.choose(Course(way, **course), now)
+    assert lease is not None
+    return lease
+
+
+def fail(pool: Pool, lease: Lease[Place], error: ModelHubError, now: float) -> None:
+    """Have a call fail."""
+    pool.failed(lease, error, verdict(error), now)
+
+
+@pytest.mark.parametrize(
+    ("pick", "course", "expected"),
+    [
+        ("adaptive", {}, {"a": 100, "b": 200, "c": 100}),
+        ("weighted", {}, {"a": 100, "b": 200, "c": 100}),
+        ("round_robin", {}, {"a": 100, "b": 200, "c": 100}),
+        ("priority", {}, {"a": 400}),
+        ("cheapest", {"prices": {"a": 3.0, "c": 1.0}}, {"c": 400}),
+        ("cheapest", {}, {"a": 100, "b": 200, "c": 100}),
+        ("sticky", {}, {"a": 100, "b": 200, "c": 100}),
+    ],
+)
+def test_the_routes_way_to_pick_is_heeded(pick: Pick, course: dict[str, Any], expected: dict[str, int]) -> None:
+    """Where nothing tells deployments apart, by weight."""
+    pool, way = Pool(Random(1)), route(pick)
+    counts = Counter(chosen(pool, way, **course).option.id for _ in range(400))
+    assert counts == pytest.approx(expected, abs=30)
+
+
+def test_operators_are_told_what_happens() -> None:
+    """Of an ejection until when and why, of a recovery, and of a key that is not used any more."""
+    told: list[Change] = []
+    pool, way = Pool(Random(1), on_change=lambda _, change: told.append(change)), route("priority")
+    leases = [chosen(pool, way) for _ in range(3)]
+    for lease in leases:
+        fail(pool, lease, ServerError("x"), 1.0)
+    until = leases[0].option.vitals.breaker.until
+    for _ in range(2):
+        pool.succeeded(chosen(pool, way, until), until)
+    fail(pool, chosen(pool, way, until), QuotaExhausted("x"), until)
+    assert told == [
+        Change("ejected", "a", until, "ServerError"),
+        Change("recovered", "a", 0.0, ""),
+        Change("credential disabled", "a", until + 900.0, "QuotaExhausted"),
+    ]
+
+
+def test_a_right_that_is_lacking_for_one_model_refuses_no_key() -> None:
+    """Another model may be called with it."""
+    told: list[Change] = []
+    pool, way = Pool(Random(1), on_change=lambda _, change: told.append(change)), route("priority")
+    lease = chosen(pool, way)
+    fail(pool, lease, PermissionDenied("x"), 1.0)
+    block = lease.option.vitals.block(1.0, 0.0)
+    assert block is not None
+    assert block.reason == "no such model"
+    assert told == []
+
+
+def test_silence_ejects_as_a_failure_does() -> None:
+    """Those who wait are told, and so are operators."""
+    told: list[Change] = []
+    pool, way = Pool(Random(1), on_change=lambda _, change: told.append(change)), route()
+    first = way.options[0]
+    for _ in range(2):
+        pool.found_silent(first, 2.0, 1.0, begun=0.5)
+    assert [change.what for change in told] == ["ejected"]
+    assert not first.vitals.ready(1.0, 0.0)
+
+
+def test_tokens_are_counted_as_they_were_used() -> None:
+    """What was expected is corrected, and given back where nothing was sent."""
+    way = route("priority")
+    rates = way.options[0].vitals.rates = Rates(tokens=RateBucket(100.0, 60.0))
+    pool = Pool(Random(1))
+    lease = chosen(pool, way, tokens=80.0)
+    assert rates.wait(30.0, 0.0) > 0.0
+    pool.used(lease, 50.0, 1.0)
+    assert rates.wait(50.0, 1.0) == 0.0
+    pool.succeeded(lease, 1.0)
+    lease = chosen(pool, way, 1.0, tokens=50.0)
+    fail(pool, lease, ServerError("x", sent=False), 2.0)
+    assert rates.wait(50.0, 2.0) == 0.0
+    pool.used(chosen(pool, route()), 50.0, 2.0)
+
+
+def test_a_place_says_what_becomes_of_it() -> None:
+    """As a status line."""
+    pool, way = Pool(Random(1)), route("priority")
+    lease = chosen(pool, way)
+    assert repr(lease) == "<Lease of a: in flight>"
+    pool.succeeded(lease, 1.0)
+    assert repr(lease) == "<Lease of a: ended>"
+    way.options[0].vitals.breaker.hint(2.0)
+    assert repr(chosen(pool, way, 2.0)) == "<Lease of a: probing>"
+    assert [repr(pool), repr(Pool(Random(1), panic=False))] == ["<Pool>", "<Pool without panic>"]
