@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelhub.hub.facade import ModelHub
     from modelhub.provider.middleware import Middleware, PendingCall
     from modelhub.rules.pricing import sum_costs
+    from modelhub.runtime.deadlines import deadline
     from modelhub.runtime.stream import Stream
     from modelhub.types.cost import Cost, Costs
     from modelhub.types.events import (
@@ -75,6 +76,7 @@ _PLACES = {
     "modelhub.hub.facade": ("ModelHub",),
     "modelhub.provider.middleware": ("Middleware", "PendingCall"),
     "modelhub.rules.pricing": ("sum_costs",),
+    "modelhub.runtime.deadlines": ("deadline",),
     "modelhub.runtime.stream": ("Stream",),
     "modelhub.types.cost": ("Cost", "Costs"),
     "modelhub.types.events": (
@@ -196,6 +198,7 @@ __all__ = [
     "UserMessage",
     "ValidationReport",
     "Warning",
+    "deadline",
     "sum_costs",
     "tool",
 ]

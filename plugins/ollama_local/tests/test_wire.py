@@ -43,6 +43,8 @@ MODEL = "ollama_local/smollm2:135m"
 TEXTS = ["Halo é", " 日本", " 🙂‍↕️", " a\u2028b\u2029c\u0085d"]
 NDJSON = {"content-type": "application/x-ndjson"}
 SECRET = CANARY
+ONCE: dict[str, Any] = {"routing": {"retries": 0}}  # what one request ends with is what is told
+IN_ORDER: dict[str, Any] = {"routing": {"pick": "priority"}}
 
 
 def piece(text: str, **fields: Any) -> dict[str, Any]:
@@ -63,14 +65,14 @@ WHOLE = lines(*map(piece, TEXTS), DONE)
 
 async def read(url: str, model: str = MODEL, **options: Any) -> tuple[str, ChatResult[Any]]:
     """Read a stream to its end; return the text as it came, and the result."""
-    async with ModelHub() as hub, hub.stream(model, "Hi", credentials={"base_url": url}, **options) as stream:
+    async with ModelHub(ONCE) as hub, hub.stream(model, "Hi", credentials={"base_url": url}, **options) as stream:
         texts = [event.text async for event in stream if event.type == "text"]
         return "".join(texts), stream.result
 
 
 async def chat(url: str, model: str = MODEL, messages: Any = "Hi", **options: Any) -> ChatResult[Any]:
     """Ask for a whole answer."""
-    async with ModelHub() as hub:
+    async with ModelHub(ONCE) as hub:
         reply: ChatResult[Any] = await hub.chat(model, messages, credentials={"base_url": url}, **options)
         return reply
 
@@ -192,7 +194,7 @@ async def test_a_recorded_stream_cut_after_every_byte(ollama: Routes, recordings
     first = len(body.splitlines(keepends=True)[0])
     text = "".join(json.loads(line)["message"]["content"] for line in body.splitlines())
     replies = [Reply(200, NDJSON, body, length=False, cut_after=cut) for cut in range(len(body) + 1)]
-    async with WireServer(ollama(chat=replies)) as server, ModelHub() as hub:
+    async with WireServer(ollama(chat=replies)) as server, ModelHub(ONCE) as hub:
         bound = hub.bind({"provider": "ollama_local", "model": "smollm2:135m", "credentials": {"base_url": server.url}})
         for cut in range(len(body) + 1):
             came = ""
@@ -255,7 +257,7 @@ async def test_a_runner_that_dies_is_an_interruption_with_its_words(ollama: Rout
 async def test_an_error_line_before_any_content_is_the_error_itself(ollama: Routes) -> None:
     """Nothing had been delivered, so another server may be tried."""
     broken = ndjson_reply([piece(""), {"error": "model runner has unexpectedly stopped"}])
-    async with WireServer(ollama(chat=broken)) as bad, WireServer(ollama()) as good, ModelHub() as hub:
+    async with WireServer(ollama(chat=broken)) as bad, WireServer(ollama()) as good, ModelHub(IN_ORDER) as hub:
         with pytest.raises(ServerError, match="unexpectedly stopped") as caught:
             await read(bad.url)
         assert caught.value.status == 200

@@ -216,8 +216,8 @@ def _kind(error: ModelHubError) -> str:
 
 
 def failed_attempts(attempts: Iterable[Attempt]) -> list[str]:
-    """Return what failed, each with the kind of its failure; a class that only a plugin has goes by its name."""
-    kinds = ((attempt.deployment, attempt.error) for attempt in attempts if attempt.error is not None)
+    """Return what failed, each once with the kind of its failure; a class that only a plugin has goes by its name."""
+    kinds = dict.fromkeys((attempt.deployment, attempt.error) for attempt in attempts if attempt.error is not None)
     return [f"{deployment} ({_(KINDS[name]) if name in KINDS else name})" for deployment, name in kinds]
 
 

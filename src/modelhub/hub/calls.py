@@ -43,6 +43,7 @@ from modelhub.runtime.call import Call, new_call_id
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
 from modelhub.runtime.credentials import GivenCredentials
+from modelhub.runtime.deadlines import seconds_left
 from modelhub.runtime.deployments import Deployment, split_target
 from modelhub.runtime.extensions import Extensions
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
@@ -196,6 +197,9 @@ class Calls:
         total = runtime.settings.total(targets)
         if request.timeout is None and total is not None:
             request = replace(request, timeout=total)
+        left = seconds_left()
+        if left is not None and (request.timeout is None or left < request.timeout):
+            request = replace(request, timeout=left)
         deadline = None if request.timeout is None else runtime.clock() + request.timeout
         kind = REQUEST_TYPES[type(request)]
         finding = partial(runtime.deployments.find, targets, kind, asked.credentials)

@@ -10,9 +10,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
-from modelhub.errors import BadRequest, UnsupportedFeature
+from modelhub.errors import BadRequest, ContextLengthExceeded, UnsupportedFeature
 from modelhub.rules.findings import Findings, Policy
 from modelhub.rules.parameters import collect_parameters
+from modelhub.rules.routing.tokens import texts_of
 from modelhub.rules.rule_set import RuleSet
 from modelhub.rules.vendor_words import format_word
 from modelhub.types.json import JSON
@@ -21,13 +22,16 @@ from modelhub.types.records import Warning
 from modelhub.types.requests import ChatRequest, ResponseFormat
 from modelhub.types.schema import ModelSchema
 
-__all__ = ["fit_to_model"]
+__all__ = ["check_length", "fit_to_model"]
 
 _NEEDS = {"image": "vision", "audio": "audio", "video": "video", "document": "document"}
 _TOOLS = frozenset({"tool-call", "multi-tool-call", "stream-tool-call"})
 """Any of these: who calls several tools calls one, and catalogues often write the greater feature alone."""
 
 _WORDS = frozenset({"json", "json_schema"})
+
+_MOST_CHARACTERS = 8
+"""Characters of a token, on the average of any text that people write: four are usual."""
 
 
 def fit_to_model(
@@ -79,6 +83,21 @@ def fit_to_model(
 def _lacks(schema: ModelSchema, ability: str, parameter: str) -> UnsupportedFeature:
     remedy = "choose a model that can, or leave it out"
     return UnsupportedFeature(f"{schema.model} cannot {ability}", parameter=parameter, remedy=remedy)
+
+
+def check_length(request: ChatRequest[Any], schema: ModelSchema) -> None:
+    """Refuse a prompt that is certainly longer than the model takes, where another model could be asked instead.
+
+    Raises:
+        ContextLengthExceeded: It has more than eight characters for each token of the context.
+    """
+    size = schema.context_size
+    if size is None:
+        return
+    characters = sum(map(len, texts_of(request)))
+    if characters > size * _MOST_CHARACTERS:
+        message = f"a prompt of {characters} characters does not fit into the {size} tokens that {schema.model} takes"
+        raise ContextLengthExceeded(message, sent=False, remedy="shorten the messages, or take a model with more")
 
 
 def _check_features(

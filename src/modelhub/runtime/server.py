@@ -11,7 +11,7 @@ import anyio
 
 from modelhub.errors import PluginError
 from modelhub.provider.base import REQUEST_TYPES
-from modelhub.rules.capabilities import fit_to_model
+from modelhub.rules.capabilities import check_length, fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.parameters import resolve_parameters
 from modelhub.runtime.call import Call, Prepared, Try
@@ -106,6 +106,8 @@ class Server:
         fitted: Request[Any]
         common: dict[str, Any] = {"model": deployment.model, "id": call.id}
         if isinstance(request, ChatRequest):
+            if len(call.route.groups) > 1 and len(call.route.models) > 1:
+                check_length(request, schema)
             given = {**deployment.parameters, **request.parameters} if deployment.parameters else request.parameters
             common |= {"given": given, "options": options, "stream": streaming}
             fitted, warnings = fit_to_model(cast("ChatRequest[None]", request), schema, policy=call.policy, **common)

@@ -104,6 +104,11 @@ class Route(Generic[D]):
         """All deployments, in order."""
         return [option for group in self.groups for option in group.options]
 
+    @property
+    def models(self) -> frozenset[tuple[str, str]]:
+        """What they serve: provider and model of each."""
+        return frozenset((option.deployment.provider_id, option.deployment.model) for option in self.options)
+
 
 @final
 class Course(Generic[D]):

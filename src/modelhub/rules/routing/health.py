@@ -52,7 +52,6 @@ class Breaker:
 
     Attributes:
         until: When an ejection ends, by the clock of the calls; it is never moved to an earlier time.
-        soft: Whether it is out by the share of its failures alone, not by one fault after another.
         last_fault: When the last fault came; ``-inf`` where none did.
     """
 
@@ -69,7 +68,6 @@ class Breaker:
         "_slot",
         "_state",
         "last_fault",
-        "soft",
         "until",
     )
 
@@ -86,7 +84,6 @@ class Breaker:
         self._probing = False
         self._proven = 0
         self.until: float = -math.inf
-        self.soft: bool = False
         self.last_fault: float = -math.inf
 
     @property
@@ -154,18 +151,18 @@ class Breaker:
             return False  # as in `succeeded`: what hung when it was ejected does not eject it again when it is well
         if self._state != "closed":
             if self._state == "half_open":
-                self._open(now, random, soft=self.soft)
+                self._open(now, random)
                 return True
             return False
         self._consecutive += fault
         slot = self._turned(now)
         self._bad[slot] += 1
         if self._consecutive >= self._ejection.after:
-            self._open(now, random, soft=False)
+            self._open(now, random)
             return True
         good, bad = sum(self._good), sum(self._bad)
         if good + bad >= _LEAST_CALLS and good < _LEAST_SUCCESS * (good + bad):
-            self._open(now, random, soft=True)
+            self._open(now, random)
             return True
         return False
 
@@ -192,7 +189,7 @@ class Breaker:
         if self._state != "closed":
             self.until = max(self.until, now + seconds)
 
-    def _open(self, now: float, random: Random, *, soft: bool) -> None:
+    def _open(self, now: float, random: Random) -> None:
         if self._state == "closed":
             well = max(0.0, now - self._closed_at)
             self._level = max(0, self._level - int(min(well / _FORGET_SECONDS, self._level)))
@@ -205,7 +202,6 @@ class Breaker:
         self._opened_at = now
         self._proven = 0
         self._consecutive = 0.0
-        self.soft = soft
 
     def _close(self, now: float) -> None:
         self._state = "closed"
