@@ -170,6 +170,19 @@ class Calls:
         settings = read_settings(self._config)
         return settings, self._store or configured_store(settings)
 
+    async def reload(self) -> None:
+        """Read the settings anew, for all calls from now on.
+
+        Raises:
+            ConfigurationError: They cannot be used; those of before stay.
+        """
+        server = self.server
+        settings, store = await run_in_thread(self._read, name="settings")
+        if server is not self._server:
+            return  # the hub was left, or another one was faster
+        runtime = server.runtime.renewed(settings, store)
+        self._server = Server(runtime, Catalogue(runtime.registry, settings.models), server.prices)
+
     async def leave(self) -> None:
         """Close everything that belongs to the loop."""
         server, self._server = self._server, None

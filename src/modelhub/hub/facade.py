@@ -343,6 +343,17 @@ class ModelHub:
         """
         return await self.bind(model).count_tokens(messages, **options)
 
+    async def reload(self) -> None:
+        """Read the settings and the store of credentials anew, as after a key was changed; no call is lost for it.
+
+        Calls under way end as they began, with their connections. What is known of servers stays. Plugins, extensions,
+        prices and what is shared with other processes are set up when the hub is entered, and stay as they are.
+
+        Raises:
+            ConfigurationError: The settings cannot be used; those of before stay.
+        """
+        await self._calls.reload()
+
     async def extensions(self) -> list[ExtensionInfo]:
         """Return every middleware and sink, installed or given in code, as it stands."""
         return await self._calls.extension_infos()

@@ -103,6 +103,14 @@ class Balancer:
         if background is not None and ask is not None:
             self.prober = Prober(settings, background, self.pool, ask, clock=clock, random=random)
 
+    def adopt(self, settings: RoutingTable) -> None:
+        """Route by other settings from now on; deployments that are known keep their slots and their health."""
+        self._settings = settings
+        self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
+        self.pool.panic = settings.panic
+        self._budgets.clear()
+        self._hedges.clear()
+
     def route(self, name: str, groups: Iterable[tuple[Pick | None, Sequence[Deployment]]]) -> Route[Deployment]:
         """Make a route of deployments.
 

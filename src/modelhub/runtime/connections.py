@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Connections"]
 
 _CLOSE_SECONDS = 5.0
+_DRAIN_SECONDS = 0.25
+"""How often it is looked whether connections of before a change carry answers still."""
+
 _BACKENDS = 128
 """Origins and credentials with connections of their own, before those that are idle are closed."""
 
@@ -44,6 +47,7 @@ class Connections:
         self._allow = AllowList() if allow is None else allow
         self._resolve = resolve
         self._backends: dict[object, Backend] = {}
+        self._retired: list[Backend] = []
         self._sessions: dict[object, object] = {}
         self._managers: list[tuple[AbstractAsyncContextManager[object], ProviderContext]] = []
         self._closed = False
@@ -97,6 +101,24 @@ class Connections:
         for key in [key for key, backend in self._backends.items() if not backend.busy][: _BACKENDS // 2]:
             await self._backends.pop(key).aclose()
 
+    def renew(self, allow: AllowList) -> None:
+        """Have calls from now on open connections by another rule; those that are open end with the calls they serve.
+
+        Args:
+            allow: Where base URLs may lead beyond the rule.
+        """
+        self._allow = allow
+        self._retired += self._backends.values()
+        self._backends.clear()
+
+    async def drain(self) -> None:
+        """Close the connections of before `renew`, each once the answer that it carries has come."""
+        while self._retired:
+            for backend in [each for each in self._retired if not each.busy]:
+                self._retired.remove(backend)
+                await backend.aclose()
+            await anyio.sleep(_DRAIN_SECONDS)
+
     async def session(
         self, bound: BoundProvider, credential: Credential, context: Callable[[], ProviderContext]
     ) -> object:
@@ -142,8 +164,9 @@ class Connections:
                 await _left(*self._managers.pop())
         finally:
             self._sessions.clear()
-            backends = list(self._backends.values())
+            backends = [*self._backends.values(), *self._retired]
             self._backends.clear()
+            self._retired.clear()
             for backend in backends:
                 await backend.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,24 @@ class Runtime:
         self._loop = LoopHandle()
         self._folders: dict[str, Path] = {}
         self._lines: dict[tuple[str, object], _Line] = {}
+
+    def renewed(self, settings: Settings, store: CredentialStore | None) -> Runtime:
+        """Return the same with other settings. What is known of deployments stays; calls under way end as they began.
+
+        Args:
+            settings: The settings from now on; plugins, extensions and sharing stay as they were.
+            store: Where credentials are kept beside them.
+        """
+        fresh = copy(self)
+        fresh.settings = settings
+        fresh.credentials = Credentials(settings, store)
+        fresh.deployments = Deployments(self.registry, settings, fresh.credentials, self.balancer)
+        fresh._lines = {}  # noqa: SLF001  of its own class
+        self.balancer.adopt(settings.routing)
+        self.connections.renew(AllowList.of(settings.egress.allow))
+        if self._background is not None:
+            self._background.start("connections of before the settings changed", self.connections.drain)
+        return fresh
 
     def limits(self, plugin: Plugin, *, deadline: float | None, total: float | None, streaming: bool) -> ReadLimits:
         """Return the limits of time of one attempt: the application's, else the provider's, else the defaults."""

@@ -78,13 +78,16 @@ class Pool:
         random: Decides between equals, and spreads waits.
         panic: Whether a deployment that is ejected is tried all the same where all of them are.
         on_change: Told of what happens to deployments, and to which.
+
+    Attributes:
+        panic: As given; may be changed at any time.
     """
 
     def __init__(
         self, random: Random, *, panic: bool = True, on_change: Callable[[Option[Any], Change], None] | None = None
     ) -> None:
         self._random = random
-        self._panic = panic
+        self.panic: bool = panic
         self._on_change = on_change
 
     def choose(self, course: Course[D], now: float, ticket: Ticket | None = None) -> Lease[D] | None:
@@ -225,7 +228,7 @@ class Pool:
         reasons = {"busy" if block is None else block.reason for _, block in blocks}
         if not reasons <= _LAST_RESORTS:
             found = places(course, now, ticket)
-        elif self._panic or "ejected" not in reasons:
+        elif self.panic or "ejected" not in reasons:
             ticket.lease = self._last_resort(ticket, now)
             found = () if crowded(course.left) else course.left
         else:
@@ -366,7 +369,7 @@ class Pool:
             self._on_change(option, Change(what, option.id, until, error))
 
     def __repr__(self) -> str:
-        return f"<Pool{'' if self._panic else ' without panic'}>"
+        return f"<Pool{'' if self.panic else ' without panic'}>"
 
 
 def _prefixes(option: Option[D]) -> PrefixIndex:

@@ -1,0 +1,75 @@
+"""Settings that change while calls are under way."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from modelhub import ModelHub
+from modelhub.errors import ConfigurationError
+from modelhub.testing.wire_server import WireServer
+
+pytestmark = pytest.mark.anyio
+
+
+def settings(url: str, key: str) -> str:
+    """Return a file of settings."""
+    return f'[credentials.acme]\nbase_url = "{url}"\napi_key = "{key}"\n'
+
+
+async def test_a_key_that_was_changed_is_used_by_the_next_call(acme: Any, vendor: Any, tmp_path: Path) -> None:
+    """The file is read anew, and no hub has to be left for it; connections of before are closed."""
+    file = tmp_path / "modelhub.toml"
+    async with WireServer(vendor) as server:
+        file.write_text(settings(server.url, "old"))
+        async with ModelHub(file, providers=[acme]) as hub:
+            await hub.chat("acme/m", "Hi")
+            file.write_text(settings(server.url, "new"))
+            await hub.chat("acme/m", "Hi")
+            await hub.reload()
+            await hub.chat("acme/m", "Hi")
+            with anyio.fail_after(2.0):
+                while server.open_connections > 1:  # noqa: ASYNC110  a socket that closes has no event
+                    await anyio.sleep(0.01)
+        keys = [request.headers["authorization"].removeprefix("Bearer ") for request in server.requests]
+    assert keys == ["old", "old", "new"]
+
+
+async def test_settings_that_cannot_be_used_change_nothing(acme: Any, vendor: Any, tmp_path: Path) -> None:
+    """They are refused with their line, and those of before serve on."""
+    file = tmp_path / "modelhub.toml"
+    async with WireServer(vendor) as server:
+        file.write_text(settings(server.url, "good"))
+        async with ModelHub(file, providers=[acme]) as hub:
+            file.write_text("[routing]\nretries = -1\n")
+            with pytest.raises(ConfigurationError, match="retries"):
+                await hub.reload()
+            await hub.chat("acme/m", "Hi")
+    assert server.requests[-1].headers["authorization"] == "Bearer good"
+
+
+async def test_no_call_is_lost(acme: Any, vendor: Any, tmp_path: Path) -> None:
+    """Streams that are being read end as they began, and calls go on at full pace, whenever it happens."""
+    file = tmp_path / "modelhub.toml"
+    async with WireServer(vendor) as server:
+        file.write_text(settings(server.url, "key"))
+        async with ModelHub(file, providers=[acme]) as hub, anyio.create_task_group() as group:
+            done = 0
+
+            async def call() -> None:
+                nonlocal done
+                for _ in range(40):
+                    async with hub.stream("acme/m", "Hi") as stream:
+                        async for _ in stream:
+                            await anyio.lowlevel.checkpoint()
+                    assert stream.result.finish_reason == "stop"
+                    done += 1
+
+            for _ in range(5):
+                group.start_soon(call)
+            for _ in range(20):
+                await hub.reload()
+                await anyio.sleep(0.005)
+    assert done == 200
