@@ -5,6 +5,7 @@ Run it with ``uvicorn fastapi_app:app`` in this folder (``pip install fastapi uv
     curl -N -X POST localhost:8000/stream -H 'content-type: application/json' -d '{"text": "Hello"}'
 """
 
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from modelhub import ChatEvent, ChatResult, ModelHub, ModelHubError, Stream
-from modelhub.errors import BadRequest, Overloaded, RateLimited, RequestTooLarge, Timeout
+from modelhub.errors import BadRequest, NoDeploymentAvailable, Overloaded, RateLimited, RequestTooLarge, Timeout
 
 MODELS = os.environ.get("MODELS", "ollama_local/llama3 local_model").split()
 
@@ -44,13 +45,13 @@ async def refused(_request: Request, error: ModelHubError) -> JSONResponse:
             status = 413
         case BadRequest():
             status = 400
-        case RateLimited() | Overloaded():
+        case RateLimited() | Overloaded() | NoDeploymentAvailable():
             status = 503
         case Timeout():
             status = 504
         case _:
             status = 502 if error.scope in {"endpoint", "model"} else 500
-    headers = {"retry-after": str(round(error.retry_after))} if error.retry_after else {}
+    headers = {"retry-after": str(math.ceil(error.retry_after))} if error.retry_after else {}
     # The text of errors about keys and settings is for the operator, not for the client.
     detail = error.message if status in {400, 413} else type(error).__name__
     return JSONResponse({"detail": detail}, status, headers)

@@ -81,6 +81,13 @@ def ollama() -> Iterator[str]:
 
 
 @pytest.fixture
+def other_ollama() -> Iterator[str]:
+    """Run another such server and return where it listens."""
+    with ThreadedWireServer(RecordedOllama()) as server:
+        yield server.url
+
+
+@pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama: str) -> Path:
     """Make the test's folder the working directory and the cache, and the recorded server the one that is found."""
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """The examples run: each as a user starts it, the web application behind a client."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import MutableMapping
@@ -20,6 +21,7 @@ PROGRAMS = [
     ["first_call.py"],
     ["first_stream.py"],
     ["fallback.py"],
+    ["three_servers.py", *(f"http://127.0.0.1:{port}" for port in (9, 10, 11))],
     ["structured_output.py"],
     ["tools_loop.py", "ollama_local/llama3"],
 ]
@@ -38,6 +40,18 @@ def run(*arguments: str) -> str:
 def test_a_program_runs(program: list[str]) -> None:
     """It ends well and says something."""
     assert run(str(EXAMPLES / program[0]), *program[1:]).strip()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.usefixtures("own_folder")
+def test_three_servers_share_the_calls_and_a_dead_one_costs_none(ollama: str, other_ollama: str) -> None:
+    """All questions are answered by the two servers that answer, and the third is hardly asked."""
+    said = run(str(EXAMPLES / "three_servers.py"), ollama, other_ollama, "http://127.0.0.1:9")
+    for url in (ollama, other_ollama):
+        assert f"ollama_local/llama3#{url.removeprefix('http://')}: " in said
+    assert "local_model" not in said
+    assert sum(map(int, re.findall(r": (\d+) answered", said))) == 12
+    assert sum(map(int, re.findall(r": (\d+) ConnectFailed", said))) <= 4
 
 
 @pytest.mark.timeout(60)
