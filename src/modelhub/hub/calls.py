@@ -378,6 +378,7 @@ class Calls:
             async with self._using(deployment, lambda progress: stages.append(progress.message)) as (bound, context):
                 if bound.validate_provider_credentials is not None:
                     await bound.validate_provider_credentials(context)
+                    self.server.runtime.balancer.accepted(plugin.id, credential)
                 if model:
                     await self._validated_model(bound, deployment, context, kind)
                     stages.append(f"model {model}")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from modelhub.runtime.deployments import Deployment, DeploymentLimits
     from modelhub.runtime.sharing import Sharing
     from modelhub.types.cost import Cost
-    from modelhub.types.credential import CredentialKey
+    from modelhub.types.credential import Credential, CredentialKey
     from modelhub.types.results import Result
     from modelhub.wire.rate_headers import RateFacts
 
@@ -278,6 +278,15 @@ class Balancer:
         for bucket, fact in ((rates.requests, facts.requests), (rates.tokens, facts.tokens)):
             if bucket is not None and fact is not None:
                 bucket.tighten(now, limit=fact.limit, remaining=fact.remaining, reset=fact.reset)
+
+    def accepted(self, provider: str, credential: Credential) -> None:
+        """The vendor was asked about a credential, and takes it: calls may use it again at once."""
+        key = self._keys.get((provider, credential.key))
+        if key is not None:
+            key.accepted()
+            for vitals in self._vitals.values():
+                if vitals.key is key:
+                    self.pool.changed(vitals)
 
     def abandoned(self, lease: Lease[Any]) -> None:
         """A call ended without a verdict; see `Pool.abandoned`."""
