@@ -79,12 +79,16 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs that is to see the plugins, and no settings of whoever runs the tests."""
+        """What a process needs that is to see the plugins, and no settings of whoever runs the tests.
+
+        Failures are told at the first of them: how calls are tried again is for other tests to show.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELHUB_", "LC_"))}
         for name in ("LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR"):
             kept.pop(name, None)
         path = os.pathsep.join(map(str, self.paths))
-        return {**kept, **KEYS, "PYTHONPATH": path, "COLUMNS": "100", "TERM": "xterm"}
+        settings = {"MODELHUB_ROUTING_RETRIES": "0", "PYTHONPATH": path}
+        return {**kept, **KEYS, **settings, "COLUMNS": "100", "TERM": "xterm"}
 
 
 @pytest.fixture

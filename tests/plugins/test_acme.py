@@ -476,7 +476,7 @@ async def test_refusals_are_classified_by_the_plugin_first(
     vendor: Answering, cache_dir: Path, reply: Reply, error: type[Exception]
 ) -> None:
     """By its codes, by its own rule, and by the core's tables for the rest."""
-    async with entered(vendor, cache_dir) as hub:
+    async with entered(vendor, cache_dir, config={"routing": {"retries": 0}}) as hub:
         vendor.chat = [reply, reply]
         with pytest.raises(error):
             await hub.chat("acme/acme-1", "Hi")

@@ -178,7 +178,7 @@ def test_a_value_that_is_right_is_sent_as_it_is(name: str, value: object, sent: 
 def test_the_parameters_checked_are_those_that_are_typed() -> None:
     """The keywords that the type checkers know and those that are checked are the same."""
     assert set(NEUTRAL) == set(ChatParameters.__annotations__)
-    around = {"timeout", "credentials", "vendor", "progress", "system", "tools", "tool_choice"}
+    around = {"timeout", "credentials", "vendor", "progress", "session", "system", "tools", "tool_choice"}
     assert set(ChatOptions.__annotations__) == set(NEUTRAL) | around
 
 

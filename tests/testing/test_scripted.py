@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelhub import ModelHub, StreamInterrupted
-from modelhub.errors import ConfigurationError, Overloaded, UnsupportedFeature
+from modelhub.errors import ConfigurationError, ServerError, UnsupportedFeature
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import AudioDelta, Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 from modelhub.types.messages import AssistantMessage, TextPart, UserMessage
@@ -95,11 +95,11 @@ async def test_a_result_is_an_answer() -> None:
 
 async def test_an_error_is_raised() -> None:
     """As a vendor's would be: classified, attributed, before the stream is entered."""
-    scripted = ScriptedProvider(Overloaded("busy"), Overloaded("busy"))
-    async with ModelHub(providers=[scripted]) as hub:
-        with pytest.raises(Overloaded) as caught:
+    scripted = ScriptedProvider(ServerError("broke"), ServerError("broke"))
+    async with ModelHub({"routing": {"retries": 0}}, providers=[scripted]) as hub:
+        with pytest.raises(ServerError) as caught:
             await hub.chat("scripted/m", "Hi")
-        with pytest.raises(Overloaded):
+        with pytest.raises(ServerError):
             async with hub.stream("scripted/m", "Hi"):
                 pytest.fail("entered")
     assert caught.value.provider == "scripted"

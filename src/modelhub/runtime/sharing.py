@@ -9,7 +9,7 @@ import anyio
 
 from modelhub.rules.routing.pool import Change, Pool
 from modelhub.rules.routing.rates import Bucket
-from modelhub.shared.fingerprint import fingerprint
+from modelhub.shared.fingerprints import fingerprint
 from modelhub.shared.seam import Hints, SharedState
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelhub.shared.fingerprint import fingerprint
+    from modelhub.shared.fingerprints import fingerprint
     from modelhub.shared.redis_state import RedisState
     from modelhub.shared.seam import Disabled, Hints, SharedState
 
 __all__ = ["Disabled", "Hints", "RedisState", "SharedState", "fingerprint"]
 
 _PLACES = {
-    "fingerprint": ("fingerprint",),
+    "fingerprints": ("fingerprint",),
     "redis_state": ("RedisState",),
     "seam": ("Disabled", "Hints", "SharedState"),
 }

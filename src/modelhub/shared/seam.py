@@ -57,7 +57,7 @@ class SharedState(Protocol):
         """Tell the others that a vendor refused a credential; with a time that is not in the future, that it does not.
 
         Args:
-            fingerprint: See `modelhub.shared.fingerprint`.
+            fingerprint: See `modelhub.shared.fingerprints`.
             until: When it may be tried again.
             reason: The class of the error.
         """

@@ -145,7 +145,10 @@ class ModelFiles:
 
 
 def _existing(given: str, *, origin: str) -> Path:
-    path = Path(given).expanduser().absolute()
+    path = Path(given)
+    with suppress(RuntimeError):  # a ~ and a name that no user has: then it is a file's own
+        path = path.expanduser()
+    path = path.absolute()
     if path.is_file():
         return path
     what = "a folder" if path.is_dir() else "a file that is not there"
