@@ -138,7 +138,8 @@ def test_an_unreadable_installation_is_no_crash(process: Any, acme: Any) -> None
     """Metadata that is no text at all is named, whatever else in the environment stumbles over it."""
     acme.register("garbled", "x:y")
     (acme.folder / "modelhub_garbled-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe\x00")
-    ran = process("doctor")
+    # pydantic stumbles too, once there is a setting to read: over what it looks for itself among the entry points
+    ran = process("doctor", environment={"PYDANTIC_DISABLE_PLUGINS": "1"})
     assert ran.code in {0, 1}
     assert "note: the entry points of modelhub-garbled cannot be read" in ran.err
     assert "Traceback" not in ran.out + ran.err

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelhub import ModelHub, StreamInterrupted
-from modelhub.errors import ConfigurationError, ServerError, UnsupportedFeature
+from modelhub.errors import ConfigurationError, Overloaded, ServerError, UnsupportedFeature
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import AudioDelta, Event, Finish, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 from modelhub.types.messages import AssistantMessage, TextPart, UserMessage
