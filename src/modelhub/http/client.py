@@ -60,7 +60,8 @@ class HttpClient:
     Attributes:
         limits: The limits of time.
         renews_limits: Whether each request has as long as the first one, as in a session.
-        can_be_given_up: Whether somebody may `give_up` requests; to be set before they are sent.
+        can_be_given_up: Whether somebody may `give_up` or `abort` requests that wait for their answer; to be set before
+            they are sent.
         rate: What the last answer's headers said of rate limits, a refusal's too.
     """
 
@@ -211,15 +212,15 @@ class HttpClient:
                         break
 
     def abort(self) -> None:
-        """Break every connection that still carries an answer; at once, without waiting."""
+        """Break every connection that carries an answer, or that waits for one; at once, without waiting."""
+        for scope in self._opening:
+            scope.cancel()
         for exchange in self._open:
             exchange.abort()
 
     def give_up(self, error: ModelHubError) -> None:
         """Break what is under way, an answer that has not begun too: whoever waits for it gets this error."""
         self._given_up = error
-        for scope in self._opening:
-            scope.cancel()
         self.abort()
 
     async def aclose(self) -> None:

@@ -142,6 +142,8 @@ class Stream(Generic[E_co, R_co]):
         prepared = await self._server.prepare(call, this, streaming=True)
         source = Source(prepared)
         beginning = Beginning(source, self._fold_for(prepared), start)
+        if prepared.context.open_http is not None:
+            prepared.context.open_http.can_be_given_up = True  # it may be closed while it waits for its head
         prober = self._balancer.prober
         waiting = None if prober is None else prober.wait(this.lease.option, prepared.context.open_http)
         self._entering[source] = None
