@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelhub.runtime.deadlines import deadline
     from modelhub.runtime.stream import Stream
     from modelhub.types.cost import Cost, Costs
+    from modelhub.types.deployments import DeploymentInfo
     from modelhub.types.events import (
         AudioDelta,
         AudioEvent,
@@ -79,6 +80,7 @@ _PLACES = {
     "modelhub.runtime.deadlines": ("deadline",),
     "modelhub.runtime.stream": ("Stream",),
     "modelhub.types.cost": ("Cost", "Costs"),
+    "modelhub.types.deployments": ("DeploymentInfo",),
     "modelhub.types.events": (
         "AudioDelta",
         "AudioEvent",
@@ -146,6 +148,7 @@ __all__ = [
     "Citation",
     "Cost",
     "Costs",
+    "DeploymentInfo",
     "EmbedRequest",
     "EmbedResult",
     "Event",

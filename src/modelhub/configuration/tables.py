@@ -233,7 +233,7 @@ class DeploymentTable:
         target: ``provider/model``, or a provider alone for its default model.
         provider: The provider's id, in place of ``target``.
         model: The model, beside ``provider``.
-        credential: The id of one of the provider's named credentials; without it, all of them in order.
+        credential: The id of one of the provider's named credentials; without it, all of them share its calls.
         weight: How much it counts beside the others of its group.
         parameters: Neutral parameters that a call may override.
         vendor: Provider-specific parameters by provider id, that a call may override.

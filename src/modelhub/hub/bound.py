@@ -159,7 +159,7 @@ class BoundModel:
 
     async def info(self, model_type: ModelType | None = None) -> ModelSchema:
         """Return what the model is and takes; see `ModelHub.info`."""
-        return await self._calls.described(self._binding, model_type)
+        return await self._calls.inquiries.described(self._binding, model_type)
 
     def _asked(self, request: Request[R], options: CallOptions) -> Asked[R]:
         return other_asked(self._binding, request, options)

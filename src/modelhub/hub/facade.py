@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelhub.provider.middleware import Middleware, Sink
     from modelhub.rules.parameters import Policy
     from modelhub.runtime.stream import Stream
+    from modelhub.types.deployments import DeploymentInfo
     from modelhub.types.events import AudioEvent, ChatEvent
     from modelhub.types.json import JSON
     from modelhub.types.messages import Messages
@@ -141,8 +142,8 @@ class ModelHub:
         """Bind a model: ``"provider/model"``, several to try in order, or a dict.
 
         Args:
-            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them to
-                try in order), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
+            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them that
+                share the calls), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
                 application typed the credentials, so that a base URL among them may lead to public hosts alone.
 
         Raises:
@@ -354,6 +355,10 @@ class ModelHub:
         """
         await self._calls.reload()
 
+    async def deployments(self) -> list[DeploymentInfo]:
+        """Return every deployment that calls have named so far: whether it is ready, how busy it is, who waits."""
+        return self._calls.deployment_infos()
+
     async def extensions(self) -> list[ExtensionInfo]:
         """Return every middleware and sink, installed or given in code, as it stands."""
         return await self._calls.extension_infos()
@@ -388,7 +393,7 @@ class ModelHub:
         Raises:
             ModelHubError: They could not be listed.
         """
-        return await self._calls.listed(provider, model_type, credentials, refresh=refresh)
+        return await self._calls.inquiries.listed(provider, model_type, credentials, refresh=refresh)
 
     async def info(self, model: str, model_type: ModelType | None = None) -> ModelSchema:
         """Return what a model is and takes: context size, features, parameter rules, price.
@@ -412,7 +417,7 @@ class ModelHub:
         Raises:
             UnknownProvider: There is no such provider.
         """
-        return await self._calls.form(provider, model_type, locale)
+        return await self._calls.inquiries.form(provider, model_type, locale)
 
     @hides_arguments
     async def validate(
@@ -437,7 +442,7 @@ class ModelHub:
             UnknownProvider: There is no such provider.
             PluginError: Its plugin cannot be used.
         """
-        return await self._calls.validated(provider, credentials, model, model_type, credential)
+        return await self._calls.inquiries.validated(provider, credentials, model, model_type, credential)
 
     def operate(
         self, provider: str, name: str, /, *, credentials: Credentials | None = None, **arguments: JSON
@@ -448,7 +453,7 @@ class ModelHub:
             ConfigurationError: There is no such operation, or it takes no such argument.
             ModelHubError: What it ended with.
         """
-        return self._calls.operated(provider, name, arguments, credentials)
+        return self._calls.inquiries.operated(provider, name, arguments, credentials)
 
     def __repr__(self) -> str:
         return f"<ModelHub: {self._made!r}>" if self._made is not None else "<ModelHub: not entered>"

@@ -14,7 +14,7 @@ from modelhub.errors import (
     NoDeploymentAvailable,
     QueueFull,
 )
-from modelhub.rules.routing.course import Course, Option
+from modelhub.rules.routing.course import Option
 from modelhub.rules.routing.vitals import Block
 
 __all__ = ["refusal"]
@@ -32,14 +32,22 @@ _OF_ONE_REASON: dict[str, type[NoDeploymentAvailable]] = {
 }
 
 
+_REMEDIES: dict[type[NoDeploymentAvailable], str] = {
+    QueueFull: "ask for less at once, add deployments, or raise [routing] queue",
+    DeadlineExceeded: "allow more time, ask for less at once, or add deployments",
+    LocalRateLimited: "wait, raise rpm or tpm, or add a credential",
+    BudgetExceeded: "wait for the next period, or raise the budget",
+    CircuitOpen: "look at what the servers answer: each of them has failed too often of late",
+}
+
+
 def refusal(
-    blocks: Sequence[tuple[Option[Any], Block | None]], course: Course[Any], now: float, *, full: bool = False
+    blocks: Sequence[tuple[Option[Any], Block | None]], now: float, *, full: bool = False
 ) -> NoDeploymentAvailable:
     """Build the error: what kept each one, and when it is worth trying again.
 
     Args:
         blocks: What keeps each deployment that is left from the call.
-        course: The call's way.
         now: The time.
         full: Whether there is no room to wait for those that are merely busy.
     """
@@ -48,13 +56,13 @@ def refusal(
     earliest = min((_when(option, block, now) for option, block in blocks), default=math.inf)
     wait = None if earliest == math.inf else max(0.0, earliest - now)
     said = "; ".join(f"{option.id}: {_shown(block, now)}" for option, block in blocks)
-    name = course.route.name
     cls: type[NoDeploymentAvailable] = NoDeploymentAvailable
     if "busy" in reasons:
         cls = QueueFull if full else DeadlineExceeded
     elif len(reasons) == 1:
         cls = _OF_ONE_REASON.get(next(iter(reasons)), NoDeploymentAvailable)
-    return cls(f"{name} cannot be called now: {said or 'nothing is left to try'}", retry_after=wait, sent=False)
+    message = f"no deployment can be called now: {said}" if said else "nothing is left to try"
+    return cls(message, remedy=_REMEDIES.get(cls), retry_after=wait, sent=False)
 
 
 def _when(option: Option[Any], block: Block | None, now: float) -> float:
