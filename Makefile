@@ -23,7 +23,7 @@ PINNED := --no-deps --require-hashes --no-build-isolation
 install = $(UV) pip install --python $(PY) $(1) || { echo "uv could not install, trying pip"; $(PIP) install $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-types check-api check-layers bench docs format lock \
+.PHONY: help setup demo test check check-format check-lint check-types check-api check-layers bench soak docs format lock \
   wheels clean
 
 help: ## list the targets
@@ -61,6 +61,9 @@ check-layers: $(DEV)
 
 bench: $(DEV) ## run the benchmarks
 	$(PY) benchmarks/run.py $(ARGS)
+
+soak: $(DEV) ## make a million calls to nodes that fail, and see that nothing is left (fewer: make soak ARGS="--calls 50000")
+	$(PY) benchmarks/soak.py $(ARGS)
 
 docs: $(DEV) ## build the documentation into docs/_build/html, warnings being errors
 	$(PY) -m sphinx --fail-on-warning --nitpicky --keep-going -b html docs docs/_build/html

@@ -58,3 +58,22 @@ def test_a_quick_simulation_of_routing_fills_its_tables_and_draws(tmp_path: Path
     assert done.stdout.count("µs, at most") == 2
     assert ET.parse(picture).getroot().tag.endswith("svg")
     assert picture.read_text("utf-8").count('class="value"') == 36
+
+
+@pytest.mark.timeout(70)
+def test_thousands_of_calls_to_nodes_that_fail_leave_nothing_behind() -> None:
+    """A short soak ends as the long one must: without more memory, a socket or a task than before."""
+    done = run("--calls", "3000", "--at-once", "200", "--seed", "1", script="soak.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3000 calls in" in done.stdout
+    assert "whole" in done.stdout
+    assert "left early" in done.stdout
+
+
+@pytest.mark.timeout(70)
+def test_the_table_of_sick_nodes_is_printed() -> None:
+    """A sickness has its lines, and no caller notices it."""
+    done = run("--calls", "40", "cuts off", script="scenarios.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("falls sick") == 2
+    assert done.stdout.count("on_interrupt=") == 2
