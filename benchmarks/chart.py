@@ -10,11 +10,11 @@ __all__ = ["chart"]
 
 _STYLE = (
     'text { font: 12px "DejaVu Sans", system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2933; }'
-    " .title { font-size: 15px; font-weight: 600; } .grid { stroke: #d9e2ec; } .value { font-size: 10px; }"
+    " .title { font-size: 15px; font-weight: 600; } .grid { stroke: #d9e2ec; } .value { font-size: 9px; }"
 )
 _COLOURS = ("#bcccdc", "#9fb3c8", "#829ab1", "#627d98", "#486581", "#334e68", "#243b53")
 _MARKED = "#e8871e"
-_WIDTH, _LEFT, _TOP, _HEIGHT, _BELOW = 940, 46, 70, 260, 60
+_WIDTH, _LEFT, _TOP, _HEIGHT, _BELOW = 1000, 66, 70, 260, 60
 
 
 def chart(title: str, groups: Mapping[str, Mapping[str, float]], *, marked: str) -> str:
