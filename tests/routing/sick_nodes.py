@@ -230,4 +230,5 @@ async def run(
         found.seconds = time.perf_counter() - begun
         found.requests += sum(sum(node.counts.values()) for node in made[:sick])
     found.hear(ears, bad, since)
+    found.attempts = max(found.attempts, sum(node.calls for node in made))  # records may be dropped, requests not
     return found

@@ -28,7 +28,6 @@ from modelhub.runtime.server import Server
 from modelhub.types.records import Attempt
 from modelhub.types.requests import ChatRequest, Request, SpeechRequest
 from modelhub.types.results import Result
-from modelhub.types.schema import ModelSchema
 
 if TYPE_CHECKING:
     from modelhub.runtime.observation import Observation
@@ -215,8 +214,8 @@ async def _usual_prices(server: Server, call: Call[Any]) -> Mapping[str, float]:
         deployment = option.deployment
         schema = server.catalogue.known(deployment, kind)
         if schema is None:
-            schema = (await server.runtime.registry.models(deployment.plugin)).get((kind, deployment.model))
-        schema = schema or ModelSchema(deployment.model, kind)
+            listed = (await server.runtime.registry.models(deployment.plugin)).get((kind, deployment.model))
+            schema = server.catalogue.presumed(deployment, kind, listed)
         (priced,) = await server.prices.priced([schema], deployment.plugin.schema)
         price = None if priced.pricing is None else usual_price(priced.pricing)
         if price is not None:

@@ -65,6 +65,17 @@ class Catalogue:
         """Return a model's schema if it is remembered; costs a lookup."""
         return self._known.fresh((deployment.plugin.id, deployment.model, kind, deployment.credential.key))
 
+    def presumed(self, deployment: Deployment, kind: ModelType, listed: ModelSchema | None = None) -> ModelSchema:
+        """Return what is known of a model without asking its server: what is remembered, else what the settings say.
+
+        Args:
+            deployment: Where the model is.
+            kind: Its type.
+            listed: The model as its provider's manifest has it, if it has.
+        """
+        known = self.known(deployment, kind)
+        return known or self._overlaid(listed or ModelSchema(deployment.model, kind), deployment.name)
+
     async def describe(
         self, deployment: Deployment, kind: ModelType, bound: BoundProvider, context: ProviderContext
     ) -> ModelSchema:

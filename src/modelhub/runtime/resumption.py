@@ -133,10 +133,7 @@ def _of_same_family(server: Server, prepared: Prepared, route: Route[Deployment]
     kind = REQUEST_TYPES[type(prepared.request)]
 
     def fits(deployment: Deployment) -> bool:
-        schema = server.catalogue.known(deployment, kind)
-        if schema is None:
-            return deployment.name == prepared.deployment.name
-        return family(deployment.provider_id, schema) == own
+        return family(deployment.provider_id, server.catalogue.presumed(deployment, kind)) == own
 
     groups: Sequence[Group[Deployment]] = [
         replace(group, options=tuple(option for option in group.options if fits(option.deployment)))

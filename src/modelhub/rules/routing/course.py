@@ -197,16 +197,18 @@ class Course(Generic[D]):
             return False
         self._once = self._once or verdict.once
         pause = self._pause(error, verdict, now, random)
-        groups = []
+        groups, again = [], []
         for group in self.groups:
             left = tuple(
                 each
                 for each in group.options
-                if (pause is not None if each is option else worth_trying(error, option.deployment, each.deployment))
+                if each is not option and worth_trying(error, option.deployment, each.deployment)
             )
             if left:
                 groups.append(Group(left, group.pick, group.turns))
-        self.groups = groups
+            if pause is not None and option in group.options:
+                again.append(Group((option,), group.pick, group.turns))  # whatever was not tried yet goes before
+        self.groups = groups = [*groups, *again]
         if not groups or now >= self.deadline:
             return False
         if verdict.cost > 0.0:
