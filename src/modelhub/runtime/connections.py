@@ -61,16 +61,9 @@ class Connections:
         if known is not None:
             return known
         self._check_open()
-        egress = Egress(
-            tenant=credential.tenant_endpoint,
-            secure=endpoint.scheme == "https",
-            keyed=bool(credential.secrets),
-            allow=self._allow,
-            field=credential.endpoint_field,
-        )
-        return await self._flights.run(key, lambda: self._opened(key, endpoint, egress))
+        return await self._flights.run(key, lambda: self._opened(key, endpoint, credential))
 
-    async def _opened(self, key: object, endpoint: Endpoint, egress: Egress) -> Backend:
+    async def _opened(self, key: object, endpoint: Endpoint, credential: Credential) -> Backend:
         found = self._backends.get(key)
         if found is not None:
             return found
@@ -89,6 +82,13 @@ class Connections:
         cls = await run_in_thread(load, name="http backend")
         self._check_open()
         await self._thin_out()
+        egress = Egress(  # made last: the rule may have changed meanwhile
+            tenant=credential.tenant_endpoint,
+            secure=endpoint.scheme == "https",
+            keyed=bool(credential.secrets),
+            allow=self._allow,
+            field=credential.endpoint_field,
+        )
         more = {} if self._resolve is None else {"resolve": self._resolve}
         backend: Backend = cls(endpoint, context=self._tls, egress=egress, **more)  # type: ignore[call-arg]  # the class is a backend's own
         self._backends[key] = backend
@@ -98,8 +98,12 @@ class Connections:
         """Close backends that nobody uses now, where there are many: tenants' credentials come with their calls."""
         if len(self._backends) < _BACKENDS:
             return
-        for key in [key for key, backend in self._backends.items() if not backend.busy][: _BACKENDS // 2]:
-            await self._backends.pop(key).aclose()
+        idle = [key for key, backend in self._backends.items() if not backend.busy]
+        for key in idle[: _BACKENDS // 2]:
+            backend = self._backends.get(key)
+            if backend is not None and not backend.busy:  # still: closing another one took a while
+                del self._backends[key]
+                await backend.aclose()
 
     def renew(self, allow: AllowList) -> None:
         """Have calls from now on open connections by another rule; those that are open end with the calls they serve.
@@ -114,9 +118,10 @@ class Connections:
     async def drain(self) -> None:
         """Close the connections of before `renew`, each once the answer that it carries has come."""
         while self._retired:
-            for backend in [each for each in self._retired if not each.busy]:
-                self._retired.remove(backend)
-                await backend.aclose()
+            for backend in list(self._retired):
+                if backend in self._retired and not backend.busy:  # after several changes several tasks do this
+                    self._retired.remove(backend)
+                    await backend.aclose()
             await anyio.sleep(_DRAIN_SECONDS)
 
     async def session(
