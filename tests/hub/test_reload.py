@@ -73,3 +73,16 @@ async def test_no_call_is_lost(acme: Any, vendor: Any, tmp_path: Path) -> None:
                 await hub.reload()
                 await anyio.sleep(0.005)
     assert done == 200
+
+
+def test_settings_are_read_anew_on_whichever_event_loop_the_hub_was_entered_in(acme: Any) -> None:
+    """One hub, one event loop after another, of another library too; two changes at once wait for each other."""
+    hub = ModelHub(providers=[acme])
+
+    async def reloaded() -> None:
+        async with hub, anyio.create_task_group() as group:
+            group.start_soon(hub.reload)
+            group.start_soon(hub.reload)
+
+    for backend in ("asyncio", "asyncio", "trio"):
+        anyio.run(reloaded, backend=backend)

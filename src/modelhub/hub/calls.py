@@ -151,6 +151,7 @@ class Calls:
                 self._middleware, self._sinks, background=background, clock=self._clock
             ),
         )
+        self._reloading = anyio.Lock()  # of this event loop
         self._server = Server(runtime, Catalogue(self._registry, settings.models), prices)
         self._loop = anyio.lowlevel.current_token()
 
