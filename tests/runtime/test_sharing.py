@@ -9,8 +9,10 @@ import anyio
 import pytest
 
 from modelhub.configuration.settings import PluginSettings, read_settings
-from modelhub.errors import LocalRateLimited, ModelHubError
+from modelhub.errors import AuthenticationFailed, LocalRateLimited, ModelHubError
+from modelhub.rules.routing.course import Course
 from modelhub.rules.routing.rates import RateBucket
+from modelhub.rules.routing.verdict import verdict
 from modelhub.rules.routing.vitals import Vitals
 from modelhub.runtime.answers import invoked
 from modelhub.runtime.background import Background
@@ -46,8 +48,11 @@ class Board:
         self.found = Hints({**self.found.ejected, deployment: until}, self.found.disabled)
 
     def disabled(self, fingerprint: str, until: float, reason: str) -> None:
-        """Write it up."""
-        self.found = Hints(self.found.ejected, {**self.found.disabled, fingerprint: Disabled(until, reason)})
+        """Write it up, or cross it out."""
+        disabled = {name: found for name, found in self.found.disabled.items() if name != fingerprint}
+        if until > time.monotonic():
+            disabled[fingerprint] = Disabled(until, reason)
+        self.found = Hints(self.found.ejected, disabled)
 
     def hints(self) -> Hints:
         """Return what is written there."""
@@ -143,6 +148,40 @@ async def test_a_refused_key_is_heard_by_the_others(lines: type, tmp_path: Any) 
             await chat(two)
     keys = [request.headers["authorization"] for request in server.requests]
     assert keys == ["Bearer wrong", "Bearer right", "Bearer right"]
+
+
+async def test_what_others_said_of_a_key_is_over_once_it_was_accepted(lines: type, tmp_path: Any) -> None:
+    """No turn brings it back; whoever has heard of the refusal before finds out in time."""
+    board = Board()
+    async with WireServer(answer) as server:
+        config = {"credentials": {"lines": {"base_url": server.url, "api_key": "wrong"}}}
+        async with served(lines, config, board, tmp_path) as hub:
+            (vitals,) = await known(hub)
+            with pytest.raises(AuthenticationFailed):
+                await chat(hub)
+            assert board.found.disabled
+            (option,) = (await hub.runtime.deployments.find(["lines/m"], ModelType.LLM, None)).route.options
+            hub.runtime.balancer.accepted("lines", option.deployment.credential)
+            assert not board.found.disabled
+            assert vitals.key.refused_until < time.monotonic()
+
+
+async def test_a_key_that_serves_again_is_told_of(lines: type, tmp_path: Any) -> None:
+    """A call that was under way when it was refused says so too."""
+    board = Board()
+    async with WireServer(answer) as server:
+        config = {"credentials": {"lines": {"base_url": server.url, "api_key": "right"}}}
+        async with served(lines, config, board, tmp_path) as hub:
+            (vitals,) = await known(hub)
+            balancer = hub.runtime.balancer
+            route = (await hub.runtime.deployments.find(["lines/m"], ModelType.LLM, None)).route
+            leases = [await balancer.lease(Course(route)) for _ in range(2)]
+            refused = AuthenticationFailed("no", status=401, sent=True)
+            balancer.failed(leases[0], refused, verdict(refused))
+            assert board.found.disabled
+            balancer.succeeded(leases[1])
+            assert not board.found.disabled
+            assert vitals.key.refused_until < time.monotonic()
 
 
 async def test_limits_are_those_of_all_together(lines: type, tmp_path: Any) -> None:

@@ -236,7 +236,11 @@ class Balancer:
         if hedging is not None and not lease.ended:
             seconds = lease.first_content
             hedging.add(lease.course.signal, self.clock() - lease.begun if seconds is None else seconds)
+        vitals = lease.option.vitals
+        was_refused = not lease.ended and self.clock() < vitals.key.refused_until
         self.pool.succeeded(lease, self.clock(), sample)
+        if was_refused and self._sharing is not None:
+            self._sharing.accepted(vitals)
 
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:
         """A call failed; see `Pool.failed`."""
@@ -287,6 +291,8 @@ class Balancer:
             for vitals in self._vitals.values():
                 if vitals.key is key:
                     self.pool.changed(vitals)
+                    if self._sharing is not None:
+                        self._sharing.accepted(vitals)
 
     def abandoned(self, lease: Lease[Any]) -> None:
         """A call ended without a verdict; see `Pool.abandoned`."""

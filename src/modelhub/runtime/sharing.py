@@ -78,6 +78,14 @@ class Sharing:
             self._told[name] = self._clock()
             self._state.ejected(name, change.until if change.what == "ejected" else self._clock())
 
+    def accepted(self, vitals: Vitals) -> None:
+        """A vendor takes a key that it had refused: tell the others, and heed no older word of it any more."""
+        names = self._names.get(vitals)
+        if names is not None:
+            _, key = names
+            self._told[key] = self._clock()
+            self._state.disabled(key, self._clock(), "")
+
     async def listen(self, pool: Pool) -> None:
         """Heed what the others find out, until cancelled: their hints keep calls away, and a probe may find otherwise.
 
