@@ -151,3 +151,15 @@ async def test_what_a_call_gives_is_for_the_provider_that_a_name_leads_to() -> N
     for name in ("fast", "best", "outer"):
         assert (await told(config, name, credentials={"region": "mine"}))[0] == "m in mine with []"
     assert (await told(config, ["best", "tell/x"], credentials={"region": "mine"}))[0] == "m in mine with []"
+
+
+async def test_turns_are_taken_also_where_a_route_is_looked_up_for_each_call() -> None:
+    """As where one of its targets cannot be used, or a call brings its credentials."""
+    group = ["tell/m#east", "tell/m#west", "nobody/m"]
+    config = {"routes": {"all": {"groups": [group], "pick": "round_robin"}}, "credentials": CREDENTIALS}
+    async with ModelHub({**config, "routing": {"pick": "round_robin"}}, providers=[Tell]) as hub:
+        for target, given in (("all", None), ("tell/m", CREDENTIALS["tell"])):
+            replies = [await hub.chat(target, "Hi", credentials=given) for _ in range(6)]
+            assert (
+                sorted(reply.attempts[-1].deployment for reply in replies) == ["tell/m#east"] * 3 + ["tell/m#west"] * 3
+            )

@@ -91,6 +91,7 @@ class Balancer:
         self._keys: dict[tuple[str, CredentialKey], KeyHealth] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._hedges: dict[str, Hedging] = {}
+        self._turns: dict[tuple[str, int], dict[str, float]] = {}
         self._allowances: dict[tuple[str, CredentialKey], Allowance] = {}
         self._uncounted: set[tuple[str, CredentialKey]] = set()
         self._wall = wall
@@ -120,9 +121,11 @@ class Balancer:
         """
         made = tuple(
             Group(
-                tuple(Option(each, self.vitals(each), each.weight) for each in deployments), pick or self._settings.pick
+                tuple(Option(each, self.vitals(each), each.weight) for each in deployments),
+                pick or self._settings.pick,
+                self._turns_of(name, number),
             )
-            for pick, deployments in groups
+            for number, (pick, deployments) in enumerate(groups)
         )
         budget = self._budget(name)
         return Route(name, made, budget, self._hedging(name, budget) if self._settings.hedge else None)
@@ -187,6 +190,15 @@ class Balancer:
             budget = RetryBudget(self._settings.retry_budget, self._settings.retry_floor)
             self._budgets[name] = budget
         return budget
+
+    def _turns_of(self, name: str, number: int) -> dict[str, float]:
+        """Return whose turn it is in a group, also where its route is made anew for each call."""
+        turns = self._turns.get((name, number))
+        if turns is None or len(turns) >= _REMEMBERED:
+            if len(self._turns) >= _REMEMBERED:
+                self._turns.clear()
+            turns = self._turns[name, number] = {}
+        return turns
 
     def _hedging(self, name: str, budget: RetryBudget) -> Hedging:
         hedging = self._hedges.get(name)
