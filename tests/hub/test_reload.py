@@ -7,8 +7,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from modelhub import ModelHub
-from modelhub.errors import ConfigurationError
+from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, Usage
+from modelhub.errors import BudgetExceeded, ConfigurationError
+from modelhub.testing.scripted import ScriptedProvider
 from modelhub.testing.wire_server import WireServer
 
 pytestmark = pytest.mark.anyio
@@ -86,3 +87,27 @@ def test_settings_are_read_anew_on_whichever_event_loop_the_hub_was_entered_in(a
 
     for backend in ("asyncio", "asyncio", "trio"):
         anyio.run(reloaded, backend=backend)
+
+
+async def test_a_budget_that_was_raised_lets_calls_through(tmp_path: Path) -> None:
+    """As the error says to; what was spent stays spent, and a budget that is taken away stops nobody."""
+    file = tmp_path / "modelhub.toml"
+
+    def spend(amount: str | None) -> None:
+        budget = "" if amount is None else f', budget = {{ amount = {amount}, per = "month" }}'
+        pricing = 'pricing = { input = "1", output = "1", unit = "1", currency = "USD" }'
+        row = f'scripted = [{{ id = "a", values = {{}}{budget} }}]'
+        file.write_text(f'[credentials]\n{row}\n[models."scripted/m"]\n{pricing}\n')
+
+    answer = ChatResult(message=AssistantMessage("Hi"), usage=Usage(1, 1), finish_reason=FinishReason.STOP, output=None)
+    spend("1")
+    async with ModelHub(file, providers=[ScriptedProvider(lambda _: answer)]) as hub:
+        await hub.chat("scripted/m", "Hi")
+        for amount, calls in (("1", 0), ("2", 0), ("5", 2), ("5", 0), ("7", 1), (None, 1)):
+            spend(amount)
+            await hub.reload()
+            for _ in range(calls):
+                await hub.chat("scripted/m", "Hi")
+            if amount is not None:
+                with pytest.raises(BudgetExceeded):
+                    await hub.chat("scripted/m", "Hi")

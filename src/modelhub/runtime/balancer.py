@@ -105,12 +105,17 @@ class Balancer:
             self.prober = Prober(settings, background, self.pool, ask, clock=clock, random=random)
 
     def adopt(self, settings: RoutingTable) -> None:
-        """Route by other settings from now on; deployments that are known keep their slots and their health."""
+        """Route by other settings from now on; deployments that are known keep their slots and their health.
+
+        What keys may spend is looked at anew as they are routed to; what they have spent stays.
+        """
         self._settings = settings
         self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
         self.pool.panic = settings.panic
         self._budgets.clear()
         self._hedges.clear()
+        for key in self._keys.values():
+            key.broke_until = -math.inf
 
     def route(self, name: str, groups: Iterable[tuple[Pick | None, Sequence[Deployment]]]) -> Route[Deployment]:
         """Make a route of deployments.
@@ -121,7 +126,7 @@ class Balancer:
         """
         made = tuple(
             Group(
-                tuple(Option(each, self.vitals(each), each.weight) for each in deployments),
+                tuple(map(self._option, deployments)),
                 pick or self._settings.pick,
                 self._turns_of(name, number),
             )
@@ -129,6 +134,12 @@ class Balancer:
         )
         budget = self._budget(name)
         return Route(name, made, budget, self._hedging(name, budget) if self._settings.hedge else None)
+
+    def _option(self, deployment: Deployment) -> Option[Deployment]:
+        vitals = self.vitals(deployment)
+        if deployment.budget is not None:
+            self._count_money(vitals.key, self._allowance(deployment, deployment.budget))
+        return Option(deployment, vitals, deployment.weight)
 
     def vitals(self, deployment: Deployment) -> Vitals:
         """Return what is known of a deployment."""
@@ -268,21 +279,32 @@ class Balancer:
                 self.pool.used(lease, asked + answered, self.clock())
         deployment = lease.option.deployment
         if deployment.budget is not None:
-            self._spent(deployment, deployment.budget, result.cost)
+            self._spent(lease, deployment.budget, result.cost)
 
-    def _spent(self, deployment: Deployment, budget: BudgetTable, cost: Cost | None) -> None:
+    def _spent(self, lease: Lease[Deployment], budget: BudgetTable, cost: Cost | None) -> None:
+        deployment = lease.option.deployment
         key = (deployment.plugin.id, deployment.credential.key)
-        allowance = self._allowances.get(key)
-        if allowance is None:
-            allowance = Allowance(Decimal(str(budget.amount)), budget.currency, budget.per)
-            self._allowances[key] = allowance
-        counted, wall = allowance.spent(cost, self._wall()), self._wall()
+        # Of a call from before the settings changed it is not the amount that counts any more.
+        allowance = self._allowances.get(key) or self._allowance(deployment, budget)
+        counted = allowance.spent(cost, self._wall())
         if counted != "all" and key not in self._uncounted:
             self._uncounted.add(key)
             _log.warning("the budget of %s does not count everything: %s", deployment.id, _UNCOUNTED[counted])
-        seconds = allowance.exhausted(wall)
+        self._count_money(lease.option.vitals.key, allowance)
+
+    def _allowance(self, deployment: Deployment, budget: BudgetTable) -> Allowance:
+        """Return what a key has spent and may spend, by the settings that it is routed to by."""
+        key = (deployment.plugin.id, deployment.credential.key)
+        known, amount = self._allowances.get(key), Decimal(str(budget.amount))
+        if known is None or (known.currency, known.per) != (budget.currency, budget.per):
+            known = self._allowances[key] = Allowance(amount, budget.currency, budget.per)
+        known.amount = amount
+        return known
+
+    def _count_money(self, key: KeyHealth, allowance: Allowance) -> None:
+        seconds = allowance.exhausted(self._wall())
         if seconds is not None:
-            self._keys[key].broke_until = self.clock() + seconds
+            key.broke_until = self.clock() + seconds
 
     def learned(self, lease: Lease[Deployment], facts: RateFacts) -> None:
         """An answer's headers said what is left of the vendor's own limits: they are kept as well as ours."""
