@@ -2,21 +2,12 @@
 
 from random import Random
 
+from benchmarks.simulation import option
+
 from modelhub.errors import MalformedResponse
 from modelhub.rules.routing.budget import RetryBudget
-from modelhub.rules.routing.concurrency import Slots
-from modelhub.rules.routing.course import Course, Group, Option, Route
-from modelhub.rules.routing.health import Breaker
+from modelhub.rules.routing.course import Course, Group, Route
 from modelhub.rules.routing.verdict import verdict
-from modelhub.rules.routing.vitals import KeyHealth, Vitals
-from modelhub.types.credential import Credential
-from tests.rules.routing.places import Place
-
-
-def option(name: str) -> Option[Place]:
-    """Return a deployment with a key of its own."""
-    place = Place(name, credential=Credential({"api_key": name}))
-    return Option(place, Vitals(name, key=KeyHealth(), slots=Slots(), breaker=Breaker(), queue=10))
 
 
 def test_a_second_answer_that_is_none_ends_the_group_and_not_the_route() -> None:
