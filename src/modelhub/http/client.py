@@ -12,6 +12,7 @@ import re
 import secrets as random_source
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from typing import Any, final
 from urllib.parse import quote, urlencode
 
@@ -219,7 +220,7 @@ class HttpClient:
             exchange.abort()
 
     def give_up(self, error: ModelHubError) -> None:
-        """Break what is under way, an answer that has not begun too: whoever waits for it gets this error."""
+        """Break what is under way, an answer that has not begun too, and send nothing more: each gets this error."""
         self._given_up = error
         self.abort()
 
@@ -235,6 +236,8 @@ class HttpClient:
     async def _exchange(self, call: HttpCall) -> AsyncGenerator[Exchange, None]:
         request = self._prepared(call)
         backend = await self._backend()
+        if self._given_up is not None:
+            raise copy(self._given_up)
         if self.renews_limits:
             self.limits.restart()
         exchange = await self._opened(backend, request)
@@ -246,7 +249,7 @@ class HttpClient:
             yield exchange
         except ModelHubError as error:
             if self._given_up is not None:
-                raise self._given_up from error
+                raise copy(self._given_up) from error
             if not isinstance(error, TruncatedResponse):
                 if isinstance(error, MalformedResponse):
                     error.status = error.status or exchange.status
@@ -268,7 +271,7 @@ class HttpClient:
                 return await backend.open(request, self.limits)
             finally:
                 self._opening.remove(scope)
-        raise self._given_up or ConnectionLost("the request was given up", sent=True)
+        raise copy(self._given_up) if self._given_up is not None else ConnectionLost("it was given up", sent=True)
 
     async def _refused(self, exchange: Exchange) -> ModelHubError:
         pieces: list[bytes] = []

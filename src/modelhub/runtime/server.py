@@ -43,6 +43,8 @@ from modelhub.types.usage import Timing
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
+    from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.schema import ModelSchema, ModelType
 
 __all__ = ["Server", "released"]
 
@@ -94,11 +96,7 @@ class Server:
         kind = REQUEST_TYPES[type(request)]
         schema = self.catalogue.known(deployment, kind)
         if schema is None:
-            try:
-                schema = await self.catalogue.describe(deployment, kind, bound, context)
-            except BaseException:
-                await released(context)
-                raise
+            schema = await self._described(this, kind, bound, context)
         self.prices.begin(schema, deployment.plugin.schema)
         options = request.vendor.get(deployment.provider_id, {})
         if deployment.options:
@@ -120,6 +118,21 @@ class Server:
             warnings = (*warnings, *([ends] if ends is not None else ()))
         return Prepared(call, this, deployment, bound, fitted, context, schema, warnings)
 
+    async def _described(
+        self, this: Try, kind: ModelType, bound: BoundProvider, context: ProviderContext
+    ) -> ModelSchema:
+        """Describe the model. That may ask its node, which is looked after meanwhile as for an answer."""
+        prober = self.runtime.balancer.prober
+        waiting = None if prober is None else prober.wait(this.lease, context.open_http)
+        try:
+            return await self.catalogue.describe(this.deployment, kind, bound, context)
+        except BaseException:
+            await released(context)
+            raise
+        finally:
+            if prober is not None:
+                prober.came(waiting, answered=False)  # it may have been remembered
+
     async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
         try:
@@ -137,14 +150,17 @@ class Server:
 
     async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
-        prober, option = self.runtime.balancer.prober, prepared.this.lease.option
+        prober = self.runtime.balancer.prober
         if prober is None:
             return await self._run(prepared, request)
-        waiting = prober.wait(option, prepared.context.open_http)
+        answered = False
+        waiting = prober.wait(prepared.this.lease, prepared.context.open_http)
         try:
-            return await self._run(prepared, request)
+            result = await self._run(prepared, request)
+            answered = True
         finally:
-            prober.came(option, waiting)
+            prober.came(waiting, answered=answered)
+        return result
 
     async def _run(self, prepared: Prepared, request: Request[Any]) -> Any:
         bound, context, deadline = prepared.bound, prepared.context, prepared.call.deadline

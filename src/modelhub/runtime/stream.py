@@ -110,8 +110,11 @@ class Stream(Generic[E_co, R_co]):
             self._call = call = await self._resolve()
             await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
         except BaseException as error:
-            if self._observation is not None:
-                await self._observation.failed(error)
+            try:
+                await self._closed_by(error)  # cancelled just when the first content came: nobody else would
+            finally:
+                if self._observation is not None:
+                    await self._observation.failed(error)
             raise
         return self
 
@@ -145,7 +148,7 @@ class Stream(Generic[E_co, R_co]):
         if prepared.context.open_http is not None:
             prepared.context.open_http.can_be_given_up = True  # it may be closed while it waits for its head
         prober = self._balancer.prober
-        waiting = None if prober is None else prober.wait(this.lease.option, prepared.context.open_http)
+        waiting = None if prober is None else prober.wait(this.lease, prepared.context.open_http)
         self._entering[source] = None
         try:
             await beginning.read(self._check_wanted, self._resumption.spliced)
@@ -156,7 +159,7 @@ class Stream(Generic[E_co, R_co]):
         finally:
             del self._entering[source]
             if prober is not None:
-                prober.came(this.lease.option, waiting)
+                prober.came(waiting, answered=beginning.has_content)
         now = self._clock()
         this.lease.first_content = now - this.lease.begun if beginning.has_content else None
         return beginning

@@ -127,6 +127,7 @@ class Course(Generic[D]):
 
     __slots__ = (
         "_once",
+        "_paid",
         "_paused",
         "_retries",
         "_waits",
@@ -163,6 +164,7 @@ class Course(Generic[D]):
         self._retries = retries + len(route.groups) - 1
         self._waits = 0
         self._once = False
+        self._paid = False
         self._paused: dict[Option[D], float] | None = None
 
     @property
@@ -193,12 +195,13 @@ class Course(Generic[D]):
 
         What another attempt may cost is taken from the route's budget.
         """
-        if verdict.once and self._once:
-            return False
+        leaves = verdict.once and self._once  # a second one is enough: those that stand beside it are not tried too
         self._once = self._once or verdict.once
         pause = self._pause(error, verdict, now, random)
         groups, again = [], []
         for group in self.groups:
+            if leaves and option in group.options:
+                continue
             left = tuple(
                 each
                 for each in group.options
@@ -215,11 +218,18 @@ class Course(Generic[D]):
             if self._retries <= 0:
                 return False
             self._retries -= 1
-            if not self.route.budget.spend(verdict.cost, now):
+            if not (self._paid or self.route.budget.spend(verdict.cost, now)):
                 return False
+            self._paid = False
         if pause is not None:
             self._paused = {**(self._paused or {}), option: now + pause}
         return True
+
+    def prepaid(self, cost: float, now: float) -> bool:
+        """Take what the next attempt costs before this one is given up for it; returns whether it may be made."""
+        if not self._paid and self._retries > 0:
+            self._paid = self.route.budget.spend(cost, now)
+        return self._paid
 
     def _pause(self, error: ModelHubError, verdict: Verdict, now: float, random: Random) -> float | None:
         """Return the seconds before the same deployment may be asked again, or ``None``: it may not."""
@@ -230,10 +240,20 @@ class Course(Generic[D]):
         return None if wait is None else max(wait, _SHORTEST_PAUSE)
 
     def beside(self, option: Option[D]) -> Course[D]:
-        """Return the way of a second try beside one that is under way: anywhere else, now or not at all."""
+        """Return the way of a second try beside one that is under way: where its group is well otherwise.
+
+        Other groups stand in for what is not well, and may be other models: to be faster is no reason for them.
+        """
+
+        def well(each: Option[D]) -> bool:
+            return each.vitals is not option.vitals and each.vitals.breaker.closed
+
         course = copy(self)
-        groups = [replace(group, options=tuple(o for o in group.options if o is not option)) for group in self.groups]
-        course.groups = [group for group in groups if group.options]
+        course.groups = [
+            replace(group, options=tuple(each for each in group.options if well(each)))
+            for group in self.groups
+            if any(each is option for each in group.options)
+        ]
         return course
 
     @property

@@ -16,9 +16,9 @@ from modelhub.rules.routing.course import Course, Group, Named, Option
 from modelhub.rules.routing.pick import adaptive, cheapest, priority, rendezvous, round_robin, sticky, weighted
 from modelhub.rules.routing.queue import Ticket, first
 from modelhub.rules.routing.refusals import refusal
-from modelhub.rules.routing.verdict import Verdict
+from modelhub.rules.routing.verdict import Verdict, verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
-from modelhub.rules.routing.waiting import crowded, in_question, places, worthwhile
+from modelhub.rules.routing.waiting import crowded, elsewhere, in_question, places, worthwhile
 
 __all__ = ["Change", "Lease", "Pool"]
 
@@ -152,11 +152,8 @@ class Pool:
         """A call stopped waiting. What it was given meanwhile goes to the next."""
         lease, ticket.lease = ticket.lease, None
         ticket.leave()
-        if lease is not None and not lease.ended:
-            rates = lease.option.vitals.rates
-            if rates is not None:
-                rates.refund(lease.course.tokens, now, since=lease.begun)
-            self.abandoned(lease, now)
+        if lease is not None:
+            self.unsent(lease, now)
 
     def changed(self, vitals: Vitals) -> None:
         """Something is known of a deployment that no call told, as by a check: whoever waits for it looks again."""
@@ -170,6 +167,14 @@ class Pool:
         if breaker.failed(now, fault, self._random, begun=begun, probe=False):
             self._tell("ejected", option, breaker.until, "ConnectionLost")
             option.vitals.nudge()
+
+    def may_leave(self, lease: Lease[D], error: ModelHubError, now: float) -> bool:
+        """Whether a call finds another place, if the one it has is given up with an error.
+
+        What that takes from the budget of retries is taken already then: nobody else can spend it in between.
+        """
+        course = lease.course
+        return elsewhere(lease.option, error, course, now) and course.prepaid(verdict(error).cost, now)
 
     def succeeded(self, lease: Lease[D], now: float, sample: float | None = None) -> None:
         """A call was answered. Idempotent with the other ends.
@@ -215,6 +220,22 @@ class Pool:
             lease.option.vitals.breaker.left(probe=lease.probe)
             self._end(lease, now)
 
+    def unsent(self, lease: Lease[D], now: float) -> None:
+        """A call was not sent after all: nothing of it counts. Idempotent with the other ends."""
+        rates = lease.option.vitals.rates
+        if rates is not None and not lease.ended:
+            rates.refund(lease.course.tokens, now, since=lease.begun)
+        self.abandoned(lease, now)
+
+    def overtaken(self, lease: Lease[D], now: float) -> None:
+        """A call was answered elsewhere before: here it takes so long at least. Idempotent with the other ends."""
+        signal, seconds, vitals = lease.course.signal, now - lease.begun, lease.option.vitals
+        if not lease.ended and signal != "per_token":  # how many tokens it would have been, nobody knows
+            known = vitals.latencies.get(signal)
+            if known is None or seconds > known.mean:
+                vitals.sample(signal, seconds)
+        self.abandoned(lease, now)
+
     def used(self, lease: Lease[D], tokens: float, now: float) -> None:
         """Correct what a call was expected to use to what it used."""
         rates = lease.option.vitals.rates
@@ -238,7 +259,7 @@ class Pool:
         if not found and all(course.open(option, now) for option in course.left):
             ticket.leave()
             full = crowded([option for option, block in blocks if block is None or block.reason == "busy"])
-            raise refusal(blocks, course, now, full=full)
+            raise refusal(blocks, now, full=full)
         for option, block in blocks:
             option.vitals.awaited |= block is not None and block.reason == "busy"
         for option in found or course.left:  # with none found it waits for a pause to end, and may as well stand

@@ -6,14 +6,17 @@ long as fewer wait for any of them than all of them together have places for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from modelhub.errors import ModelHubError
 from modelhub.rules.routing.backoff import LONGEST_WAIT
 from modelhub.rules.routing.course import Course, Group, Option
+from modelhub.rules.routing.failover import worth_trying
 from modelhub.rules.routing.queue import Ticket
 
-__all__ = ["crowded", "in_question", "places", "worthwhile"]
+__all__ = ["crowded", "elsewhere", "in_question", "places", "worthwhile"]
 
 Options = Sequence[Option[Any]]
 
@@ -62,6 +65,27 @@ def places(course: Course[Any], now: float, ticket: Ticket) -> Options:
 def _busy(group: Group[Any], course: Course[Any], now: float) -> Options:
     blocks = ((option, course.block(option, now)) for option in group.options)
     return [option for option, block in blocks if block is None or block.reason == "busy"]
+
+
+def elsewhere(option: Option[Any], error: ModelHubError, course: Course[Any], now: float) -> bool:
+    """Whether a call finds another place, if the one it has is given up with an error: at another endpoint, and soon.
+
+    Args:
+        option: Where it is.
+        error: What it would fail with there.
+        course: The call's way.
+        now: The time.
+    """
+
+    def takes(other: Option[Any]) -> bool:
+        if other.vitals.key is option.vitals.key or not worth_trying(error, option.deployment, other.deployment):
+            return False
+        block = course.block(other, now)
+        if block is None:
+            return True
+        return block.reason == "busy" and course.deadline == math.inf and not crowded((other,))
+
+    return any(map(takes, course.left))
 
 
 def in_question(option: Option[Any], course: Course[Any], now: float) -> bool:
