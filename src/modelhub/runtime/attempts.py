@@ -19,11 +19,11 @@ from modelhub.rules.routing.affinity import blocks
 from modelhub.rules.routing.course import Course
 from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.tokens import counted_tokens, expected_tokens, texts_of
-from modelhub.rules.routing.verdict import verdict
+from modelhub.rules.routing.verdict import Verdict, verdict
 from modelhub.runtime.call import Call, Try
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
-from modelhub.runtime.hedging import Outcome, raced
+from modelhub.runtime.hedging import Race
 from modelhub.runtime.server import Server
 from modelhub.types.records import Attempt
 from modelhub.types.requests import ChatRequest, Request, SpeechRequest
@@ -36,6 +36,7 @@ __all__ = ["tried"]
 
 T = TypeVar("T")
 
+_Failure: TypeAlias = tuple[Try, ModelHubError, Verdict]
 _Attempting: TypeAlias = Callable[[Call[Any], Try], Awaitable[T]]
 _Discarding: TypeAlias = Callable[[T], Awaitable[object]]
 
@@ -64,7 +65,18 @@ async def tried(
 class _Loop(Generic[T]):
     """One call's tries."""
 
-    __slots__ = ("_attempt", "_attempts", "_balancer", "_call", "_clock", "_course", "_discard", "_last", "_server")
+    __slots__ = (
+        "_attempt",
+        "_attempts",
+        "_balancer",
+        "_call",
+        "_clock",
+        "_course",
+        "_discard",
+        "_failures",
+        "_last",
+        "_server",
+    )
 
     def __init__(
         self,
@@ -81,7 +93,8 @@ class _Loop(Generic[T]):
         self._discard = discard
         self._balancer = server.runtime.balancer
         self._clock = server.runtime.clock
-        self._attempts = call.skipped
+        self._attempts = list(call.skipped)
+        self._failures: list[_Failure] = []
         self._last: ModelHubError | None = None
 
     async def run(self) -> T:
@@ -90,78 +103,92 @@ class _Loop(Generic[T]):
                 lease = await self._balancer.lease(self._course)
             except NoDeploymentAvailable as refused:
                 raise self._given_up(refused) from None
-            outcome = await self._outcome(Try(lease, self._attempts))
-            goes_on = True
-            for this, raised in outcome.failures:
-                goes_on = await self._failed(this, raised)
-            if outcome.won is not None:
-                this, result = outcome.won
+            self._failures.clear()
+            won = await self._won(Try(lease, self._attempts))
+            if won is not None:
+                this, result = won
                 if self._discard is None:
                     await self._answered(this, result)
                 return result
-            if not goes_on and self._last is not None:
+            if not await self._goes_on() and self._last is not None:
                 raise self._last
 
-    async def _outcome(self, this: Try) -> Outcome[T]:
-        """Make a try, or two at once where hedging is wanted."""
-        hedging = self._call.route.hedging if self._call.hedged else None
-        after = None if hedging is None else hedging.after(self._course.signal)
-        if hedging is not None and after is not None:
-            return await self._raced(this, hedging, after)
+    async def _won(self, this: Try) -> tuple[Try, T] | None:
+        """Make a try, or two at once where hedging is wanted; returns the one that answered, and its answer."""
         try:
             if self._call.observation is not None:
                 this = await _watched(self._call.observation, this)
-            return Outcome((this, await self._attempt(self._call, this)))
+            hedging = self._call.route.hedging if self._call.hedged else None
+            after = None if hedging is None else hedging.after(self._course.signal)
+            if hedging is not None and after is not None:
+                return await self._raced(this, hedging, after)
+            return this, await self._attempt(self._call, this)
         except Exception as raised:  # noqa: BLE001  whatever a plugin raises is its own
-            return Outcome(None, [(this, raised)])
+            await self._failed(this, raised)
+            return None
         except BaseException as raised:
             self._balancer.abandoned(this.lease)
             clear_locals(raised)  # cancelled: a plugin's functions may have ended with a key in a variable
             raise
 
-    async def _raced(self, this: Try, hedging: Hedging, after: float) -> Outcome[T]:
-        observation = self._call.observation
+    async def _raced(self, first: Try, hedging: Hedging, after: float) -> tuple[Try, T] | None:
+        async def lost(this: Try, beaten: bool) -> None:  # noqa: FBT001  as it is told
+            if beaten:
+                self._balancer.overtaken(this.lease)
+                if this is first:
+                    hedging.overtaken(self._course.signal, self._clock() - first.lease.begun)
+            else:
+                self._balancer.abandoned(this.lease)
+            if this.watch is not None:
+                await this.watch.ended(outcome="cancelled")
 
-        async def second() -> Try | None:
-            now = self._clock()
-            lease = self._balancer.pool.choose(self._course.beside(this.lease.option), now)
-            if lease is None:
-                return None
-            if not hedging.spend(now):
-                self._balancer.abandoned(lease)
-                return None
-            other = Try(lease, this.before)
-            return other if observation is None else await _watched(observation, other, hedge=True)
-
-        async def lost(loser: Try) -> None:
-            self._balancer.abandoned(loser.lease)
-            if loser.watch is not None:
-                await loser.watch.ended(outcome="cancelled")
-
-        if observation is not None:
-            this = await _watched(observation, this)
         run = partial(self._attempt, self._call)
-        return await raced(run, this, after=after, second=second, discard=self._discard or _dropped, lost=lost)
+        race = Race(run, failed=self._failed, discard=self._discard or _dropped, lost=lost)
+        return await race.won(first, after=after, second=partial(self._second, first, hedging))
 
-    async def _failed(self, this: Try, raised: Exception) -> bool:
-        """Learn from a failure; returns whether to try on."""
+    async def _second(self, first: Try, hedging: Hedging) -> Try | None:
+        """Give a hedge its place beside a try, if there is one, and it can be paid."""
+        now = self._clock()
+        lease = self._balancer.pool.choose(self._course.beside(first.lease.option), now)
+        if lease is None:
+            return None
+        lease.course = self._course  # it was narrowed for the choice alone
+        if not hedging.spend(now):
+            self._balancer.unsent(lease)
+            return None
+        this = Try(lease, first.before)
+        try:
+            if self._call.observation is not None:
+                this = await _watched(self._call.observation, this, hedge=True)
+        except BaseException:
+            self._balancer.unsent(lease)  # the first one has just answered, or the caller has gone
+            raise
+        return this
+
+    async def _failed(self, this: Try, raised: Exception) -> None:
+        """Learn from a failure."""
         deployment = this.deployment
         error = self._last = redacted(foreign(raised, deployment), deployment.credential)
-        self._attempts = (
-            *self._attempts,
-            Attempt(deployment.id, type(error).__name__, self._clock() - this.lease.begun),
-        )
+        self._attempts.append(Attempt(deployment.id, type(error).__name__, self._clock() - this.lease.begun))
         attributed(error, deployment, self._attempts)
         if isinstance(error, AuthenticationFailed):
             self._server.runtime.credentials.forget(deployment.plugin)
         judged = verdict(error)
         self._balancer.failed(this.lease, error, judged)
-        course = self._course
-        goes_on = course.failed(this.lease.option, error, judged, self._clock(), self._balancer.random)
+        self._failures.append((this, error, judged))
         if this.watch is not None:
             await this.watch.ended(error)
-            if goes_on:
-                await this.watch.retry(error, wait=max(0.0, course.paused_until(this.lease.option) - self._clock()))
+
+    async def _goes_on(self) -> bool:
+        """Whether anything is worth trying after a try, or two at once, failed: what goes on is paid for once."""
+        course, random = self._course, self._balancer.random
+        goes_on = True
+        for number, (this, error, judged) in enumerate(self._failures, 1):
+            paid = judged if number == len(self._failures) else replace(judged, cost=0.0)
+            goes_on = course.failed(this.lease.option, error, paid, self._clock(), random) and goes_on
+        this, error, _ = self._failures[-1]
+        if goes_on and this.watch is not None:
+            await this.watch.retry(error, wait=max(0.0, course.paused_until(this.lease.option) - self._clock()))
         return goes_on
 
     async def _answered(self, this: Try, result: object) -> None:

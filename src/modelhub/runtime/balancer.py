@@ -332,6 +332,14 @@ class Balancer:
         """A call ended without a verdict; see `Pool.abandoned`."""
         self.pool.abandoned(lease, self.clock())
 
+    def unsent(self, lease: Lease[Any]) -> None:
+        """A call was not sent after all; see `Pool.unsent`."""
+        self.pool.unsent(lease, self.clock())
+
+    def overtaken(self, lease: Lease[Any]) -> None:
+        """A call was answered elsewhere before; see `Pool.overtaken`."""
+        self.pool.overtaken(lease, self.clock())
+
     def __repr__(self) -> str:
         busy = sum(vitals.slots.in_flight for vitals in self._vitals.values())
         return f"<Balancer: {len(self._vitals)} deployments, {busy} calls in flight>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -64,12 +64,12 @@ class Try:
 
     Attributes:
         lease: The call's place there.
-        before: What was tried before it.
+        before: What was tried before it, or has failed beside it by now.
         watch: Who hears of it; ``None`` where nobody does.
     """
 
     lease: Lease[Deployment]
-    before: tuple[Attempt, ...]
+    before: Sequence[Attempt]
     watch: AttemptObservation | None = None
 
     @property

@@ -3,86 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 import anyio
 
+from modelhub.rules.frames import clear_locals
+
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from modelhub.runtime.call import Try
 
-__all__ = ["Outcome", "raced"]
+__all__ = ["Race"]
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Outcome(Generic[T]):
-    """What came of a try, or of two at once.
-
-    Attributes:
-        won: The try that answered, and its answer; ``None`` where none did.
-        failures: Those that failed, in the order in which they did.
-    """
-
-    won: tuple[Try, T] | None = None
-    failures: list[tuple[Try, Exception]] = field(default_factory=list)
-
-
-async def raced(
-    run: Callable[[Try], Awaitable[T]],
-    first: Try,
-    *,
-    after: float,
-    second: Callable[[], Awaitable[Try | None]],
-    discard: Callable[[T], Awaitable[object]],
-    lost: Callable[[Try], Awaitable[object]],
-) -> Outcome[T]:
-    """Run a try, and a second one beside it where the first has neither answered nor failed in time.
+@final
+class Race(Generic[T]):
+    """A try, and a second one beside it where the first has neither answered nor failed in time.
 
     Args:
         run: Makes a try.
-        first: The first one.
-        after: Seconds until the second begins.
-        second: Gives it a place, or ``None``: there is none.
-        discard: Gives up an answer that came too late.
-        lost: Gives up a try that was cancelled, because the other one answered or the caller went.
+        failed: Told at once of one that failed.
+        discard: Gives up an answer that came too late, or that nobody waits for any more.
+        lost: Gives up a try that was cancelled or discarded, and is told whether the other one was faster; otherwise
+            the caller went.
     """
-    outcome: Outcome[T] = Outcome()
-    ended = anyio.Event()
 
-    async def attempt(this: Try) -> None:
+    __slots__ = ("_discard", "_ended", "_failed", "_lost", "_run", "_won")
+
+    def __init__(
+        self,
+        run: Callable[[Try], Awaitable[T]],
+        *,
+        failed: Callable[[Try, Exception], Awaitable[object]],
+        discard: Callable[[T], Awaitable[object]],
+        lost: Callable[[Try, bool], Awaitable[object]],
+    ) -> None:
+        self._run = run
+        self._failed = failed
+        self._discard = discard
+        self._lost = lost
+        self._ended = anyio.Event()
+        self._won: tuple[Try, T] | None = None
+
+    async def won(
+        self, first: Try, *, after: float, second: Callable[[], Awaitable[Try | None]]
+    ) -> tuple[Try, T] | None:
+        """Return the try that answered, and its answer; ``None`` where none did.
+
+        Args:
+            first: The first one.
+            after: Seconds until the second begins.
+            second: Gives it a place, or ``None``: there is none.
+        """
         try:
-            result = await run(this)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._attempt, first, group)
+                with anyio.move_on_after(after):
+                    await self._ended.wait()
+                other = None if self._ended.is_set() else await second()
+                if other is not None:
+                    group.start_soon(self._attempt, other, group)
+        except BaseException as error:
+            if self._won is not None:
+                await self._dropped(*self._won)
+            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]  # as it would come out without a group around it
+            clear_locals(error)
+            raise error from error.__cause__
+        return self._won
+
+    async def _attempt(self, this: Try, group: TaskGroup) -> None:
+        try:
+            result = await self._run(this)
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is judged by the caller
-            outcome.failures.append((this, error))
-        except BaseException:
+            self._ended.set()
+            await self._failed(this, error)
+        except BaseException as error:
+            clear_locals(error)  # a plugin's functions may have ended with a key in a variable
             with anyio.CancelScope(shield=True):
-                await lost(this)
+                await self._lost(this, self._won is not None)
             raise
         else:
-            if outcome.won is None:
-                outcome.won = (this, result)
-                group.cancel_scope.cancel()
-            else:
-                with anyio.CancelScope(shield=True):
-                    await discard(result)
-                    await lost(this)
-        ended.set()
+            self._ended.set()
+            if self._won is not None:
+                await self._dropped(this, result)
+                return
+            self._won = (this, result)
+            group.cancel_scope.cancel()
 
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(attempt, first)
-            with anyio.move_on_after(after):
-                await ended.wait()
-            if not ended.is_set():
-                other = await second()
-                if other is not None:
-                    group.start_soon(attempt, other)
-    except BaseException:
-        if outcome.won is not None:
-            with anyio.CancelScope(shield=True):
-                await discard(outcome.won[1])
-                await lost(outcome.won[0])
-        raise
-    return outcome
+    async def _dropped(self, this: Try, result: T) -> None:
+        beaten = self._won is not None and self._won[0] is not this
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._lost(this, beaten)
+            finally:
+                await self._discard(result)
+
+    def __repr__(self) -> str:
+        state = "won" if self._won is not None else "ended" if self._ended.is_set() else "running"
+        return f"<Race: {state}>"

@@ -122,7 +122,11 @@ class Observation:
         noted = (AttemptStarted, self.id, number, deployment, provider, model, hedge, probe, at)
         observers.note(noted)
         if observers.middleware:
-            await observers.tell(observers.middleware, "attempt", noted)
+            try:
+                await observers.tell(observers.middleware, "attempt", noted)
+            except BaseException as error:
+                await attempt.ended(error)  # nobody will have it, to say so later
+                raise
         return attempt
 
     @property
