@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Balancer"]
 
+_Key: TypeAlias = "tuple[str, str, CredentialKey, DeploymentLimits]"
+
 _REMEMBERED = 4096
-"""Deployments whose state is kept: tenants' credentials come with their calls and may never come again."""
+"""Deployments whose state is kept although no route may lead there again: tenants' credentials come with their calls,
+and may never come again."""
 
 _SHORTEST_WAIT = 0.001
 
@@ -87,8 +91,9 @@ class Balancer:
     ) -> None:
         self._settings = settings
         self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
-        self._vitals: dict[tuple[str, str, CredentialKey, DeploymentLimits], Vitals] = {}
-        self._keys: dict[tuple[str, CredentialKey], KeyHealth] = {}
+        self._vitals: WeakValueDictionary[_Key, Vitals] = WeakValueDictionary()
+        self._kept: dict[_Key, Vitals] = {}
+        self._keys: WeakValueDictionary[tuple[str, CredentialKey], KeyHealth] = WeakValueDictionary()
         self._budgets: dict[str, RetryBudget] = {}
         self._hedges: dict[str, Hedging] = {}
         self._turns: dict[tuple[str, int], dict[str, float]] = {}
@@ -146,9 +151,11 @@ class Balancer:
         key = (deployment.plugin.id, deployment.model, deployment.credential.key, deployment.limits)
         known = self._vitals.get(key)
         if known is None:
-            if len(self._vitals) >= _REMEMBERED:
-                self._thin_out()
             known = self._vitals[key] = self._fresh(deployment)
+        self._kept.pop(key, None)
+        if len(self._kept) >= _REMEMBERED:
+            self._thin_out()
+        self._kept[key] = known  # the last: what was routed to longest ago is forgotten first
         return known
 
     def _fresh(self, deployment: Deployment) -> Vitals:
@@ -186,12 +193,14 @@ class Balancer:
             self._sharing.changed(option, change)
 
     def _thin_out(self) -> None:
-        for key in [key for key, vitals in self._vitals.items() if vitals.idle][: _REMEMBERED // 2]:
-            vitals = self._vitals.pop(key)
-            if self._sharing is not None:
-                self._sharing.left(vitals)
-        used = {(provider, credential) for provider, _, credential, _ in self._vitals}
-        self._keys = {key: health for key, health in self._keys.items() if key in used}
+        for key in [key for key, vitals in self._kept.items() if vitals.idle][: _REMEMBERED // 2]:
+            del self._kept[key]
+        wall = self._wall()
+        unspent = [key for key, allowance in self._allowances.items() if allowance.left(wall) >= allowance.amount]
+        for used in unspent:
+            if used not in self._keys:
+                del self._allowances[used]
+        self._uncounted.intersection_update(self._keys)
 
     def _budget(self, name: str) -> RetryBudget:
         budget = self._budgets.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, final
+from weakref import WeakKeyDictionary
 
 import anyio
 
@@ -38,22 +39,13 @@ class Sharing:
         self._state = state
         self._namespace = namespace
         self._clock = clock
-        self._vitals: dict[str, Vitals] = {}
-        self._names: dict[Vitals, tuple[str, str]] = {}
+        self._names: WeakKeyDictionary[Vitals, tuple[str, str]] = WeakKeyDictionary()
         self._told: dict[str, float] = {}
 
     def joined(self, deployment: Deployment, vitals: Vitals) -> None:
-        """A deployment is known here from now on."""
+        """A deployment is known here from now on, until it is forgotten."""
         key = fingerprint(deployment.credential, provider=deployment.provider_id, namespace=self._namespace)
-        name = f"{key}:{deployment.model}"
-        self._names[vitals] = (name, key)
-        self._vitals[name] = vitals
-
-    def left(self, vitals: Vitals) -> None:
-        """A deployment is not known here any more."""
-        names = self._names.pop(vitals, None)
-        if names is not None:
-            self._vitals.pop(names[0], None)
+        self._names[vitals] = (f"{key}:{deployment.model}", key)
 
     def bucket(self, vitals: Vitals, what: str, limit: float) -> Bucket:
         """Return what all processes may take of a deployment a minute.
@@ -103,12 +95,11 @@ class Sharing:
     def _heed(self, hints: Hints, pool: Pool) -> None:
         now = self._clock()
         self._told = {name: at for name, at in self._told.items() if now - at < _OWN_SECONDS}
-        for name, until in hints.ejected.items():
-            vitals = self._vitals.get(name)
-            if vitals is not None and until > now and name not in self._told and vitals.breaker.closed:
+        for vitals, (name, key) in self._names.items():
+            until = hints.ejected.get(name, now)
+            if until > now and name not in self._told and vitals.breaker.closed:
                 vitals.breaker.hint(until)
                 pool.changed(vitals)
-        for vitals, (_, key) in self._names.items():
             refused = hints.disabled.get(key)
             if refused is not None and refused.until > now and key not in self._told:
                 vitals.key.heard(refused.until, refused.reason)

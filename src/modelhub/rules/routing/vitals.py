@@ -69,7 +69,7 @@ class KeyHealth:
         users: The deployments that are called with it.
     """
 
-    __slots__ = ("_level", "broke_until", "reason", "refused_until", "users")
+    __slots__ = ("__weakref__", "_level", "broke_until", "reason", "refused_until", "users")
 
     def __init__(self) -> None:
         self._level = 0

@@ -1,0 +1,72 @@
+"""What is remembered of deployments where there are very many of them."""
+
+import time
+from random import Random
+
+import pytest
+from tests.runtime.test_deployments import Tell
+
+from modelhub.configuration.limits import BudgetTable
+from modelhub.configuration.settings import PluginSettings, RoutingTable
+from modelhub.provider import Credential
+from modelhub.rules.routing.course import Course
+from modelhub.runtime.balancer import Balancer
+from modelhub.runtime.deployments import Deployment, DeploymentLimits
+from modelhub.runtime.plugin import Plugin
+from modelhub.runtime.plugins import PluginRegistry
+from modelhub.types.cost import Cost
+from modelhub.types.messages import AssistantMessage
+from modelhub.types.results import ChatResult
+
+pytestmark = pytest.mark.anyio
+
+MANY = 5000
+
+
+@pytest.fixture
+async def plugin() -> Plugin:
+    """Return the provider that is called."""
+    return await PluginRegistry(PluginSettings(), [Tell]).find("tell")
+
+
+def balancer() -> Balancer:
+    """Make one as a hub does, that nothing goes on beside."""
+    return Balancer(RoutingTable(), clock=time.monotonic, random=Random(1))
+
+
+def tenants(made: Balancer, plugin: Plugin, number: int = MANY) -> None:
+    """Route to so many deployments of as many tenants, once each."""
+    for each in range(number):
+        deployment = Deployment(plugin, "m", Credential({"region": f"tenant {each}"}), budget=BudgetTable(1.0, "USD"))
+        made.route("tell/m", [(None, [deployment])])
+
+
+async def test_what_a_route_leads_to_is_not_forgotten(plugin: Plugin) -> None:
+    """Another route to the same deployment has the same slots, limits and health, however many tenants came between."""
+    made = balancer()
+    own = Deployment(plugin, "m", Credential({"region": "home"}), limits=DeploymentLimits(rpm=3))
+    kept = made.route("tell/m", [(None, [own])])
+    tenants(made, plugin)
+    assert made.route("again", [(None, [own])]).options[0].vitals is kept.options[0].vitals
+
+
+async def test_tenants_are_forgotten(plugin: Plugin) -> None:
+    """Neither their deployments nor their keys nor what they may spend grows without bound."""
+    made = balancer()
+    tenants(made, plugin)
+    assert 2000 < len(made.infos()) <= 4096
+    assert len(made._keys) <= 4096  # noqa: SLF001  nothing else shows what is kept of them
+    assert len(made._allowances) <= 4096  # noqa: SLF001  likewise
+
+
+async def test_a_budget_is_kept_however_many_tenants_came_between(plugin: Plugin) -> None:
+    """The money of a call that ends after they came counts, and nothing fails for it."""
+    made = balancer()
+    own = Deployment(plugin, "m", Credential({"region": "home"}), budget=BudgetTable(1.0, "USD"))
+    route = made.route("tell/m", [(None, [own])])
+    tenants(made, plugin)
+    lease = await made.lease(Course(route))
+    made.succeeded(lease)
+    cost = Cost({"output": 2}, "USD")
+    made.settled(lease, ChatResult(message=AssistantMessage("Hi"), finish_reason=None, output=None, cost=cost))
+    assert [info.state for info in made.infos() if info.id == own.id and info.state != "ready"] == ["budget"]
