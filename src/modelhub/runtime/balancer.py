@@ -27,6 +27,7 @@ from modelhub.rules.routing.tokens import counted_tokens
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.runtime.probing import Ask, Prober
+from modelhub.types.deployments import DeploymentInfo
 
 if TYPE_CHECKING:
     from modelhub.configuration.limits import BudgetTable
@@ -348,6 +349,25 @@ class Balancer:
     def overtaken(self, lease: Lease[Any]) -> None:
         """A call was answered elsewhere before; see `Pool.overtaken`."""
         self.pool.overtaken(lease, self.clock())
+
+    def infos(self) -> list[DeploymentInfo]:
+        """Return every deployment that is known as it stands."""
+        now = self.clock()
+        infos = []
+        for vitals in self._vitals.values():
+            block = vitals.block(now, 0.0)
+            known = block is not None and block.until < math.inf
+            infos.append(
+                DeploymentInfo(
+                    vitals.id,
+                    "ready" if block is None else block.reason,
+                    block.until - now if block is not None and known else None,
+                    vitals.slots.in_flight,
+                    int(vitals.slots.limit),
+                    vitals.queued,
+                )
+            )
+        return sorted(infos, key=lambda info: info.id)
 
     def __repr__(self) -> str:
         busy = sum(vitals.slots.in_flight for vitals in self._vitals.values())
