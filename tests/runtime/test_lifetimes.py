@@ -198,3 +198,48 @@ async def test_entering_twice_at_once_is_refused() -> None:
         group.start_soon(enter)
     assert refused == ["the hub is entered already"]
     await hub.__aexit__(None, None, None)
+
+
+def breaking_once(*, first: float, then: float) -> Body:
+    """Make a model whose first stream breaks off; each waits for some seconds before its first content."""
+    waits = [first]
+
+    async def body(request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
+        del request, context
+        await anyio.sleep(waits.pop() if (breaks := bool(waits)) else then)
+        yield TextDelta(0, "one")
+        if not breaks:
+            yield Finish(FinishReason.STOP)
+
+    return body
+
+
+async def test_a_stream_that_is_cancelled_while_it_begins_again_is_closed() -> None:
+    """As one that is cancelled while it is read: nothing is asked again by the next read, and its slot is free."""
+    async with (
+        ModelHub(providers=[provider_of(breaking_once(first=0.0, then=60.0))]) as hub,
+        hub.stream("custom/m", "Hi", on_interrupt="restart") as stream,
+    ):
+        await stream.__anext__()
+        with anyio.move_on_after(0.05) as scope:
+            await stream.__anext__()
+        assert scope.cancelled_caught
+        with pytest.raises(StreamNotFinished):
+            await stream.__anext__()
+        assert [each.in_flight for each in await hub.deployments()] == [0]
+
+
+async def test_a_stream_that_began_again_is_timed_from_there() -> None:
+    """What came before is void; each attempt has its own time."""
+    async with (
+        ModelHub(providers=[provider_of(breaking_once(first=0.2, then=0.0))]) as hub,
+        hub.stream("custom/m", "Hi", on_interrupt="restart") as stream,
+    ):
+        async for _ in stream:
+            pass
+    timing, (broken, whole) = stream.result.timing, stream.result.attempts
+    assert timing is not None
+    assert timing.first_content is not None
+    assert timing.total is not None
+    assert timing.first_content <= timing.total < 0.2 <= broken.seconds
+    assert whole.seconds < 0.2

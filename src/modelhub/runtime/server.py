@@ -193,13 +193,16 @@ class Server:
             "cost": cost,
             "timing": Timing(timing.load, timing.prompt, timing.output, first_content, seconds),
             "warnings": prepared.warnings + result.warnings,
-            "attempts": (*prepared.this.before, Attempt(prepared.deployment.id, None, seconds)),
+            "attempts": (*prepared.this.before, self._worked(prepared)),
         }
         asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
         if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
             whole = replace(result, **common)
             return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
         return replace(result, **common)
+
+    def _worked(self, prepared: Prepared) -> Attempt:
+        return Attempt(prepared.deployment.id, None, self.runtime.clock() - prepared.this.lease.begun)
 
 
 def _result(given: object, request: Request[Any]) -> object:

@@ -174,7 +174,9 @@ class Stream(Generic[E_co, R_co]):
     async def _adopt(self, beginning: Beginning) -> None:
         """Make a beginning the stream's own: from now on nothing else is tried by itself."""
         source = self._source = beginning.source
-        self._fold, self._held, self._start = beginning.fold, beginning.held, beginning.start
+        self._fold, self._held = beginning.fold, beginning.held
+        if self._resumption.splice is None:  # a continuation belongs to what began before
+            self._start, self._first_content = beginning.start, None
         self._deployment = source.prepared.deployment
         if self._closed:
             self._balancer.abandoned(source.prepared.this.lease)
@@ -247,9 +249,13 @@ class Stream(Generic[E_co, R_co]):
         error = self._interruption(source, raised)
         if not self._closed:
             self._balancer.failed(source.prepared.this.lease, error, verdict(error, delivered=True))
-            await source.aclose()
-            if await self._gone_on(source, error):
-                return
+            try:
+                await source.aclose()
+                if await self._gone_on(source, error):
+                    return
+            except BaseException as stopped:
+                await self._closed_by(stopped)  # cancelled, as while it is read, or closed by another task
+                raise
         self._failure = error
         await self._closed_by(error)
         raise error from error.__cause__
@@ -299,7 +305,7 @@ class Stream(Generic[E_co, R_co]):
         redacted(error, prepared.deployment.credential)  # what came by then may repeat a key too
         if closing:
             error.scope, error.retry = Scope.CALLER, Retry.NO
-        seconds = self._clock() - self._start
+        seconds = self._clock() - prepared.this.lease.begun
         attempts = [*prepared.this.before, Attempt(prepared.deployment.id, type(cause or error).__name__, seconds)]
         attributed(error, prepared.deployment, attempts)
         error.__cause__ = cause
