@@ -1,19 +1,24 @@
 """What is remembered of deployments where there are very many of them."""
 
 import time
+from dataclasses import replace
+from decimal import Decimal
 from random import Random
 
 import pytest
 from tests.runtime.test_deployments import Tell
 
+from modelhub import FinishReason, ModelHub, Usage
 from modelhub.configuration.limits import BudgetTable
 from modelhub.configuration.settings import PluginSettings, RoutingTable
+from modelhub.errors import BudgetExceeded, OutputInvalid
 from modelhub.provider import Credential
 from modelhub.rules.routing.course import Course
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment, DeploymentLimits
 from modelhub.runtime.plugin import Plugin
 from modelhub.runtime.plugins import PluginRegistry
+from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.cost import Cost
 from modelhub.types.messages import AssistantMessage
 from modelhub.types.results import ChatResult
@@ -67,6 +72,26 @@ async def test_a_budget_is_kept_however_many_tenants_came_between(plugin: Plugin
     tenants(made, plugin)
     lease = await made.lease(Course(route))
     made.succeeded(lease)
-    cost = Cost({"output": 2}, "USD")
+    cost = Cost({"output": Decimal(2)}, "USD")
     made.settled(lease, ChatResult(message=AssistantMessage("Hi"), finish_reason=None, output=None, cost=cost))
     assert [info.state for info in made.infos() if info.id == own.id and info.state != "ready"] == ["budget"]
+
+
+@pytest.mark.parametrize("verb", ["chat", "stream"])
+async def test_an_answer_of_the_wrong_shape_is_paid_for(verb: str) -> None:
+    """It was generated: its money counts, and so do its tokens."""
+    reply = ChatResult(message=AssistantMessage("no JSON"), finish_reason=FinishReason.STOP, output=None)
+    reply = replace(reply, usage=Usage(1, 1))
+    config = {
+        "credentials": {"scripted": [{"id": "a", "values": {}, "budget": {"amount": 1, "per": "month"}}]},
+        "models": {"scripted/m": {"pricing": {"input": "1", "output": "1", "unit": "1", "currency": "USD"}}},
+    }
+    async with ModelHub(config, providers=[ScriptedProvider(lambda _: reply)]) as hub:
+        if verb == "stream":
+            async with hub.stream("scripted/m", "Hi", response_format="json") as stream:
+                assert [event async for event in stream]
+        else:
+            with pytest.raises(OutputInvalid):
+                await hub.chat("scripted/m", "Hi", response_format="json")
+        with pytest.raises(BudgetExceeded):
+            await hub.chat("scripted/m", "Hi")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import PluginError
+from modelhub.errors import OutputInvalid, PluginError
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.capabilities import check_length, fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
@@ -198,7 +198,11 @@ class Server:
         asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
         if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
             whole = replace(result, **common)
-            return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
+            try:
+                return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
+            except OutputInvalid:
+                self.runtime.balancer.settled(prepared.this.lease, whole)  # it was generated, and is paid for
+                raise
         return replace(result, **common)
 
     def _worked(self, prepared: Prepared) -> Attempt:
