@@ -271,8 +271,7 @@ class Prober:
             breaker = option.vitals.breaker
             if breaker.closed:
                 self._pool.found_silent(option, float(self._settings.eject_after), now, begun=begun)
-            else:
-                breaker.silent(now, self._between * (1.0 + 2.0 * _SPREAD))
+            breaker.silent(now, self._between * (1.0 + 2.0 * _SPREAD))  # until after the next check
 
     async def _watch(self, node: _Node) -> None:
         """Check an endpoint while calls wait long for it; where it is dead, give up those that find another place."""
