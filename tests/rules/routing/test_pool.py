@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from benchmarks.simulation import Place, option
 
-from modelhub.errors import ModelHubError, PermissionDenied, QuotaExhausted, ServerError
+from modelhub.errors import BudgetExceeded, ModelHubError, PermissionDenied, QuotaExhausted, ServerError
 from modelhub.rules.routing.budget import RetryBudget
 from modelhub.rules.routing.course import Course, Group, Pick, Route
 from modelhub.rules.routing.pool import Change, Lease, Pool
@@ -119,3 +119,36 @@ def test_a_place_says_what_becomes_of_it() -> None:
     way.options[0].vitals.breaker.hint(2.0)
     assert repr(chosen(pool, way, 2.0)) == "<Lease of a: probing>"
     assert [repr(pool), repr(Pool(Random(1), panic=False))] == ["<Pool>", "<Pool without panic>"]
+
+
+def ejected(pool: Pool, way: Route[Place], now: float) -> None:
+    """Have every deployment of a route ejected."""
+    for each in way.options:
+        for _ in range(3):
+            each.vitals.breaker.failed(now, 1.0, Random(1), begun=now, probe=False)
+    assert pool.choose(Course(way), now) is None
+
+
+def test_what_is_tried_as_the_last_resort_is_within_its_limits() -> None:
+    """Neither requests nor money go beyond what was allowed, although nothing is well."""
+    pool, way = Pool(Random(1)), route()
+    ejected(pool, way, 0.0)
+    for each in way.options:
+        each.vitals.rates = Rates(RateBucket(1.0))
+    tickets = [pool.wait(Course(way), 0.1, lambda: None) for _ in range(5)]
+    assert sorted(ticket.lease.option.id for ticket in tickets if ticket.lease) == ["a", "b", "c"]
+
+
+def test_what_there_is_no_money_for_is_no_last_resort() -> None:
+    """Others are, though they are ejected too; where there are none, the call is told when there is money again."""
+    pool, way = Pool(Random(1)), route()
+    ejected(pool, way, 0.0)
+    first, second, third = way.options
+    first.vitals.key.broke_until = second.vitals.key.broke_until = 1000.0
+    lease = pool.wait(Course(way), 0.1, lambda: None).lease
+    assert lease is not None
+    assert lease.option is third
+    third.vitals.key.broke_until = 1000.0
+    with pytest.raises(BudgetExceeded) as caught:
+        pool.wait(Course(way), 0.1, lambda: None)
+    assert caught.value.retry_after == pytest.approx(999.9)

@@ -22,10 +22,10 @@ def test_what_is_gravest_is_said() -> None:
     for change in (
         lambda: None,
         lambda: known.rest(0.0, 5.0, 0.0),
-        lambda: setattr(known.key, "broke_until", 70.0),
         lambda: known.lacks(0.0),
         lambda: known.key.refused(0.0, "AuthenticationFailed"),
         lambda: known.breaker.hint(9.0),
+        lambda: setattr(known.key, "broke_until", 70.0),
     ):
         change()
         block = known.block(0.0, 0.0)
@@ -35,10 +35,10 @@ def test_what_is_gravest_is_said() -> None:
     assert said == [
         ("busy", math.inf),
         ("resting", 5.0),
-        ("budget", 70.0),
         ("no such model", 60.0),
         ("refused key", 60.0),
         ("ejected", 9.0),
+        ("budget", 70.0),
     ]
 
 

@@ -247,6 +247,7 @@ class Pool:
         course: Course[Any] = ticket.course
         blocks = [(option, course.block(option, now)) for option in course.left]
         reasons = {"busy" if block is None else block.reason for _, block in blocks}
+        reasons = reasons - {"budget"} or reasons  # what there is no money for takes part in nothing
         if not reasons <= _LAST_RESORTS:
             found = places(course, now, ticket)
         elif self.panic or "ejected" not in reasons:
@@ -360,12 +361,13 @@ class Pool:
             ticket.nudge()
 
     def _last_resort(self, ticket: Ticket, now: float) -> Lease[Any] | None:
-        """Try what is left where nothing is well: of those with a free slot the one that failed longest ago."""
+        """Try what is left where nothing is well: of those within their limits the one that failed longest ago."""
         course: Course[Any] = ticket.course
         free = [
             option
             for option in course.left
             if not option.vitals.slots.full
+            and option.vitals.affords(now, course.tokens)
             and course.open(option, now)
             and first(option.vitals.waiting) in {None, ticket}
         ]

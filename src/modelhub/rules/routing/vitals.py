@@ -192,20 +192,24 @@ class Vitals:
     def block(self, now: float, tokens: float) -> Block | None:
         """Return what keeps a call from beginning now, the gravest first; ``None`` where nothing does."""
         breaker, key = self.breaker, self.key
+        if now < key.broke_until:
+            return Block("budget", key.broke_until)
         if not breaker.ready(now):
             return Block("ejected", breaker.until if now < breaker.until else math.inf)
         if now < key.refused_until:
             return Block("refused key", key.refused_until)
         if now < self.lacks_until:
             return Block("no such model", self.lacks_until)
-        if now < key.broke_until:
-            return Block("budget", key.broke_until)
         wait = 0.0 if self.rates is None else self.rates.wait(tokens, now)
         if wait > 0.0:
             return Block("rate limit", max(now + wait, self.rests_until))
         if now < self.rests_until:
             return Block("resting", self.rests_until)
         return Block("busy", math.inf) if self.slots.full else None
+
+    def affords(self, now: float, tokens: float) -> bool:
+        """Whether a call of so many tokens is within the limits that were set, be the deployment well or not."""
+        return now >= self.key.broke_until and (self.rates is None or self.rates.wait(tokens, now) <= 0.0)
 
     def rest(self, now: float, seconds: float | None, jitter: float) -> None:
         """The server wants a pause: as long as it asks for, else a while that grows each time.
