@@ -167,7 +167,7 @@ async def test_what_others_said_of_a_key_is_over_once_it_was_accepted(lines: typ
 
 
 async def test_a_key_that_serves_again_is_told_of(lines: type, tmp_path: Any) -> None:
-    """A call that was under way when it was refused says so too."""
+    """By a call that was sent since it was refused; one that was under way says nothing of now."""
     board = Board()
     async with WireServer(answer) as server:
         config = {"credentials": {"lines": {"base_url": server.url, "api_key": "right"}}}
@@ -175,11 +175,12 @@ async def test_a_key_that_serves_again_is_told_of(lines: type, tmp_path: Any) ->
             (vitals,) = await known(hub)
             balancer = hub.runtime.balancer
             route = (await hub.runtime.deployments.find(["lines/m"], ModelType.LLM, None)).route
-            leases = [await balancer.lease(Course(route)) for _ in range(2)]
+            old, first = [await balancer.lease(Course(route)) for _ in range(2)]
             refused = AuthenticationFailed("no", status=401, sent=True)
-            balancer.failed(leases[0], refused, verdict(refused))
+            balancer.failed(first, refused, verdict(refused))
+            balancer.succeeded(old)
             assert board.found.disabled
-            balancer.succeeded(leases[1])
+            balancer.succeeded(await balancer.lease(Course(route)))
             assert not board.found.disabled
             assert vitals.key.refused_until < time.monotonic()
 

@@ -272,7 +272,7 @@ class Balancer:
         vitals = lease.option.vitals
         was_refused = not lease.ended and self.clock() < vitals.key.refused_until
         self.pool.succeeded(lease, self.clock(), sample)
-        if was_refused and self._sharing is not None:
+        if was_refused and self.clock() >= vitals.key.refused_until and self._sharing is not None:
             self._sharing.accepted(vitals)
 
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from benchmarks.simulation import Place, option
 
-from modelhub.errors import BudgetExceeded, ModelHubError, PermissionDenied, QuotaExhausted, ServerError
+from modelhub.errors import (
+    AuthenticationFailed,
+    BudgetExceeded,
+    ModelHubError,
+    PermissionDenied,
+    QuotaExhausted,
+    ServerError,
+)
 from modelhub.rules.routing.budget import RetryBudget
 from modelhub.rules.routing.course import Course, Group, Pick, Route
 from modelhub.rules.routing.pool import Change, Lease, Pool
@@ -152,3 +159,15 @@ def test_what_there_is_no_money_for_is_no_last_resort() -> None:
     with pytest.raises(BudgetExceeded) as caught:
         pool.wait(Course(way), 0.1, lambda: None)
     assert caught.value.retry_after == pytest.approx(999.9)
+
+
+def test_a_call_that_was_sent_before_a_key_was_refused_does_not_bring_it_back() -> None:
+    """It is used again by one that was sent since: long streams end well with a key that is revoked meanwhile."""
+    pool, way = Pool(Random(1)), route("priority")
+    old, refused = chosen(pool, way, 0.0), chosen(pool, way, 1.0)
+    key = old.option.vitals.key
+    fail(pool, refused, AuthenticationFailed("x", status=401), 2.0)
+    pool.succeeded(old, 3.0)
+    assert key.refused_until == 62.0
+    pool.succeeded(chosen(pool, way, 62.0), 63.0)
+    assert key.refused_until < 63.0

@@ -48,7 +48,7 @@ def test_an_answer_says_that_model_and_key_are_there() -> None:
     known.lacks(0.0)
     known.key.refused(0.0, "AuthenticationFailed")
     known.rest(0.0, 30.0, 0.0)
-    known.answered()
+    known.answered(0.0)
     block = known.block(1.0, 0.0)
     assert block is not None
     assert (block.reason, block.until) == ("resting", 30.0)

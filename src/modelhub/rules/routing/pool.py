@@ -189,7 +189,7 @@ class Pool:
         vitals = lease.option.vitals
         seconds, sound = now - lease.begun, now >= vitals.key.refused_until
         vitals.slots.answered(seconds, seconds if sample is None else sample)
-        vitals.answered()
+        vitals.answered(lease.begun)
         if sample is not None:
             vitals.sample(lease.course.signal, sample)
         if vitals.breaker.succeeded(now, begun=lease.begun, probe=lease.probe):

@@ -69,10 +69,11 @@ class KeyHealth:
         users: The deployments that are called with it.
     """
 
-    __slots__ = ("__weakref__", "_level", "broke_until", "reason", "refused_until", "users")
+    __slots__ = ("__weakref__", "_level", "_refused_at", "broke_until", "reason", "refused_until", "users")
 
     def __init__(self) -> None:
         self._level = 0
+        self._refused_at = -math.inf
         self.refused_until: float = -math.inf
         self.broke_until: float = -math.inf
         self.reason: str = ""
@@ -90,6 +91,7 @@ class KeyHealth:
         least = _QUOTA_SECONDS if quota else _REFUSED_SECONDS * 2.0 ** min(self._level, _MOST_DOUBLINGS)
         seconds = min(max(least, asked or 0.0), _LONGEST_REFUSAL)
         self._level += 1
+        self._refused_at = now
         self.reason = reason
         self.refused_until = max(self.refused_until, now + seconds)
 
@@ -104,9 +106,9 @@ class KeyHealth:
         self.reason = reason
         self._level = max(self._level, 1)
 
-    def accepted(self) -> None:
-        """The vendor took it."""
-        if self._level:
+    def accepted(self, begun: float = math.inf) -> None:
+        """The vendor took it, for what began at ``begun``: before it was refused, that says nothing of now."""
+        if self._level and begun >= self._refused_at:
             self._level = 0
             self.refused_until = -math.inf
 
@@ -228,11 +230,11 @@ class Vitals:
         """The server has not the model."""
         self.lacks_until = now + _LACKS_SECONDS
 
-    def answered(self) -> None:
-        """A call succeeded. A pause that the server asked for stays: the call was sent before it."""
+    def answered(self, begun: float) -> None:
+        """A call that began at ``begun`` succeeded. A pause that the server asked for stays: it was sent before that."""
         self._overloads = 0
         self.lacks_until = -math.inf
-        self.key.accepted()
+        self.key.accepted(begun)
 
     def sample(self, signal: str, value: float) -> None:
         """Remember how fast it was."""
