@@ -231,7 +231,7 @@ class Vitals:
         self.lacks_until = now + _LACKS_SECONDS
 
     def answered(self, begun: float) -> None:
-        """A call that began at ``begun`` succeeded. A pause that the server asked for stays: it was sent before that."""
+        """A call that began at ``begun`` succeeded. A pause that the server asked for stays: it began before."""
         self._overloads = 0
         self.lacks_until = -math.inf
         self.key.accepted(begun)
