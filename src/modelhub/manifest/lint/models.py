@@ -25,6 +25,8 @@ _OF_ANY = frozenset(TYPES)
 _SPEECH, _EMBEDDING = frozenset({"tts"}), frozenset({"text-embedding", "rerank", "moderation"})
 _PROPERTIES: Mapping[str, frozenset[str]] = {
     "mode": frozenset({"llm"}),
+    "family": frozenset({"llm"}),
+    "prefill": frozenset({"llm"}),
     "context_size": _OF_ANY,
     "trained_context_size": _OF_ANY,
     "dimensions": frozenset({"text-embedding"}),
