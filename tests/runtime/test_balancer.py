@@ -11,9 +11,10 @@ from tests.runtime.test_deployments import Tell
 from modelhub import FinishReason, ModelHub, Usage
 from modelhub.configuration.limits import BudgetTable
 from modelhub.configuration.settings import PluginSettings, RoutingTable
-from modelhub.errors import BudgetExceeded, OutputInvalid
+from modelhub.errors import BudgetExceeded, OutputInvalid, ServerError
 from modelhub.provider import Credential
 from modelhub.rules.routing.course import Course
+from modelhub.rules.routing.verdict import verdict
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment, DeploymentLimits
 from modelhub.runtime.plugin import Plugin
@@ -95,3 +96,15 @@ async def test_an_answer_of_the_wrong_shape_is_paid_for(verb: str) -> None:
                 await hub.chat("scripted/m", "Hi", response_format="json")
         with pytest.raises(BudgetExceeded):
             await hub.chat("scripted/m", "Hi")
+
+
+async def test_other_settings_count_for_what_is_known_already(plugin: Plugin) -> None:
+    """How many may wait, and what ejects: as the errors say to change."""
+    made = balancer()
+    route = made.route("tell/m", [(None, [Deployment(plugin, "m", Credential({"region": "home"}))])])
+    made.adopt(RoutingTable(queue=3, eject_after=1))
+    (option,) = route.options
+    assert option.vitals.queue == 3
+    error = ServerError("x", sent=True)
+    made.failed(await made.lease(Course(route)), error, verdict(error))
+    assert not option.vitals.breaker.closed

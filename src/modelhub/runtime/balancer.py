@@ -120,6 +120,9 @@ class Balancer:
         self.pool.panic = settings.panic
         self._budgets.clear()
         self._hedges.clear()
+        for vitals in self._vitals.values():
+            vitals.queue = settings.queue
+            vitals.breaker.ejection = self._ejection
         for key in self._keys.values():
             key.broke_until = -math.inf
 

@@ -51,6 +51,7 @@ class Breaker:
         ejection: When it is ejected, and for how long.
 
     Attributes:
+        ejection: As given; may be changed at any time, and counts from the next fault on.
         until: When an ejection ends, by the clock of the calls; it is never moved to an earlier time.
         last_fault: When the last fault came; ``-inf`` where none did.
     """
@@ -59,7 +60,6 @@ class Breaker:
         "_bad",
         "_closed_at",
         "_consecutive",
-        "_ejection",
         "_good",
         "_level",
         "_opened_at",
@@ -67,12 +67,13 @@ class Breaker:
         "_proven",
         "_slot",
         "_state",
+        "ejection",
         "last_fault",
         "until",
     )
 
     def __init__(self, ejection: Ejection | None = None) -> None:
-        self._ejection = ejection or Ejection()
+        self.ejection: Ejection = ejection or Ejection()
         self._state: BreakerState = "closed"
         self._consecutive = 0.0
         self._good = [0] * _SLOTS
@@ -157,7 +158,7 @@ class Breaker:
         self._consecutive += fault
         slot = self._turned(now)
         self._bad[slot] += 1
-        if self._consecutive >= self._ejection.after:
+        if self._consecutive >= self.ejection.after:
             self._open(now, random)
             return True
         good, bad = sum(self._good), sum(self._bad)
@@ -193,7 +194,7 @@ class Breaker:
         if self._state == "closed":
             well = max(0.0, now - self._closed_at)
             self._level = max(0, self._level - int(min(well / _FORGET_SECONDS, self._level)))
-        ejection = self._ejection
+        ejection = self.ejection
         seconds = equal_jitter(self._level, random, base=ejection.seconds, cap=ejection.longest)
         self.until = max(self.until, now + seconds)
         if ejection.seconds * 2.0**self._level < ejection.longest:
