@@ -1,13 +1,20 @@
 """When a call is hedged, and that hedges cost a twentieth of a route's calls at most."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
 
 import pytest
+from benchmarks.simulation import Place, option
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelhub.rules.routing.budget import RetryBudget
+from modelhub.rules.routing.course import Course, Group, Option, Route
 from modelhub.rules.routing.hedging import Hedging
+from modelhub.rules.routing.pool import Pool
+from modelhub.rules.routing.rates import RateBucket, Rates
 
 
 def after(samples: Sequence[float]) -> float | None:
@@ -82,3 +89,46 @@ def test_what_retries_may_cost_is_shared(floor: float) -> None:
     assert hedging.spend(0.0) is (floor > 0.0)
     assert budget.tokens == max(0.0, floor - 1.0)
     assert repr(hedging) == f"<Hedging: 0 samples, {0.0 if floor else 1.0} hedges saved up>"
+
+
+def route() -> Route[Place]:
+    """Return a route of two groups, of which the first has three deployments."""
+    first = (option("a"), option("b"), option("c"))
+    return Route("r", (Group(first, "priority"), Group((option("d"),))), RetryBudget())
+
+
+def test_a_hedge_is_made_where_its_group_is_well() -> None:
+    """Not where the call is already, whatever that is called, nor where something is ejected, nor in another group."""
+    way = route()
+    a, b, c = way.groups[0].options
+    again = Option(a.deployment, a.vitals)
+    course = Course(replace(way, groups=(Group((again, a, b, c)), *way.groups[1:])))
+    b.vitals.breaker.failed(0.0, 9.0, Random(1), begun=0.0, probe=False)
+    assert [option.id for group in course.beside(a).groups for option in group.options] == ["c"]
+    assert len(course.left) == 5
+
+
+def test_a_deployment_that_is_overtaken_is_known_to_be_slow() -> None:
+    """It takes so long at least; less than is known says nothing."""
+    pool, way = Pool(Random(1)), route()
+    for seconds, known in ((4.0, 4.0), (1.0, 4.0), (8.0, 6.0)):
+        lease = pool.choose(Course(way), 0.0)
+        assert lease is not None
+        pool.overtaken(lease, seconds)
+        pool.overtaken(lease, 99.0)
+        assert lease.option.latencies["first_token"].mean == known
+        assert lease.option.in_flight == 0
+
+
+def test_what_is_not_sent_is_not_paid_for() -> None:
+    """Its place and what was reserved for it are free again."""
+    pool, way = Pool(Random(1)), route()
+    rates = Rates(RateBucket(1.0), RateBucket(math.inf))
+    way.options[0].vitals.rates = rates
+    for _ in range(3):
+        lease = pool.choose(Course(way), 0.0)
+        assert lease is not None
+        assert lease.option is way.options[0]
+        pool.unsent(lease, 0.0)
+        pool.unsent(lease, 0.0)
+        assert lease.option.in_flight == 0
