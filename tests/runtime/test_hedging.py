@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from trio.testing import MockClock
 from modelhub import Middleware, ModelHub, ModelType, ProviderSchema, Usage
 from modelhub.errors import ModelHubError, ServerError, StreamNotFinished
 from modelhub.provider import ProviderContext, hookimpl
+from modelhub.runtime.hedging import Race
 from modelhub.testing.dialects import Pace
 from modelhub.testing.fault_server import FaultServer
 from modelhub.testing.faults import Fault
@@ -401,6 +402,122 @@ async def test_what_retries_may_cost_is_shared(*, streamed: bool) -> None:
         it.nodes[0].fault = Fault.late(0.2)
         await it.ask(streamed=streamed)
         assert it.calls == [1, 0]
+
+
+async def test_the_first_answers_while_the_hedge_is_announced() -> None:
+    """Nothing is sent for it any more, its place is free, and it has ended cancelled."""
+
+    class Slow(Middleware):
+        async def attempt(self, record: Any) -> None:
+            if record.hedge:
+                await anyio.sleep(30)
+
+    async with hedged(middleware=[Slow()]) as it:
+        await it.learn(streamed=False)
+        it.nodes[0].fault = Fault.late(0.25)
+        await it.ask(streamed=False)
+        assert it.calls == [1, 0]
+        await it.settled()
+        assert it.ends == [(1, "success", None), (2, "cancelled", None)]
+
+
+class Raced:
+    """Two tries that do as a test says, and what became of them."""
+
+    def __init__(self, *runs: Callable[[], Awaitable[str]]) -> None:
+        self.runs = runs
+        self.heard: list[str] = []
+        self.race: Race[str] = Race(self.run, failed=self.failed, discard=self.discard, lost=self.lost)
+
+    async def run(self, this: Any) -> str:
+        """Do what the test says."""
+        return await self.runs[this]()
+
+    async def failed(self, this: Any, error: Exception) -> None:
+        """Hear of a failure."""
+        self.heard.append(f"{this} failed by {error}")
+
+    async def discard(self, result: str) -> None:
+        """Hear of an answer that nobody wants."""
+        self.heard.append(f"{result} discarded")
+
+    async def lost(self, this: Any, beaten: bool) -> None:  # noqa: FBT001  as it is told
+        """Hear of one that was given up."""
+        self.heard.append(f"{this} {'beaten' if beaten else 'left'}")
+
+    async def won(self) -> Any:
+        """Run both, the second a moment later."""
+        first: Any = 0
+
+        async def second() -> Any:
+            return 1
+
+        return await self.race.won(first, after=0.01, second=second)
+
+
+async def test_two_answers_at_once() -> None:
+    """One counts; the other is given up, with all that it holds."""
+    both = anyio.Event()
+
+    async def wait() -> str:
+        await both.wait()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.01)
+        return "x"
+
+    async def answer() -> str:
+        both.set()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.01)
+        return "y"
+
+    raced = Raced(wait, answer)
+    won = await raced.won()
+    assert won in {(0, "x"), (1, "y")}
+    assert raced.heard == (["1 beaten", "y discarded"] if won[0] == 0 else ["0 beaten", "x discarded"])
+    assert repr(raced.race) == "<Race: won>"
+
+
+async def test_a_caller_that_goes_just_when_an_answer_is_here() -> None:
+    """It is given up: nobody would have it."""
+
+    async def answer() -> str:
+        scope.cancel()
+        return "x"
+
+    raced = Raced(answer)
+    with anyio.CancelScope() as scope:
+        await raced.won()
+    assert scope.cancelled_caught
+    assert raced.heard == ["0 left", "x discarded"]
+
+
+async def test_what_ends_a_program_comes_out_as_it_is() -> None:
+    """Not in a group; and the other try is given up."""
+
+    async def hang() -> str:
+        return await anyio.sleep_forever()  # type: ignore[func-returns-value]
+
+    async def leave() -> str:
+        raise SystemExit(3)
+
+    raced = Raced(hang, leave)
+    assert repr(raced.race) == "<Race: running>"
+    with pytest.raises(SystemExit):
+        await raced.won()
+    assert raced.heard == ["1 left", "0 left"]
+
+
+async def test_one_that_fails_before_the_other_begins() -> None:
+    """Is left alone: what comes next is not the race's affair."""
+
+    async def fail() -> str:
+        raise ValueError("x")
+
+    raced = Raced(fail)
+    assert await raced.won() is None
+    assert raced.heard == ["0 failed by x"]
+    assert repr(raced.race) == "<Race: ended>"
 
 
 def slowly(code: int, seconds: float = 0.2) -> Fault:

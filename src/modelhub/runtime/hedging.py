@@ -31,7 +31,7 @@ class Race(Generic[T]):
             the caller went.
     """
 
-    __slots__ = ("_discard", "_ended", "_failed", "_lost", "_run", "_won")
+    __slots__ = ("_discard", "_ended", "_failed", "_lost", "_run", "_stopped", "_won")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Race(Generic[T]):
         self._lost = lost
         self._ended = anyio.Event()
         self._won: tuple[Try, T] | None = None
+        self._stopped: BaseException | None = None
 
     async def won(
         self, first: Try, *, after: float, second: Callable[[], Awaitable[Try | None]]
@@ -66,6 +67,8 @@ class Race(Generic[T]):
                 other = None if self._ended.is_set() else await second()
                 if other is not None:
                     group.start_soon(self._attempt, other, group)
+            if self._stopped is not None:
+                raise self._stopped
         except BaseException as error:
             if self._won is not None:
                 await self._dropped(*self._won)
@@ -85,7 +88,10 @@ class Race(Generic[T]):
             clear_locals(error)  # a plugin's functions may have ended with a key in a variable
             with anyio.CancelScope(shield=True):
                 await self._lost(this, self._won is not None)
-            raise
+            if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+                raise
+            self._stopped = error  # raised by a task of its own, it would end the event loop at once
+            group.cancel_scope.cancel()
         else:
             self._ended.set()
             if self._won is not None:
