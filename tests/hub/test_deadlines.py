@@ -71,3 +71,14 @@ async def test_what_is_no_time(seconds: object) -> None:
     """It is refused where it is written."""
     with pytest.raises(BadRequest, match="timeout"), deadline(seconds):  # type: ignore[arg-type]
         pass
+
+
+async def test_a_call_after_it_is_not_made() -> None:
+    """It says that the time was over before it began, and nothing is sent."""
+    provider = ScriptedProvider("never")
+    async with ModelHub(providers=[provider]) as hub:
+        with deadline(0.05):
+            await anyio.sleep(0.1)
+            with pytest.raises(Timeout, match="before it began"):
+                await hub.chat("scripted/m", "Hi")
+    assert provider.requests == []

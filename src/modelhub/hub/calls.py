@@ -19,6 +19,7 @@ from modelhub.configuration.store import configured_store
 from modelhub.errors import (
     BadRequest,
     ConfigurationError,
+    Timeout,
 )
 from modelhub.hub.asked import Asked, Binding, binding_of, chat_asked, request_asked
 from modelhub.hub.bound import BoundModel
@@ -137,20 +138,24 @@ class Calls:
             self._extensions = Extensions(settings.plugins)
         prices = await run_in_thread(partial(PriceBook, settings.prices.source), name="price list")
         background = Background()
-        runtime = Runtime(
-            self._registry,
-            settings,
-            cache_dir=self._cache_dir,
-            progress=self._progress,
-            store=store,
-            clock=self._clock,
-            random=self._random,
-            background=background,
-            shared=await _shared_state(settings, self._clock),
-            observers=await self._extensions.observers(
-                self._middleware, self._sinks, background=background, clock=self._clock
-            ),
-        )
+        try:
+            runtime = Runtime(
+                self._registry,
+                settings,
+                cache_dir=self._cache_dir,
+                progress=self._progress,
+                store=store,
+                clock=self._clock,
+                random=self._random,
+                background=background,
+                shared=await _shared_state(settings, self._clock),
+                observers=await self._extensions.observers(
+                    self._middleware, self._sinks, background=background, clock=self._clock
+                ),
+            )
+        except BaseException:
+            await background.aclose()
+            raise
         self._reloading = anyio.Lock()  # of this event loop
         self._server = Server(runtime, Catalogue(self._registry, settings.models), prices)
         self._loop = anyio.lowlevel.current_token()
@@ -200,6 +205,9 @@ class Calls:
         if request.timeout is None and total is not None:
             request = replace(request, timeout=total)
         left = seconds_left()
+        if left == 0.0:
+            message = "the deadline around the call had passed before it began"
+            raise Timeout(message, phase="total", seconds=None, sent=False)
         if left is not None and (request.timeout is None or left < request.timeout):
             request = replace(request, timeout=left)
         deadline = None if request.timeout is None else runtime.clock() + request.timeout

@@ -85,6 +85,7 @@ async def _embedded(server: Server, call: Call[Any], this: Try) -> Result:
         result = checked_vectors(await server.invoked(prepared, request), request)
     else:
         try:
+            server.runtime.balancer.more(this.lease, requests=len(batches) - 1)
             result = joined_vectors(await in_order(partial(_batch, server, prepared), batches))
         except BaseException:
             await released(prepared.context)

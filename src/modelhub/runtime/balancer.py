@@ -95,7 +95,7 @@ class Balancer:
         self._vitals: WeakValueDictionary[_Key, Vitals] = WeakValueDictionary()
         self._kept: dict[_Key, Vitals] = {}
         self._keys: WeakValueDictionary[tuple[str, CredentialKey], KeyHealth] = WeakValueDictionary()
-        self._budgets: dict[str, RetryBudget] = {}
+        self._budgets: dict[tuple[str, object], RetryBudget] = {}
         self._hedges: dict[str, Hedging] = {}
         self._turns: dict[tuple[str, int], dict[str, float]] = {}
         self._allowances: dict[tuple[str, CredentialKey], Allowance] = {}
@@ -126,12 +126,15 @@ class Balancer:
         for key in self._keys.values():
             key.broke_until = -math.inf
 
-    def route(self, name: str, groups: Iterable[tuple[Pick | None, Sequence[Deployment]]]) -> Route[Deployment]:
+    def route(
+        self, name: str, groups: Iterable[tuple[Pick | None, Sequence[Deployment]]], *, owner: object = None
+    ) -> Route[Deployment]:
         """Make a route of deployments.
 
         Args:
             name: What the caller named: calls of one name share a budget for their retries.
             groups: How each group picks, as the settings say where it does not, and what is in it.
+            owner: Whose credentials came with the call, where some did: others' retries are not paid from theirs.
         """
         made = tuple(
             Group(
@@ -141,7 +144,7 @@ class Balancer:
             )
             for number, (pick, deployments) in enumerate(groups)
         )
-        budget = self._budget(name)
+        budget = self._budget((name, owner))
         return Route(name, made, budget, self._hedging(name, budget) if self._settings.hedge else None)
 
     def _option(self, deployment: Deployment) -> Option[Deployment]:
@@ -206,7 +209,7 @@ class Balancer:
                 del self._allowances[used]
         self._uncounted.intersection_update(self._keys)
 
-    def _budget(self, name: str) -> RetryBudget:
+    def _budget(self, name: tuple[str, object]) -> RetryBudget:
         budget = self._budgets.get(name)
         if budget is None:
             if len(self._budgets) >= _REMEMBERED:
@@ -283,6 +286,12 @@ class Balancer:
         self.pool.failed(lease, error, verdict, self.clock())
         if self.prober is not None and not lease.option.vitals.breaker.closed:
             self.prober.ejected(lease.option)
+
+    def more(self, lease: Lease[Deployment], *, requests: int) -> None:
+        """A call makes more requests than the one that its place was given for: those after it wait the longer."""
+        rates = lease.option.vitals.rates
+        if isinstance(rates, Rates) and rates.requests is not None:
+            rates.requests.settle(0.0, float(requests), self.clock())
 
     def settled(self, lease: Lease[Deployment], result: Result) -> None:
         """A call is over: correct what was reserved for it to what it used, and count what it cost."""

@@ -215,7 +215,8 @@ class Deployments:
                 groups.append((pick, group))
         if not groups:
             raise first_error or ConfigurationError("no model is named", remedy='name one as "provider/model"')
-        return Found(self._balancer.route(" → ".join(names), groups), tuple(skipped)), lasting
+        owner = None if given is None else groups[0][1][0].credential.key
+        return Found(self._balancer.route(" → ".join(names), groups, owner=owner), tuple(skipped)), lasting
 
     async def _of(
         self, target: _Target, kind: ModelType | None, given: GivenCredentials | None

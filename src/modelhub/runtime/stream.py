@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, final
 
+import anyio
+
 from modelhub.errors import (
     ConfigurationError,
     ModelHubError,
@@ -72,6 +74,7 @@ class Stream(Generic[E_co, R_co]):
         "_source",
         "_start",
         "_unusable",
+        "_waiting",
     )
 
     def __init__(self, server: Callable[[], Server], resolve: Callable[[], Awaitable[Call[Any]]]) -> None:
@@ -93,6 +96,7 @@ class Stream(Generic[E_co, R_co]):
         self._end = False
         self._closed = False
         self._reading = False
+        self._waiting: anyio.CancelScope | None = None
 
     @hides_arguments
     async def __aenter__(self) -> Stream[E_co, R_co]:
@@ -108,7 +112,9 @@ class Stream(Generic[E_co, R_co]):
         self._server = self._server_of()
         try:
             self._call = call = await self._resolve()
-            await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
+            with anyio.CancelScope() as self._waiting:
+                await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
+            self._check_wanted()
         except BaseException as error:
             try:
                 await self._closed_by(error)  # cancelled just when the first content came: nobody else would
@@ -375,6 +381,8 @@ class Stream(Generic[E_co, R_co]):
     async def _closed_by(self, error: BaseException | None) -> None:
         """Give everything back; ``error`` ended the stream, or, where there is none, whoever was reading it."""
         self._closed = True
+        if self._waiting is not None:
+            self._waiting.cancel()  # whatever it waits for: a place, or the first content
         for source in tuple(self._entering):
             await source.aclose()
         if self._source is None or self._end:
