@@ -38,9 +38,9 @@ class Beginning:
     __slots__ = ("finish", "fold", "has_content", "held", "source", "start")
 
     def __init__(self, source: Source, fold: ChatFold | SpeechFold, start: float) -> None:
-        self.source = source
-        self.fold = fold
-        self.start = start
+        self.source: Source = source
+        self.fold: ChatFold | SpeechFold = fold
+        self.start: float = start
         self.held: deque[Event] = deque()
         self.has_content: bool = False
         self.finish: Finish | None = None

@@ -55,7 +55,9 @@ class Extension:
 
     def __init__(self, entry_point: EntryPoint, settings: PluginSettings) -> None:
         self.id: str = entry_point.name
-        self.entry_point = entry_point
+        self.entry_point: EntryPoint = entry_point
+        self.distribution: str | None
+        self.version: str | None
         self.distribution, self.version = distribution_of(entry_point)
         self.failure: LoadFailure | None = refused_distribution(self.distribution, settings)
         self.state: PluginState = self.failure.state if self.failure else PluginState.DISCOVERED

@@ -65,11 +65,11 @@ class Observation:
     def __init__(
         self, observers: Observers, id: str, targets: tuple[str, ...], model_type: ModelType, *, streamed: bool
     ) -> None:
-        self.observers = observers
-        self.id = id
-        self.targets = targets
-        self.model_type = model_type
-        self.streamed = streamed
+        self.observers: Observers = observers
+        self.id: str = id
+        self.targets: tuple[str, ...] = targets
+        self.model_type: ModelType = model_type
+        self.streamed: bool = streamed
         self._start = observers.clock()
         self._attempts = 0
         self.open: list[AttemptObservation] = []
@@ -221,7 +221,7 @@ class AttemptObservation:
 
     def __init__(self, call: Observation, number: int, deployment: str) -> None:
         self._call = call
-        self.number = number
+        self.number: int = number
         self._deployment = deployment
         self._start = call.observers.clock()
         self._first_content: float | None = None

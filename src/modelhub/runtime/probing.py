@@ -73,10 +73,10 @@ class Waiting:
     __slots__ = ("http", "lease", "node", "since")
 
     def __init__(self, since: float, lease: Lease[Deployment], http: HttpClient, node: _Node) -> None:
-        self.since = since
-        self.lease = lease
-        self.http = http
-        self.node = node
+        self.since: float = since
+        self.lease: Lease[Deployment] = lease
+        self.http: HttpClient = http
+        self.node: _Node = node
 
 
 @final
@@ -97,12 +97,14 @@ class _Node:
     __slots__ = ("answered", "checked", "deployment", "failures", "options", "used", "waiting", "watched")
 
     def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
+        self.deployment: Deployment = deployment
         self.options: dict[Vitals, Option[Deployment]] = {}
         self.waiting: dict[Waiting, None] = {}
-        self.watched = False
-        self.failures = 0
-        self.used = self.checked = self.answered = -math.inf
+        self.watched: bool = False
+        self.failures: int = 0
+        self.used: float = -math.inf
+        self.checked: float = -math.inf
+        self.answered: float = -math.inf
 
     def add(self, option: Option[Deployment]) -> None:
         if option.vitals not in self.options:

@@ -103,7 +103,7 @@ class SinkQueue:
     )
 
     def __init__(self, sink: Sink, *, capacity: int = _CAPACITY, linger: float = _LINGER_SECONDS) -> None:
-        self.sink = sink
+        self.sink: Sink = sink
         self._function = cast("Callable[[Record], Awaitable[None] | None]", getattr(sink, "emit", sink))
         self._in_loop = _is_coroutine_function(self._function)
         self.name: str = sink_name(sink)
@@ -115,9 +115,9 @@ class SinkQueue:
         self._hurry = anyio.Event()
         self._many = capacity // 2
         self._closing = False
-        self.done = anyio.Event()
-        self.dropped = 0
-        self.failed = 0
+        self.done: anyio.Event = anyio.Event()
+        self.dropped: int = 0
+        self.failed: int = 0
 
     def put(self, noted: Noted) -> None:
         """Take a record; never waits, never raises. Call it in the loop's own thread."""

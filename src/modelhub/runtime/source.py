@@ -32,7 +32,7 @@ class Source:
     __slots__ = ("_generator", "_scope", "next", "prepared")
 
     def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
+        self.prepared: Prepared = prepared
         self._generator: AsyncGenerator[Event, None] = prepared.bound.stream(prepared.request, prepared.context)
         self._scope: anyio.CancelScope | None = None
         times_itself = prepared.bound.times_itself(prepared.request)

@@ -79,7 +79,7 @@ class FaultServer(AsyncContextManagerMixin):
         tls: ssl.SSLContext | None = None,
         keep: int = 10_000,
     ) -> None:
-        self.pace = pace or Pace()
+        self.pace: Pace = pace or Pace()
         self.slots = slots
         self.queue = queue
         self.counts: Counter[str] = Counter()

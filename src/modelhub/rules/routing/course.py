@@ -44,9 +44,9 @@ class Option(Generic[D]):
     __slots__ = ("deployment", "id", "share", "vitals")
 
     def __init__(self, deployment: D, vitals: Vitals, share: float = 1.0) -> None:
-        self.deployment = deployment
-        self.vitals = vitals
-        self.share = share
+        self.deployment: D = deployment
+        self.vitals: Vitals = vitals
+        self.share: float = share
         self.id: str = deployment.id
 
     @property
@@ -153,14 +153,14 @@ class Course(Generic[D]):
         blocks: Sequence[bytes] = (),
         prices: Mapping[str, float] | None = None,
     ) -> None:
-        self.route = route
+        self.route: Route[D] = route
         self.groups: Sequence[Group[D]] = route.groups
-        self.deadline = deadline
-        self.signal = signal
-        self.tokens = tokens
-        self.session = session
-        self.blocks = blocks
-        self.prices = prices
+        self.deadline: float = deadline
+        self.signal: str = signal
+        self.tokens: float = tokens
+        self.session: str = session
+        self.blocks: Sequence[bytes] = blocks
+        self.prices: Mapping[str, float] | None = prices
         self._retries = retries + len(route.groups) - 1
         self._waits = 0
         self._once = False

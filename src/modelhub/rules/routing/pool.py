@@ -59,10 +59,10 @@ class Lease(Generic[D]):
     __slots__ = ("begun", "course", "ended", "first_content", "option", "probe")
 
     def __init__(self, option: Option[D], course: Course[D], begun: float, *, probe: bool) -> None:
-        self.option = option
-        self.course = course
-        self.begun = begun
-        self.probe = probe
+        self.option: Option[D] = option
+        self.course: Course[D] = course
+        self.begun: float = begun
+        self.probe: bool = probe
         self.first_content: float | None = None
         self.ended: bool = False
 

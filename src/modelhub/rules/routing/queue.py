@@ -32,7 +32,7 @@ class Ticket:
     __slots__ = ("_wake", "course", "done", "lease", "options")
 
     def __init__(self, course: Course[Any], wake: Callable[[], None]) -> None:
-        self.course = course
+        self.course: Course[Any] = course
         self.options: dict[Option[Any], None] = {}
         self.lease: Lease[Any] | None = None
         self.done: bool = False

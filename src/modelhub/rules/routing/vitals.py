@@ -161,12 +161,12 @@ class Vitals:
     def __init__(
         self, id: str, *, key: KeyHealth, slots: Slots, breaker: Breaker, queue: int, rates: RateLimit | None = None
     ) -> None:
-        self.id = id
-        self.key = key
-        self.slots = slots
-        self.breaker = breaker
-        self.queue = queue
-        self.rates = rates
+        self.id: str = id
+        self.key: KeyHealth = key
+        self.slots: Slots = slots
+        self.breaker: Breaker = breaker
+        self.queue: int = queue
+        self.rates: RateLimit | None = rates
         self.latencies: dict[str, Latency] = {}
         self.ramp: float = 1.0
         self.rests_until: float = -math.inf
