@@ -153,7 +153,7 @@ def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     for name in list(os.environ):
         if name.startswith(("MODELHUB_", "LC_")) or name == "LANG":
             monkeypatch.delenv(name)
-    for name in ("PYTHONPATH", *KEYS):
+    for name in ("MODELHUB_ROUTING_RETRIES", "PYTHONPATH", *KEYS):
         monkeypatch.setenv(name, acme.environment[name])
 
     def execute(*arguments: str, environment: Mapping[str, str] | None = None) -> Ran:

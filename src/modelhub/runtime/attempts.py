@@ -185,7 +185,8 @@ class _Loop(Generic[T]):
         goes_on = True
         for number, (this, error, judged) in enumerate(self._failures, 1):
             paid = judged if number == len(self._failures) else replace(judged, cost=0.0)
-            goes_on = course.failed(this.lease.option, error, paid, self._clock(), random) and goes_on
+            option, probe = this.lease.option, this.lease.probe
+            goes_on = course.failed(option, error, paid, self._clock(), random, probe=probe) and goes_on
         this, error, _ = self._failures[-1]
         if goes_on and this.watch is not None:
             await this.watch.retry(error, wait=max(0.0, course.paused_until(this.lease.option) - self._clock()))

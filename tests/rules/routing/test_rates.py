@@ -16,6 +16,9 @@ TIMES = st.floats(0.0, 40.0, allow_nan=False) | st.sampled_from([0.0, 0.01, 0.5,
 AMOUNTS = st.floats(0.01, 120.0) | st.sampled_from([1.0, 0.1, 30.0, 50.0, 100.0])
 
 
+ROUNDING = 1e-15 * 8  # of a time that was added up
+
+
 @dataclass
 class Oracle:
     """Every grant with its time, added up by brute force."""
@@ -24,8 +27,8 @@ class Oracle:
     grants: list[tuple[float, float]] = field(default_factory=list)
 
     def within(self, now: float) -> float:
-        """Return what was taken in the period that ends at a time."""
-        return math.fsum(amount for time, amount in self.grants if now - self.period < time <= now)
+        """Return what was taken in the period that ends at a time, which floating point tells to a nanosecond or so."""
+        return math.fsum(amount for time, amount in self.grants if now - self.period + ROUNDING * now < time <= now)
 
     def most(self) -> float:
         """Return the most that any period holds; one that ends with a grant holds the most."""

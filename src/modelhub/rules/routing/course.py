@@ -161,7 +161,7 @@ class Course(Generic[D]):
         self.session: str = session
         self.blocks: Sequence[bytes] = blocks
         self.prices: Mapping[str, float] | None = prices
-        self._retries = retries + len(route.groups) - 1
+        self._retries = retries
         self._waits = 0
         self._once = False
         self._paid = False
@@ -190,17 +190,43 @@ class Course(Generic[D]):
             return Block("paused", pause)
         return Block(found.reason, max(found.until, pause))
 
-    def failed(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float, random: Random) -> bool:
+    def failed(
+        self,
+        option: Option[D],
+        error: ModelHubError,
+        verdict: Verdict,
+        now: float,
+        random: Random,
+        *,
+        probe: bool = False,
+    ) -> bool:
         """An attempt failed; returns whether anything else is worth trying.
 
-        What another attempt may cost is taken from the route's budget.
+        What another attempt may cost is taken from the route's budget, unless the one that failed was a probe: there is
+        one of them at a time, so they make no outage worse, and others are there for what it finds out.
         """
         leaves = verdict.once and self._once  # a second one is enough: those that stand beside it are not tried too
         self._once = self._once or verdict.once
         pause = self._pause(error, verdict, now, random)
-        groups, again = [], []
+        self._strike(option, error, again=pause is not None, beside=not leaves)
+        if not self.groups or now >= self.deadline:
+            return False
+        if verdict.cost > 0.0:
+            if self._retries <= 0:
+                self._leave(option)
+            self._retries -= 1
+            if not self.groups or not (probe or self._paid or self.route.budget.spend(verdict.cost, now)):
+                return False
+            self._paid = False
+        if pause is not None:
+            self._paused = {**(self._paused or {}), option: now + pause}
+        return True
+
+    def _strike(self, option: Option[D], error: ModelHubError, *, again: bool, beside: bool) -> None:
+        """Take out what is not worth trying after an error; what was not tried yet goes before the one that failed."""
+        groups, last = [], []
         for group in self.groups:
-            if leaves and option in group.options:
+            if not beside and option in group.options:
                 continue
             left = tuple(
                 each
@@ -209,25 +235,19 @@ class Course(Generic[D]):
             )
             if left:
                 groups.append(Group(left, group.pick, group.turns))
-            if pause is not None and option in group.options:
-                again.append(Group((option,), group.pick, group.turns))  # whatever was not tried yet goes before
-        self.groups = groups = [*groups, *again]
-        if not groups or now >= self.deadline:
-            return False
-        if verdict.cost > 0.0:
-            if self._retries <= 0:
-                return False
-            self._retries -= 1
-            if not (self._paid or self.route.budget.spend(verdict.cost, now)):
-                return False
-            self._paid = False
-        if pause is not None:
-            self._paused = {**(self._paused or {}), option: now + pause}
-        return True
+            if again and option in group.options:
+                last.append(Group((option,), group.pick, group.turns))
+        self.groups = [*groups, *last]
+
+    def _leave(self, option: Option[D]) -> None:
+        """Go on to other groups: there have been retries enough, and each that stands in is entitled to one try."""
+        home = next((group.options for group in self.route.groups if option in group.options), ())
+        groups = [replace(group, options=tuple(o for o in group.options if o not in home)) for group in self.groups]
+        self.groups = [group for group in groups if group.options]
 
     def prepaid(self, cost: float, now: float) -> bool:
         """Take what the next attempt costs before this one is given up for it; returns whether it may be made."""
-        if not self._paid and self._retries > 0:
+        if not self._paid and (self._retries > 0 or len(self.groups) > 1):
             self._paid = self.route.budget.spend(cost, now)
         return self._paid
 
