@@ -22,8 +22,8 @@ PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 PINNED := --no-deps --require-hashes --no-build-isolation
 install = $(UV) pip install --python $(PY) $(1) || { echo "uv could not install, trying pip"; $(PIP) install $(1); }
 
-# Twice as many as there are cores: many tests wait for sockets, processes and time.
-WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
+# More than there are cores: many tests wait for sockets, processes and time.
+WORKERS := $(shell echo $$((1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-api check-layers bench soak docs format lock \

@@ -253,7 +253,7 @@ async def test_a_consumer_that_is_never_kept_waiting_lets_others_run() -> None:
                 async for _ in numbers:
                     time.sleep(0.0005)  # noqa: ASYNC251  the generator has the next item ready by then
     assert scope.cancelled_caught
-    assert turns > 2
+    assert turns > 1
 
 
 async def test_closing_early_closes_the_generator_in_its_own_thread() -> None:

@@ -151,9 +151,10 @@ class _Watch:
 
     def look(self) -> None:
         done = 0
-        for path in self._folder.glob(self._pattern):
-            with suppress(OSError):  # it may be gone again
-                done += path.stat().st_size if path.is_file() else 0
+        with suppress(OSError):  # a folder that is walked through may be gone too
+            for path in self._folder.glob(self._pattern):
+                with suppress(OSError):  # it may be gone again
+                    done += path.stat().st_size if path.is_file() else 0
         done = min(done, self._total)
         if done > self._last:
             self._last = done
