@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from modelhub.rules.routing.budget import RetryBudget
 
@@ -58,3 +59,56 @@ def test_five_successes_pay_for_one_retry() -> None:
 def test_it_says_what_there_is() -> None:
     """As a status line."""
     assert repr(RetryBudget()) == "<RetryBudget: 10.0 tokens, 0.2 per success>"
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """Calls that succeed and fail in any order and at any time, beside the plainest account of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = RetryBudget(0.2, 10.0)
+        self.now = 0.0
+        self.allowed = 10.0
+        self.refused_at: float | None = None
+
+    @rule(seconds=st.floats(0.0, 90.0))
+    def time_passes(self, seconds: float) -> None:
+        """The floor comes back within a minute."""
+        self.now += seconds
+        self.allowed += 10.0 * seconds / 60.0
+
+    @rule(calls=st.integers(1, 200))
+    def calls_succeed(self, calls: int) -> None:
+        """Each pays for a fifth of a retry."""
+        for _ in range(calls):
+            self.budget.earn()
+        self.allowed += 0.2 * calls
+
+    @rule(cost=st.sampled_from([1.0, 2.0]), tries=st.integers(1, 150))
+    def calls_fail(self, cost: float, tries: int) -> None:
+        """As many are tried again as there is budget for, and no more than was ever allowed."""
+        for _ in range(tries):
+            before = self.budget.tokens
+            if self.budget.spend(cost, self.now):
+                self.allowed -= cost
+            else:
+                assert before < cost
+                self.refused_at = self.now
+
+    @rule()
+    def a_minute_after_a_refusal(self) -> None:
+        """A call can be tried again, whatever happened before."""
+        if self.refused_at is not None:
+            self.time_passes(max(0.0, self.refused_at + 60.0 - self.now))
+            assert self.budget.spend(1.0, self.now)
+            self.allowed -= 1.0
+            self.refused_at = None
+
+    @invariant()
+    def no_more_is_spent_than_allowed(self) -> None:
+        """And what can be saved up is bounded."""
+        assert self.allowed >= -1e-6
+        assert 0.0 <= self.budget.tokens <= 100.0
+
+
+TestBudget = BudgetMachine.TestCase
