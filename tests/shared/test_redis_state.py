@@ -151,6 +151,21 @@ async def test_hints_travel(state_at: Any) -> None:
         await until(lambda: not one.hints().ejected and not one.hints().disabled)
 
 
+async def test_a_full_table_still_takes_news_of_what_is_in_it(state_at: Any) -> None:
+    """More ejections than are kept: new names find no room, and those that are there are kept up to date."""
+    one, other = state_at(), state_at()
+    async with running(one, other):
+        for number in range(1000):
+            one.ejected(f"node-{number}", time.monotonic() + 60.0)
+        await until(lambda: len(other.hints().ejected) == 1000)
+        one.ejected("node-7", time.monotonic() + 600.0)
+        other.ejected("one too many", time.monotonic() + 60.0)
+        await until(lambda: other.hints().ejected.get("node-7", 0.0) > time.monotonic() + 500.0)
+        await other.flush()
+        await one.flush()
+        assert "one too many" not in one.hints().ejected
+
+
 async def test_a_dead_process_is_missed(state_at: Any) -> None:
     """Processes are counted as long as they take turns."""
     state, other = state_at(), state_at()

@@ -41,7 +41,7 @@ local function hint(key, news, list)
     local id, left, reason = item[1], item[2], item[3]
     if left <= 0 then
       redis.call('HDEL', key, id)
-    elseif redis.call('HLEN', key) < ask.most then
+    elseif redis.call('HEXISTS', key, id) == 1 or redis.call('HLEN', key) < ask.most then
       local old = redis.call('HGET', key, id)
       local old_until = old and tonumber(string.match(old, '^%d+')) or 0
       if now + left > old_until then
