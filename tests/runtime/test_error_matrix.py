@@ -68,7 +68,9 @@ async def test_a_server_that_lets_nobody_in(call: str, door: Door, *, tls: bool,
     """Before a connection nothing was sent; in clear, the request is on its way before anybody can tell."""
     async with WireServer(Reply(), tls=server_tls() if tls else None) as server:
         server.door = door
-        check(await failure(call, server.url, connect=0.15, first_token=0.15), expected)
+        # Only who waits for a limit of time is given a short one: on a busy machine nothing else is sure to come first.
+        limits = {"connect": 0.15, "first_token": 0.15} if expected.error is Timeout else {}
+        check(await failure(call, server.url, **limits), expected)
 
 
 @CALL
