@@ -188,6 +188,11 @@ class Expected:
     cause: type[ModelHubError] | None = None
 
 
+def short(expected: Expected, *names: str) -> dict[str, float]:
+    """Return short limits of time for what waits for them: on a busy machine nothing else is sure to come before."""
+    return dict.fromkeys(names, 0.15) if expected.error is Timeout else {}
+
+
 @asynccontextmanager
 async def hub_at(url: str, **seconds: float) -> AsyncGenerator[ModelHub, None]:
     """Give a hub that knows one deployment, and tries it once."""

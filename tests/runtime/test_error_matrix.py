@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from tests.canary import CANARY
-from tests.runtime.matrix import CALLS, CERTIFICATE, Expected, check, failure, server_tls
+from tests.runtime.matrix import CALLS, CERTIFICATE, Expected, check, failure, server_tls, short
 
 from modelhub.errors import (
     AuthenticationFailed,
@@ -68,9 +68,7 @@ async def test_a_server_that_lets_nobody_in(call: str, door: Door, *, tls: bool,
     """Before a connection nothing was sent; in clear, the request is on its way before anybody can tell."""
     async with WireServer(Reply(), tls=server_tls() if tls else None) as server:
         server.door = door
-        # Only who waits for a limit of time is given a short one: on a busy machine nothing else is sure to come first.
-        limits = {"connect": 0.15, "first_token": 0.15} if expected.error is Timeout else {}
-        check(await failure(call, server.url, **limits), expected)
+        check(await failure(call, server.url, **short(expected, "connect", "first_token")), expected)
 
 
 @CALL
@@ -133,7 +131,7 @@ async def test_the_head_of_the_answer(call: str, name: str) -> None:
     """It breaks off, does not come, or is none."""
     reply, expected = HEADS[name]
     async with WireServer(reply) as server:
-        check(await failure(call, server.url, first_token=0.15), expected)
+        check(await failure(call, server.url, **short(expected, "first_token")), expected)
 
 
 @CALL

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from tests.canary import CANARY
-from tests.runtime.matrix import CALLS, CERTIFICATE, GOOD, Expected, check, failure, hub_at, server_tls
+from tests.runtime.matrix import CALLS, CERTIFICATE, GOOD, Expected, check, failure, hub_at, server_tls, short
 
 from modelhub.errors import (
     AuthenticationFailed,
@@ -78,7 +78,7 @@ async def test_a_body_that_breaks_off_before_its_content(
     reply, expected = CUTS[name]
     broken = replace(good(call), cut=reply.cut, chunked=reply.chunked, cut_after=0)
     async with WireServer(broken, tls=server_tls() if tls else None) as server:
-        check(await failure(call, server.url, first_token=0.15), expected)
+        check(await failure(call, server.url, **short(expected, "first_token")), expected)
 
 
 @pytest.mark.parametrize("call", [name for name in CALLS if name not in STREAMS])
@@ -89,7 +89,7 @@ async def test_a_whole_answer_that_breaks_off_in_the_middle(call: str, name: str
     if call == "speak" and name == "silence":
         expected = replace(expected, phase="idle")  # it is put together from a stream
     async with WireServer(replace(good(call), cut=reply.cut, chunked=reply.chunked, cut_after=12)) as server:
-        check(await failure(call, server.url, first_token=0.15, idle=0.15), expected)
+        check(await failure(call, server.url, **short(expected, "first_token", "idle")), expected)
 
 
 @pytest.mark.parametrize("call", STREAMS)
@@ -103,7 +103,7 @@ async def test_a_stream_that_breaks_off_after_its_content(
     reply, expected = CUTS[name]
     broken = replace(good(call), cut=reply.cut, chunked=reply.chunked, cut_after=30)
     async with WireServer(broken, tls=server_tls() if tls else None) as server:
-        error = await failure(call, server.url, idle=0.15)
+        error = await failure(call, server.url, **short(expected, "idle"))
     check(error, replace(INTERRUPTED, cause=expected.error))
     assert isinstance(error, StreamInterrupted)
     assert error.text == ("Hello" if call == "chat-stream" else "")
