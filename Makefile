@@ -22,9 +22,6 @@ PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 PINNED := --no-deps --require-hashes --no-build-isolation
 install = $(UV) pip install --python $(PY) $(1) || { echo "uv could not install, trying pip"; $(PIP) install $(1); }
 
-# More than there are cores: many tests wait for sockets, processes and time.
-WORKERS := $(shell echo $$((1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-api check-layers bench soak docs format lock \
   wheels clean
@@ -39,7 +36,7 @@ demo: $(DEMO) ## run the demonstration
 	@$(PY) examples/demo.py
 
 test: $(DEV) ## run the tests on all cores (options for pytest: make test ARGS="-n0 -k stream")
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: check-format check-lint check-types check-api check-layers ## format, lint, types, layers (all of them: make -k check)
 
