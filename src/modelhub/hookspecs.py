@@ -104,7 +104,9 @@ class ProviderHooks(Protocol):
     def open(self, context: ProviderContext) -> AbstractAsyncContextManager[object]:
         """Open what lasts longer than a call: tokens, an SDK's client, a loaded model.
 
-        Entered once per event loop and credential, left when the hub is; what it yields is ``context.session``.
+        Entered once per event loop and credential; what it yields is ``context.session``. Left when the hub is, in
+        whatever task that happens. Where a credential came with a call it may be left earlier, while no call has it,
+        and entered anew when it is wanted again.
         """
         ...
 

@@ -64,7 +64,7 @@ class Inquiries:
         plugin = await self._server().runtime.registry.find(id)
         usable = await self._usable(plugin, "", credentials)
         for number, credential in enumerate(usable, start=1):
-            deployment = Deployment(plugin, "", credential)
+            deployment = Deployment(plugin, "", credential, brought=credentials is not None)
             try:
                 models = await self._server().catalogue.list(deployment, self._using, kind, refresh=refresh)
             except ModelHubError as error:
@@ -125,7 +125,7 @@ class Inquiries:
             name = (await self._server().runtime.credentials.names(plugin, model or ""))[0]
         try:
             credential = await self._credential(plugin, model or "", credentials, kind, name)
-            deployment = Deployment(plugin, model or "", credential)
+            deployment = Deployment(plugin, model or "", credential, brought=credentials is not None)
         except CredentialsInvalid as error:
             return ValidationReport.of(provider, (), error)
         await self._server().runtime.registry.bound(plugin)
@@ -185,7 +185,8 @@ class Inquiries:
     async def _named(self, provider: str, model: str, credentials: object) -> Deployment:
         id, _ = split_target(provider)
         plugin = await self._server().runtime.registry.find(id)
-        return Deployment(plugin, model, await self._credential(plugin, model, credentials))
+        credential = await self._credential(plugin, model, credentials)
+        return Deployment(plugin, model, credential, brought=credentials is not None)
 
     @asynccontextmanager
     async def _using(

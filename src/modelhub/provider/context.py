@@ -34,6 +34,7 @@ class ProviderContext:
     """
 
     __slots__ = (
+        "__weakref__",
         "_http",
         "_progress",
         "cache_dir",

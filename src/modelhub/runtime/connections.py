@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, final
 
 import anyio
 
-from modelhub.errors import ConfigurationError, ModelHubError, PluginError
+from modelhub.errors import ConfigurationError
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.egress import AllowList, Egress
-from modelhub.rules.redaction import clean
+from modelhub.runtime.sessions import Sessions
 from modelhub.runtime.single_flight import SingleFlight
-from modelhub.wire.excerpt import clean as printable
 
 if TYPE_CHECKING:
     from modelhub.http.addresses import Resolver
     from modelhub.http.seam import Backend
-    from modelhub.provider.context import ProviderContext
     from modelhub.rules.endpoint import Endpoint
-    from modelhub.runtime.registration import BoundProvider
+    from modelhub.runtime.background import Background
     from modelhub.types.credential import Credential
 
 __all__ = ["Connections"]
 
-_CLOSE_SECONDS = 5.0
 _DRAIN_SECONDS = 0.25
 """How often it is looked whether connections of before a change carry answers still."""
 
@@ -41,15 +36,20 @@ class Connections:
     Args:
         allow: Where base URLs may lead beyond the rule.
         resolve: Looks names up; the system does by default.
+        background: Closes sessions beside calls.
+
+    Attributes:
+        sessions: The plugins' sessions.
     """
 
-    def __init__(self, allow: AllowList | None = None, resolve: Resolver | None = None) -> None:
+    def __init__(
+        self, allow: AllowList | None = None, resolve: Resolver | None = None, background: Background | None = None
+    ) -> None:
         self._allow = AllowList() if allow is None else allow
         self._resolve = resolve
         self._backends: dict[object, Backend] = {}
         self._retired: list[Backend] = []
-        self._sessions: dict[object, object] = {}
-        self._managers: list[tuple[AbstractAsyncContextManager[object], ProviderContext]] = []
+        self.sessions: Sessions = Sessions(background)
         self._closed = False
         self._tls: ssl.SSLContext | None = None
         self._flights = SingleFlight()
@@ -112,6 +112,7 @@ class Connections:
             allow: Where base URLs may lead beyond the rule.
         """
         self._allow = allow
+        self.sessions.renew()
         self._retired += self._backends.values()
         self._backends.clear()
 
@@ -124,39 +125,6 @@ class Connections:
                     await backend.aclose()
             await anyio.sleep(_DRAIN_SECONDS)
 
-    async def session(
-        self, bound: BoundProvider, credential: Credential, context: Callable[[], ProviderContext]
-    ) -> object:
-        """Return what a plugin's ``open`` yields for a credential, entering it at the first call.
-
-        Args:
-            bound: The plugin.
-            credential: What the session is for.
-            context: Makes the session's own context, which lasts as long as it does.
-        """
-        if bound.open is None:
-            return None
-        key = (bound.id, credential.key)
-        if key in self._sessions:
-            return self._sessions[key]
-        return await self._flights.run(("session", key), lambda: self._entered(key, bound, context))
-
-    async def _entered(self, key: object, bound: BoundProvider, context: Callable[[], ProviderContext]) -> object:
-        if key not in self._sessions and bound.open is not None:
-            self._check_open()
-            own = context()
-            try:
-                manager = bound.open(own)
-                self._sessions[key] = await manager.__aenter__()
-            except ModelHubError:
-                raise
-            except Exception as error:
-                raise PluginError(
-                    f"opening a session failed: {type(error).__name__}: {printable(str(error))}"
-                ) from error
-            self._managers.append((manager, own))
-        return self._sessions[key]
-
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("the hub was left while the call was under way", remedy="end the calls first")
@@ -165,10 +133,8 @@ class Connections:
         """Leave every session and close every connection; what one of them does at its end keeps no other from it."""
         self._closed = True
         try:
-            while self._managers:
-                await _left(*self._managers.pop())
+            await self.sessions.aclose()
         finally:
-            self._sessions.clear()
             backends = [*self._backends.values(), *self._retired]
             self._backends.clear()
             self._retired.clear()
@@ -176,15 +142,4 @@ class Connections:
                 await backend.aclose()
 
     def __repr__(self) -> str:
-        return f"<Connections: {len(self._backends)} origins, {len(self._sessions)} sessions>"
-
-
-async def _left(manager: AbstractAsyncContextManager[object], context: ProviderContext) -> None:
-    with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-        try:
-            await manager.__aexit__(None, None, None)
-        except Exception as error:
-            clean(error, context.credential.secrets)
-            context.log.warning("closing a session raised %s", type(error).__name__, exc_info=error)
-        if context.open_http is not None:
-            await context.open_http.aclose()
+        return f"<Connections: {len(self._backends)} origins, {self.sessions!r}>"

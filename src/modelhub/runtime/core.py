@@ -117,7 +117,7 @@ class Runtime:
         )
         self._shared = shared
         self.deployments: Deployments = Deployments(registry, settings, self.credentials, self.balancer)
-        self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve)
+        self.connections: Connections = Connections(AllowList.of(settings.egress.allow), resolve, background)
         self.observers: Observers | None = observers
         self._background = background
         self._cache_dir = cache_dir
@@ -168,8 +168,8 @@ class Runtime:
         """Make the context of one attempt."""
         context = self._made(bound, deployment, limits, progress or self._progress)
         if bound.open is not None:
-            lasting = partial(self._lasting, bound, deployment)
-            context.session = await self.connections.session(bound, deployment.credential, lasting)
+            own = partial(self._lasting, bound, deployment)
+            await self.connections.sessions.lend(bound, context, own, lasting=not deployment.brought)
         return context
 
     def _joined(self, shared: SharedState | None, background: Background | None) -> Sharing | None:

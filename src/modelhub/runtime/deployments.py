@@ -61,6 +61,7 @@ class Deployment:
         weight: Its share beside the others of its group.
         limits: How much it may be used.
         budget: What calls with its credential may cost; ``None`` for any money.
+        brought: Whether its credential came with a call or a bound model, and may never come again.
     """
 
     plugin: Plugin
@@ -71,6 +72,7 @@ class Deployment:
     weight: float = 1.0
     limits: DeploymentLimits = _UNLIMITED
     budget: BudgetTable | None = None
+    brought: bool = field(default=False, compare=False)
 
     @property
     def provider_id(self) -> str:
@@ -232,9 +234,12 @@ class Deployments:
                 model, credential = f"{model}#{credential}", None
         usable = await self._credentials.usable(plugin, model, kind, given, credential)
         sources = self._sources(plugin, model, given)
-        return usable, [
+        deployments = [
             _deployment(plugin, model, each, target.table, sources.get(each.id)) for each in usable.credentials
         ]
+        if given is not None and given.provider == plugin.id:
+            deployments = [replace(each, brought=True) for each in deployments]
+        return usable, deployments
 
     def _sources(self, plugin: Plugin, model: str, given: GivenCredentials | None) -> Mapping[str, CredentialSource]:
         """Return how the credentials of a model were configured, by their ids."""

@@ -67,6 +67,7 @@ class Source:
             http.abort()
         if self._scope is not None:
             self._scope.cancel()
+        self.next = self._generator.__anext__  # else it would hold itself, with all of its attempt
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             try:
                 await self._generator.aclose()
