@@ -337,6 +337,55 @@ def test_checks_of_what_is_ejected_or_idle_can_be_turned_off() -> None:
         assert 4 <= len(it.checks) <= 6
 
 
+def test_rounds_are_made_by_other_settings_at_once() -> None:
+    """More often, more seldom, not at all and again, with no wait for what would have been the next one."""
+
+    @virtually(2, probe_seconds=1000.0, probe_waiting=0.0)
+    async def _(it: Watched) -> None:
+        async def called(seconds: int) -> int:
+            before = len(it.checks)
+            for _ in range(seconds):
+                it.call(it.options[1])
+                await anyio.sleep(1)
+            return len(it.checks) - before
+
+        it.answer = failing(ConnectFailed("down"))
+        it.eject(ConnectFailed("down"))
+        assert await called(20) == 0
+        it.prober.adopt(RoutingTable(probe_seconds=2.0, probe_waiting=0.0))
+        assert 16 <= await called(40) <= 24
+        it.prober.adopt(RoutingTable(probe_seconds=20.0, probe_waiting=0.0))
+        assert 8 <= await called(200) <= 12
+        it.prober.adopt(RoutingTable(probe_seconds=0.0, probe_waiting=0.0))
+        assert await called(100) == 0
+        assert repr(it.background) == "<Background: open, 0 tasks>"
+        it.prober.adopt(RoutingTable(probe_seconds=2.0, probe_waiting=0.0))
+        assert 16 <= await called(40) <= 24
+
+
+def test_calls_that_wait_are_looked_after_by_other_settings_at_once() -> None:
+    """Sooner, or not any more; and again with the next call."""
+
+    @virtually(probe_seconds=10.0, probe_waiting=1000.0)
+    async def _(it: Watched) -> None:
+        _, _, waiting = it.begin()
+        await anyio.sleep(20)
+        assert not it.checks
+        it.prober.adopt(RoutingTable(probe_seconds=10.0, probe_waiting=30.0))
+        await anyio.sleep(9)
+        assert not it.checks
+        await anyio.sleep(2)
+        assert len(it.checks) == 1
+        it.prober.adopt(RoutingTable(probe_seconds=10.0, probe_waiting=0.0))
+        await anyio.sleep(200)
+        assert len(it.checks) == 1
+        it.prober.adopt(RoutingTable(probe_seconds=10.0, probe_waiting=5.0))
+        it.begin()
+        await anyio.sleep(6)
+        assert len(it.checks) == 2
+        it.prober.came(waiting, answered=True)
+
+
 # What they mean
 
 
@@ -740,3 +789,23 @@ async def test_only_the_cheap_path_is_asked_for() -> None:
         checks = nodes[0].requests[seen:]
         assert {(each.method, each.path) for each in checks} == {("GET", "/api/version")}
         assert 1 <= len(checks) <= 4
+
+
+@pytest.mark.anyio
+async def test_settings_that_are_read_anew_count_for_checks() -> None:
+    """Not only for what is chosen."""
+    config: Any = {"routing": {"probe_seconds": 0.0, "probe_waiting": 0.0}}
+    async with FaultServer(OLLAMA, pace=Pace(tokens=3)) as node:
+        config["credentials"] = {"ollama_local": {"base_url": node.url}}
+        async with ModelHub(config) as hub:
+            node.fault = SILENT
+            async with anyio.create_task_group() as group:
+                group.start_soon(stream, hub)
+                await node.until(lambda node: node.calls == 1)
+                config["routing"]["probe_waiting"] = 0.1
+                await hub.reload()
+                group.start_soon(stream, hub)
+                await node.until(lambda node: node.calls == 2)
+                before = node.probes  # the model was described
+                await node.until(lambda node: node.probes > before)
+                group.cancel_scope.cancel()

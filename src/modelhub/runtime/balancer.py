@@ -118,6 +118,8 @@ class Balancer:
         self._settings = settings
         self._ejection = Ejection(settings.eject_after, settings.eject_seconds, settings.eject_longest)
         self.pool.panic = settings.panic
+        if self.prober is not None:
+            self.prober.adopt(settings)
         self._budgets.clear()
         self._hedges.clear()
         for vitals in self._vitals.values():

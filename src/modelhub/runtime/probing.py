@@ -158,6 +158,13 @@ class Prober:
         self._flights = SingleFlight()
         self._rounds = False
         self._used = -math.inf
+        self._changed = anyio.Event()
+
+    def adopt(self, settings: RoutingTable) -> None:
+        """Check by other settings from now on, also what is looked after already."""
+        self._settings = settings
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def wait(self, lease: Lease[Deployment], http: HttpClient | None) -> Waiting | None:
         """A call begins to wait for its first content; ``None`` where its endpoint is not checked for it."""
@@ -227,8 +234,9 @@ class Prober:
     async def _go_round(self) -> None:
         """Check what is ejected or idle, until the application does nothing any more."""
         try:
-            while self._in_use():
-                await anyio.sleep(self._between * self._random.uniform(1.0 - _SPREAD, 1.0 + _SPREAD))
+            while self._in_use() and self._settings.probe_seconds > 0.0:
+                if await self._settings_change(self._between * self._random.uniform(1.0 - _SPREAD, 1.0 + _SPREAD)):
+                    continue
                 due = [node for node in self._nodes.values() if self._is_due(node)]
                 limiter = anyio.CapacityLimiter(_AT_ONCE)
                 async with anyio.create_task_group() as group:
@@ -236,6 +244,13 @@ class Prober:
                         group.start_soon(self._look, node, limiter)
         finally:
             self._rounds = False
+
+    async def _settings_change(self, seconds: float) -> bool:
+        """Wait for so long, and no longer than until the settings change; returns whether they did."""
+        with anyio.move_on_after(seconds):
+            await self._changed.wait()
+            return True
+        return False
 
     def _in_use(self) -> bool:
         return self._clock() - self._used < _IN_USE_SECONDS
@@ -277,13 +292,13 @@ class Prober:
 
     async def _watch(self, node: _Node) -> None:
         """Check an endpoint while calls wait long for it; where it is dead, give up those that find another place."""
-        patience = self._settings.probe_waiting
-        quick = min(patience, _AGAIN_SECONDS)
         try:
-            while node.waiting:
+            while node.waiting and (patience := self._settings.probe_waiting) > 0.0:
+                quick = min(patience, _AGAIN_SECONDS)
                 oldest = next(iter(node.waiting)).since
                 look_at = max(oldest + patience, node.checked + (quick if node.failures else self._between))
-                await anyio.sleep(max(look_at - self._clock(), quick if node.dead else _SHORTEST))
+                if await self._settings_change(max(look_at - self._clock(), quick if node.dead else _SHORTEST)):
+                    continue
                 now = self._clock()
                 if not any(now - each.since >= patience for each in node.waiting):
                     continue
