@@ -26,6 +26,7 @@ from modelhub.types.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
+    UsageUpdate,
 )
 from modelhub.types.messages import (
     AssistantMessage,
@@ -305,6 +306,20 @@ def test_what_is_no_event_is_told_to_the_author(yielded: object) -> None:
 def test_usage_that_did_not_come_is_none() -> None:
     """Absent is `None`, never 0."""
     assert folded([TextDelta(0, "x"), Finish(FinishReason.STOP)]).usage is None
+
+
+def test_usage_that_was_told_before_the_end_counts_until_it() -> None:
+    """The last that came, for what was left; the end's own goes before it, and a reset makes it void."""
+    so_far: list[ChatEvent] = [UsageUpdate(Usage(9)), TextDelta(0, "x"), UsageUpdate(Usage(9, 1))]
+    assert folded(so_far).usage == Usage(9, 1)
+    assert folded([*so_far, Finish(FinishReason.STOP, usage=Usage(9, 2))]).usage == Usage(9, 2)
+    assert folded([*so_far, Finish(FinishReason.STOP)]).usage == Usage(9, 1)
+    assert folded([*so_far, Reset(), TextDelta(0, "y")]).usage is None
+    fold = SpeechFold("audio/wav")
+    fold.add(UsageUpdate(Usage(characters=3)))
+    assert fold.result().usage == Usage(characters=3)
+    fold.add(Reset())
+    assert fold.result().usage is None
 
 
 @given(PARTS)

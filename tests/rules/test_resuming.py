@@ -21,6 +21,7 @@ from modelhub.types.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
+    UsageUpdate,
 )
 from modelhub.types.messages import AssistantMessage, ReasoningPart, TextPart, ToolCall, UserMessage
 from modelhub.types.parameters import ParameterRule
@@ -227,6 +228,21 @@ def test_a_continuation_goes_on_in_the_same_text() -> None:
     assert whole.citations == (Citation(0, "http://x"),)
     assert whole.usage is not None
     assert whole.usage.raw == {"parts": [None, {"input_tokens": 9, "output_tokens": 2, "requests": 1}]}
+
+
+def test_what_a_continuation_uses_is_told_for_the_whole() -> None:
+    """Its own figures are known apart, because it alone is billed by where it comes from."""
+    splice = Splice(replace(HALF, usage=Usage(5, 7)))
+    (update,) = splice.take(UsageUpdate(Usage(20)))
+    assert isinstance(update, UsageUpdate)
+    assert (update.usage.input_tokens, update.usage.output_tokens) == (25, None)
+    assert splice.usage == Usage(20)
+    (end,) = splice.take(Finish(FinishReason.STOP))
+    assert isinstance(end, Finish)
+    assert end.usage is not None
+    assert end.usage.input_tokens == 25
+    splice.take(Finish(FinishReason.STOP, usage=Usage(20, 3)))
+    assert splice.usage == Usage(20, 3)
 
 
 def test_what_was_held_back_comes_before_what_follows_it() -> None:

@@ -74,7 +74,7 @@ async def test_a_budget_is_kept_however_many_tenants_came_between(plugin: Plugin
     lease = await made.lease(Course(route))
     made.succeeded(lease)
     cost = Cost({"output": Decimal(2)}, "USD")
-    made.settled(lease, ChatResult(message=AssistantMessage("Hi"), finish_reason=None, output=None, cost=cost))
+    made.settled(lease, None, cost)
     assert [info.state for info in made.infos() if info.id == own.id and info.state != "ready"] == ["budget"]
 
 

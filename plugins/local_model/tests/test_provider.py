@@ -46,6 +46,18 @@ async def test_a_stream_token_by_token_and_an_exact_count() -> None:
     assert any("loading" in step.message for step in steps)
 
 
+async def test_a_stream_that_is_left_says_how_long_its_prompt_was() -> None:
+    """The engine counts it before the first token."""
+    async with ModelHub() as hub:
+        async with hub.stream("local_model", "Name a river.", max_tokens=12) as stream:
+            async for event in stream:
+                if event.type == "text":
+                    break
+        counted = await hub.count_tokens(MODEL, "Name a river.")
+    assert stream.partial.usage is not None
+    assert (stream.partial.usage.input_tokens, stream.partial.usage.output_tokens) == (counted.tokens, None)
+
+
 async def test_whole_and_streamed_answers_agree() -> None:
     """One path serves both; a temperature of 0 makes them the same."""
     async with ModelHub() as hub:

@@ -21,6 +21,7 @@ from modelhub.types.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
+    UsageUpdate,
 )
 from modelhub.types.json import JSON
 from modelhub.types.messages import (
@@ -33,6 +34,7 @@ from modelhub.types.messages import (
 )
 from modelhub.types.records import Warning
 from modelhub.types.results import ChatResult, SpeechResult
+from modelhub.types.usage import Usage
 
 __all__ = ["ChatFold", "SpeechFold", "folded", "is_content", "tool_arguments"]
 
@@ -94,6 +96,7 @@ class ChatFold:
         "_data",
         "_logprobs",
         "_parts",
+        "_usage",
         "finish",
         "id",
         "model",
@@ -109,6 +112,7 @@ class ChatFold:
         self._data: dict[int, list[bytes]] = {}
         self._logprobs: list[TokenLogprob] = []
         self._citations: list[Citation] = []
+        self._usage: Usage | None = None
         self.finish: Finish | None = None
         self.id: str | None = None
         self.model: str | None = None
@@ -146,6 +150,8 @@ class ChatFold:
                 self.warnings.append(event.warning)
             case Started():
                 self.id, self.model = event.id or self.id, event.model or self.model
+            case UsageUpdate():
+                self._usage = event.usage
             case Finish():
                 self.finish = event
             case Reset():
@@ -176,7 +182,7 @@ class ChatFold:
             message=AssistantMessage(parts),
             finish_reason=_reason(finish, called=bool(ids)),
             raw_finish_reason=finish.raw_finish_reason if finish else None,
-            usage=finish.usage if finish else None,
+            usage=_usage(finish, self._usage),
             timing=finish.timing if finish else None,
             raw=finish.raw if finish else None,
             warnings=tuple(self.warnings),
@@ -203,6 +209,10 @@ class ChatFold:
                 return ToolCall(id, part.name, tool_arguments(text), text, part.state)
 
 
+def _usage(finish: Finish | None, so_far: Usage | None) -> Usage | None:
+    return finish.usage if finish is not None and finish.usage is not None else so_far
+
+
 def _reason(finish: Finish | None, *, called: bool) -> FinishReason | None:
     if finish is None:
         return None
@@ -221,7 +231,7 @@ class SpeechFold:
         mime: The media type of the sound.
     """
 
-    __slots__ = ("_pieces", "finish", "mime", "warnings")
+    __slots__ = ("_pieces", "_usage", "finish", "mime", "warnings")
 
     def __init__(self, mime: str) -> None:
         self.mime: str = mime
@@ -229,6 +239,7 @@ class SpeechFold:
 
     def _start_over(self) -> None:
         self._pieces: list[bytes] = []
+        self._usage: Usage | None = None
         self.finish: Finish | None = None
         self.warnings: list[Warning] = []
 
@@ -239,6 +250,8 @@ class SpeechFold:
                 self._pieces.append(event.data)
             case Notice():
                 self.warnings.append(event.warning)
+            case UsageUpdate():
+                self._usage = event.usage
             case Finish():
                 self.finish = event
             case Reset():
@@ -251,7 +264,7 @@ class SpeechFold:
         return SpeechResult(
             audio=b"".join(self._pieces),
             mime=self.mime,
-            usage=self.finish.usage if self.finish else None,
+            usage=_usage(self.finish, self._usage),
             timing=self.finish.timing if self.finish else None,
             warnings=tuple(self.warnings),
         )

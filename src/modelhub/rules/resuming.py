@@ -20,6 +20,7 @@ from modelhub.types.events import (
     Started,
     TextDelta,
     ToolCallDelta,
+    UsageUpdate,
 )
 from modelhub.types.json import JSON
 from modelhub.types.messages import AssistantMessage, TextPart
@@ -200,13 +201,18 @@ class Splice:
     Args:
         partial: What was delivered; `may_continue` has allowed it.
         part: The number of its text.
+
+    Attributes:
+        partial: What was delivered.
+        usage: What the continuation alone used, as far as it has been told.
     """
 
-    __slots__ = ("_begun", "_overlap", "_part", "_parts", "_usage")
+    __slots__ = ("_begun", "_overlap", "_part", "_parts", "partial", "usage")
 
     def __init__(self, partial: ChatResult[None], *, part: int = 0) -> None:
+        self.partial: ChatResult[None] = partial
+        self.usage: Usage | None = None
         self._overlap = Overlap(partial.text)
-        self._usage = partial.usage
         self._part = part
         self._parts: dict[int, int] = {}
         self._begun: int | None = None
@@ -220,8 +226,12 @@ class Splice:
                 return ()
             case Citation() if not self._parts or self._begun == event.part:
                 return (replace(event, part=self._part),)
+            case UsageUpdate():
+                self.usage = event.usage
+                return (replace(event, usage=summed(self.partial.usage, event.usage) or event.usage),)
             case Finish():
-                return (*self._rest(), replace(event, usage=summed(self._usage, event.usage)))
+                self.usage = event.usage or self.usage
+                return (*self._rest(), replace(event, usage=summed(self.partial.usage, self.usage)))
             case TextDelta() | ReasoningDelta() | ToolCallDelta() | MediaDelta() | Citation():
                 return (*self._rest(), replace(event, part=self._number(event.part)))
             case _:

@@ -87,8 +87,8 @@ async def _embedded(server: Server, call: Call[Any], this: Try) -> Result:
         try:
             server.runtime.balancer.more(this.lease, requests=len(batches) - 1)
             result = joined_vectors(await in_order(partial(_batch, server, prepared), batches))
-        except BaseException:
-            await released(prepared.context)
+        except BaseException as error:
+            await server.broke_off(prepared, error)
             raise
     return await server.finished(prepared, result, server.runtime.clock() - start)
 

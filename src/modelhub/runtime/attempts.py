@@ -195,8 +195,6 @@ class _Loop(Generic[T]):
     async def _answered(self, this: Try, result: object) -> None:
         """Give back the place of a call that was answered all at once."""
         self._balancer.succeeded(this.lease, _pace(self._call.request, result, self._clock() - this.lease.begun))
-        if isinstance(result, Result):
-            self._balancer.settled(this.lease, result)
         if this.watch is not None:
             await this.watch.first_content()
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from modelhub.runtime.sharing import Sharing
     from modelhub.types.cost import Cost
     from modelhub.types.credential import Credential, CredentialKey
-    from modelhub.types.results import Result
+    from modelhub.types.usage import Usage
     from modelhub.wire.rate_headers import RateFacts
 
 __all__ = ["Balancer"]
@@ -295,18 +295,20 @@ class Balancer:
         if isinstance(rates, Rates) and rates.requests is not None:
             rates.requests.settle(0.0, float(requests), self.clock())
 
-    def settled(self, lease: Lease[Deployment], result: Result) -> None:
-        """A call is over: correct what was reserved for it to what it used, and count what it cost."""
+    def settled(self, lease: Lease[Deployment], usage: Usage | None, cost: Cost | None) -> None:
+        """A call was answered: correct what was reserved for it to what it used, and count what it cost."""
         if lease.option.vitals.rates is not None:
-            asked, answered = counted_tokens(result.usage)
+            asked, answered = counted_tokens(usage)
             if asked is not None and answered is not None:
                 self.pool.used(lease, asked + answered, self.clock())
-        deployment = lease.option.deployment
-        if deployment.budget is not None:
-            self._spent(lease, deployment.budget, result.cost)
+        self.spent(lease, cost)
 
-    def _spent(self, lease: Lease[Deployment], budget: BudgetTable, cost: Cost | None) -> None:
+    def spent(self, lease: Lease[Deployment], cost: Cost | None) -> None:
+        """A call cost so much, where its key has a budget; ``None`` where nobody knows how much."""
         deployment = lease.option.deployment
+        budget = deployment.budget
+        if budget is None:
+            return
         key = (deployment.plugin.id, deployment.credential.key)
         # Of a call from before the settings changed it is not the amount that counts any more.
         allowance = self._allowances.get(key) or self._allowance(deployment, budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -76,11 +77,18 @@ class PriceBook:
         self._loading = True
         threading.Thread(target=loaded, name="price list", daemon=True).start()
 
-    async def pricing_for(self, schema: ModelSchema, provider: ProviderSchema) -> Pricing | None:
+    async def pricing_for(
+        self, schema: ModelSchema, provider: ProviderSchema, *, patience: float = math.inf
+    ) -> Pricing | None:
         """Return a model's prices, or ``None`` where they are unknown.
 
         A plugin's own prices go before listed ones. Where they are wrong they are unknown, and so not listed ones
         instead: the plugin may sell under the name of a listed model at another price.
+
+        Args:
+            schema: The model.
+            provider: Its provider.
+            patience: Seconds that looking them up may take; where it takes longer they are unknown this time.
         """
         known = self._known.get(_key(schema, provider))
         if known is not None and known[0] is schema.pricing:
@@ -88,7 +96,7 @@ class PriceBook:
         if schema.pricing is not None:
             pricing = _checked(schema.pricing, f"{provider.provider}/{schema.model}")
         elif self._in_list(provider):
-            return (await self._look_up([schema], provider))[0]
+            return (await self._look_up([schema], provider, patience))[0]
         else:
             pricing = None
         self._remember(schema, provider, pricing)
@@ -101,17 +109,21 @@ class PriceBook:
             await self._look_up(missing, provider)
         return [_with(schema, await self.pricing_for(schema, provider)) for schema in schemas]
 
-    async def _look_up(self, schemas: Sequence[ModelSchema], provider: ProviderSchema) -> Sequence[Pricing | None]:
+    async def _look_up(
+        self, schemas: Sequence[ModelSchema], provider: ProviderSchema, patience: float = math.inf
+    ) -> Sequence[Pricing | None]:
         """Look models up in the list, or give the list up where it does not answer: it holds up whole answers."""
         if not schemas:
             return ()
         self._loading = True
         id = _listed_id(provider)
-        with anyio.move_on_after(self._patience):
+        with anyio.move_on_after(min(patience, self._patience)):
             found = await run_in_thread(lambda: [self._list(id, each.model) for each in schemas], name="price list")
             for schema, pricing in zip(schemas, found, strict=True):
                 self._remember(schema, provider, pricing)
             return found
+        if patience < self._patience:
+            return [None] * len(schemas)  # a caller's own haste says nothing of the list
         _log.warning("%s did not load within %g s, so prices it would know are unknown", NAME, self._patience)
         self._listed = False
         return [None] * len(schemas)
@@ -129,6 +141,7 @@ class PriceBook:
         provider: ProviderSchema,
         *,
         seconds: float = 0.0,
+        patience: float = math.inf,
     ) -> Cost | None:
         """Return what an answer cost, or ``None`` where nothing of it is known.
 
@@ -138,15 +151,35 @@ class PriceBook:
             schema: The model that answered.
             provider: Its provider.
             seconds: How long ago it was asked: the prices of that time count.
+            patience: Seconds that looking the prices up may take.
         """
-        pricing = await self.pricing_for(schema, provider)
+        pricing = await self.pricing_for(schema, provider, patience=patience)
+        return self._cost(request, result, pricing, _key(schema, provider), seconds=seconds)
+
+    def known_cost(
+        self, request: Request[Any], result: Result, schema: ModelSchema, provider: ProviderSchema, *, seconds: float
+    ) -> Cost | None:
+        """Return what `cost` would, by prices that have been looked up before; without waiting."""
+        key = _key(schema, provider)
+        _, pricing = self._known.get(key, (None, None))
+        return self._cost(request, result, pricing, key, seconds=seconds)
+
+    def _cost(
+        self,
+        request: Request[Any],
+        result: Result,
+        pricing: Pricing | None,
+        key: tuple[str, str, str],
+        *,
+        seconds: float,
+    ) -> Cost | None:
         if pricing is None:
             return None
         at = self._now() - dt.timedelta(seconds=seconds)
         try:
             return cost_of(billable(request, result), pricing, at=at)
         except Exception as error:  # noqa: BLE001  plugins make usages of anything; the answer is paid for and must arrive
-            name = f"{provider.provider}/{schema.model}"
+            name = "/".join(key[:2])
             _log.warning("the cost of an answer of %s cannot be told: %s: %s", name, type(error).__name__, error)
             return None
 

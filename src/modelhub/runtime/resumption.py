@@ -52,6 +52,20 @@ class Resumption:
         """Return what is held back still of a continuation that broke off."""
         return () if self.splice is None else self.splice.flush()
 
+    def given_up(self, server: Server, prepared: Prepared, partial: Result) -> None:
+        """Count what an attempt cost that was given up: of what came, that which it has brought itself.
+
+        Args:
+            server: What counts it.
+            prepared: The attempt.
+            partial: What came of the whole answer.
+        """
+        splice = self.splice
+        if splice is None:
+            server.given_up(prepared, partial, partial.usage)
+        else:
+            server.given_up(prepared, partial, splice.usage, before=splice.partial)
+
     def flagged(self, result: R) -> R:
         """Return a whole answer, which says so where it was continued."""
         if self.splice is None or not isinstance(result, ChatResult):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import OutputInvalid, PluginError
+from modelhub.errors import PluginError
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.capabilities import check_length, fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
 from modelhub.rules.parameters import resolve_parameters
+from modelhub.rules.routing.tokens import used_so_far
+from modelhub.rules.routing.verdict import may_be_charged
 from modelhub.runtime.call import Call, Prepared, Try
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
@@ -44,7 +47,9 @@ from modelhub.types.usage import Timing
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.cost import Cost
     from modelhub.types.schema import ModelSchema, ModelType
+    from modelhub.types.usage import Usage
 
 __all__ = ["Server", "released"]
 
@@ -97,7 +102,10 @@ class Server:
         schema = self.catalogue.known(deployment, kind)
         if schema is None:
             schema = await self._described(this, kind, bound, context)
-        self.prices.begin(schema, deployment.plugin.schema)
+        if deployment.budget is None:
+            self.prices.begin(schema, deployment.plugin.schema)
+        else:  # what is given up must be counted at once
+            await self.prices.pricing_for(schema, deployment.plugin.schema)
         options = request.vendor.get(deployment.provider_id, {})
         if deployment.options:
             options = {**deployment.options, **options}
@@ -137,12 +145,44 @@ class Server:
         """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
         try:
             return await self.timed(prepared, request)
-        except BaseException:
-            self.learn(prepared)
-            await released(prepared.context)
+        except BaseException as error:
+            await self.broke_off(prepared, error)
             raise
 
-    def learn(self, prepared: Prepared) -> None:
+    async def broke_off(self, prepared: Prepared, error: BaseException) -> None:
+        """A whole answer did not come: learn from it what there is to learn, and break what is still open."""
+        self._learn(prepared)
+        if may_be_charged(error):
+            self.given_up(prepared)
+        await released(prepared.context)
+
+    def given_up(
+        self,
+        prepared: Prepared,
+        partial: Result | None = None,
+        counted: Usage | None = None,
+        *,
+        before: Result | None = None,
+    ) -> None:
+        """Count what an answer cost that was given up under way, where its key has a budget: the vendor bills it.
+
+        Args:
+            prepared: Where it came from.
+            partial: What came of it.
+            counted: What the vendor counted by then.
+            before: What of ``partial`` came from elsewhere.
+        """
+        deployment, lease = prepared.deployment, prepared.this.lease
+        if deployment.budget is None:
+            return
+        used = used_so_far(prepared.request, partial, counted, before=before)
+        seconds = self.runtime.clock() - lease.begun
+        result = replace(partial or Result(), usage=used)
+        provider = deployment.plugin.schema
+        cost = self.prices.known_cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
+        self.runtime.balancer.spent(lease, cost)
+
+    def _learn(self, prepared: Prepared) -> None:
         """Heed what the last answer's headers say of rate limits."""
         http = prepared.context.open_http
         if http is not None and http.rate is not None:
@@ -177,16 +217,26 @@ class Server:
         seconds: float,
         *,
         first_content: float | None = None,
+        own: Usage | None = None,
     ) -> R:
-        """Complete a plugin's result: model, price, output, warnings, attempts and timing.
+        """Complete a plugin's result, and settle what it used: model, price, output, warnings, attempts and timing.
+
+        Args:
+            prepared: Where it came from.
+            result: What the plugin made.
+            seconds: How long it took.
+            first_content: How long its first content took, of a stream.
+            own: What this attempt alone used, where another had brought the beginning.
 
         Raises:
             OutputInvalid: The answer does not have the shape that was asked for.
         """
-        self.learn(prepared)
+        self._learn(prepared)
         timing = result.timing or Timing()
-        provider = prepared.deployment.plugin.schema
-        cost = await self.prices.cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
+        cost = await self._cost(prepared, result, seconds)
+        settled = result if own is None else replace(result, usage=own)
+        spent = cost if own is None else await self._cost(prepared, settled, seconds)
+        self.runtime.balancer.settled(prepared.this.lease, settled.usage, spent)
         common: dict[str, Any] = {
             "model": prepared.deployment.name,
             "id": result.id or prepared.call.id,
@@ -198,12 +248,15 @@ class Server:
         asked = prepared.call.request  # a shape that the model was not held to is still what the caller wants
         if isinstance(result, ChatResult) and isinstance(asked, ChatRequest) and asked.response_format:
             whole = replace(result, **common)
-            try:
-                return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
-            except OutputInvalid:
-                self.runtime.balancer.settled(prepared.this.lease, whole)  # it was generated, and is paid for
-                raise
+            return cast("R", replace(whole, output=output_of(whole, asked.response_format)))
         return replace(result, **common)
+
+    async def _cost(self, prepared: Prepared, result: Result, seconds: float) -> Cost | None:
+        deadline, provider = prepared.call.deadline, prepared.deployment.plugin.schema
+        patience = math.inf if deadline is None else max(0.0, deadline - self.runtime.clock())
+        return await self.prices.cost(
+            prepared.request, result, prepared.schema, provider, seconds=seconds, patience=patience
+        )
 
     def _worked(self, prepared: Prepared) -> Attempt:
         return Attempt(prepared.deployment.id, None, self.runtime.clock() - prepared.this.lease.begun)

@@ -24,7 +24,7 @@ from modelhub.errors import (
 )
 from modelhub.rules.fold import ChatFold, SpeechFold, is_content
 from modelhub.rules.frames import clear_locals, hides_arguments
-from modelhub.rules.routing.verdict import verdict
+from modelhub.rules.routing.verdict import may_be_charged, verdict
 from modelhub.runtime.attempts import tried
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.beginning import Beginning
@@ -39,6 +39,7 @@ from modelhub.types.events import Event, Finish, Reset, TextDelta
 from modelhub.types.records import Attempt
 from modelhub.types.requests import SpeechRequest
 from modelhub.types.results import Result
+from modelhub.types.usage import Usage
 
 __all__ = ["Stream"]
 
@@ -113,7 +114,7 @@ class Stream(Generic[E_co, R_co]):
         try:
             self._call = call = await self._resolve()
             with anyio.CancelScope() as self._waiting:
-                await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
+                await self._adopt(await tried(self._server, call, self._begin, discard=self._discarded))
             self._check_wanted()
         except BaseException as error:
             try:
@@ -158,7 +159,9 @@ class Stream(Generic[E_co, R_co]):
         self._entering[source] = None
         try:
             await beginning.read(self._check_wanted, self._resumption.spliced)
-        except BaseException:
+        except BaseException as error:
+            if may_be_charged(error):
+                self._resumption.given_up(self._server, prepared, beginning.fold.result())
             await source.aclose()
             self._check_wanted()
             raise
@@ -185,7 +188,7 @@ class Stream(Generic[E_co, R_co]):
             self._start, self._first_content = beginning.start, None
         self._deployment = source.prepared.deployment
         if self._closed:
-            self._balancer.abandoned(source.prepared.this.lease)
+            self._given_up(source)
             await source.aclose()
             self._check_wanted()
         if beginning.has_content:
@@ -254,6 +257,8 @@ class Stream(Generic[E_co, R_co]):
         """Go on with another attempt, where the caller wants that and it can be done; else raise what went wrong."""
         error = self._interruption(source, raised)
         if not self._closed:
+            assert self._server is not None  # noqa: S101  only an entered stream is read
+            self._resumption.given_up(self._server, source.prepared, self.partial)
             self._balancer.failed(source.prepared.this.lease, error, verdict(error, delivered=True))
             try:
                 await source.aclose()
@@ -276,7 +281,7 @@ class Stream(Generic[E_co, R_co]):
             await watch.ended(error)
             await watch.retry(error)
         try:
-            await self._adopt(await tried(self._server, call, self._begin, discard=_discarded))
+            await self._adopt(await tried(self._server, call, self._begin, discard=self._discarded))
         except ModelHubError as failed:
             error.attempts = failed.attempts or error.attempts
             self._check_wanted()
@@ -326,15 +331,17 @@ class Stream(Generic[E_co, R_co]):
         try:
             answer = self._resumption.flagged(self._fold.result())
             seconds = self._clock() - self._start
-            self._result = await self._server.finished(prepared, answer, seconds, first_content=self._first_content)
+            splice = self._resumption.splice
+            own = None if splice is None else splice.usage or Usage()
+            self._result = await self._server.finished(
+                prepared, answer, seconds, first_content=self._first_content, own=own
+            )
         except Exception as error:  # noqa: BLE001  a plugin's events may hold anything
             # The events were all delivered: only whoever asks for the result hears of it.
             deployment = prepared.deployment
             self._unusable = attributed(foreign(error, deployment), deployment, prepared.this.before)
         finally:
             self._balancer.succeeded(lease, lease.first_content)
-            if self._result is not None:
-                self._balancer.settled(lease, self._result)
             try:
                 await source.ended()
             finally:
@@ -387,7 +394,7 @@ class Stream(Generic[E_co, R_co]):
             await source.aclose()
         if self._source is None or self._end:
             return
-        self._balancer.abandoned(self._source.prepared.this.lease)
+        self._given_up(self._source)
         try:
             await self._source.aclose()
         finally:
@@ -397,15 +404,24 @@ class Stream(Generic[E_co, R_co]):
             elif observation is not None and error is not None:
                 await observation.failed(error)
 
+    def _given_up(self, source: Source) -> None:
+        """Nobody wants an attempt any more that had got as far as its first content."""
+        assert self._server is not None  # noqa: S101  only an entered stream has one
+        lease = source.prepared.this.lease
+        if not lease.ended:
+            self._resumption.given_up(self._server, source.prepared, self.partial)
+            self._balancer.abandoned(lease)
+
+    async def _discarded(self, beginning: Beginning) -> None:
+        """Give up the beginning of a stream that another one was before."""
+        assert self._server is not None  # noqa: S101  only an entered stream begins
+        self._resumption.given_up(self._server, beginning.source.prepared, beginning.fold.result())
+        await beginning.source.aclose()
+
     def __repr__(self) -> str:
         where = self._deployment.id if self._deployment is not None else "not entered"
         state = "finished" if self._end else "broken" if self._failure else "closed" if self._closed else "open"
         return f"<Stream {where}: {state}>"
-
-
-async def _discarded(beginning: Beginning) -> None:
-    """Give up the beginning of a stream that another one was before."""
-    await beginning.source.aclose()
 
 
 @final

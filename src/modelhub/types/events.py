@@ -31,6 +31,7 @@ __all__ = [
     "TextDelta",
     "TokenLogprob",
     "ToolCallDelta",
+    "UsageUpdate",
 ]
 
 
@@ -136,6 +137,18 @@ class Reset:
 
 
 @dataclass(slots=True)
+class UsageUpdate:
+    """What the answer has used so far, by the vendor's count: all of it, not what came since the last one.
+
+    A vendor that counts the prompt when it begins, or counts as it goes, lets what is known be kept where the stream is
+    left or breaks off. The usage of `Finish` goes before it.
+    """
+
+    usage: Usage
+    type: ClassVar[Literal["usage"]] = "usage"
+
+
+@dataclass(slots=True)
 class Finish:
     """The one event that ends a stream."""
 
@@ -156,7 +169,7 @@ class AudioDelta:
 
 
 ChatEvent: TypeAlias = (
-    Started | TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta | Citation | Notice | Reset | Finish
+    Started | TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta | Citation | Notice | UsageUpdate | Reset | Finish
 )
-AudioEvent: TypeAlias = Started | AudioDelta | Notice | Reset | Finish
+AudioEvent: TypeAlias = Started | AudioDelta | Notice | UsageUpdate | Reset | Finish
 Event: TypeAlias = ChatEvent | AudioEvent

@@ -20,6 +20,7 @@ from modelhub.types.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
+    UsageUpdate,
 )
 from modelhub.types.messages import AssistantMessage, MediaPart, Message, SystemMessage, ToolMessage, UserMessage
 from modelhub.types.requests import ChatRequest, ResponseFormat
@@ -101,11 +102,16 @@ def _text(message: UserMessage | ToolMessage) -> str:
 
 
 def decoded(chunk: Mapping[str, Any], state: DecodeState) -> Iterator[ChatEvent]:
-    """Return the events in a piece of the answer. The usage comes in a piece of its own, after the last of the text."""
+    """Return the events in a piece of the answer.
+
+    The usage comes in a piece of its own, after the last of the text; that of the prompt when it has been read.
+    """
     values = state.values
     if "started" not in values:
         values["started"] = True
         yield Started(chunk.get("id"), chunk.get("model"))
+    if progress := chunk.get("prompt_progress"):
+        yield UsageUpdate(Usage(progress.get("total"), cached_tokens=progress.get("cache")))
     for choice in chunk.get("choices") or ():
         yield from _delta(choice, state)
         if choice.get("finish_reason"):

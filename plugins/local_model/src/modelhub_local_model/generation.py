@@ -130,9 +130,10 @@ class Generation:
             if error is not None:
                 self._end(error)
                 return True
-            # Progress on the prompt carries no content: asking for it makes the engine call back, and so be
-            # cancelled, early.
-            if "prompt_progress" not in chunk:
+            # Progress on the prompt is asked for to make the engine call back, and so be cancelled, early. Only the
+            # last of it says something: how long the prompt was.
+            progress = chunk.get("prompt_progress")
+            if progress is None or progress.get("processed") == progress.get("total"):
                 self._finished |= finished
                 self._chunks.append(chunk)
                 self._changed.notify()

@@ -1,16 +1,19 @@
-"""How many tokens a call will use, before anybody has counted them, and how many it used."""
+"""How many tokens a call uses: before anybody has counted them, where nobody will, and where somebody has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
-from modelhub.types.messages import TextPart
+from modelhub.types.messages import ReasoningPart, TextPart, ToolCall
 from modelhub.types.requests import ChatRequest, EmbedRequest, ModerationRequest, Request, RerankRequest
+from modelhub.types.results import ChatResult, Result
 from modelhub.types.usage import Usage
 
-__all__ = ["counted_tokens", "expected_tokens", "texts_of"]
+__all__ = ["counted_tokens", "expected_tokens", "texts_of", "used_so_far"]
 
 _CHARACTERS = 4.0
 """Characters of a token, in English and in code, as vendors say for a rule of thumb."""
@@ -43,13 +46,56 @@ def texts_of(request: Request[Any]) -> Iterable[str]:
 
 def expected_tokens(request: Request[Any]) -> float:
     """Return how many tokens a call is taken to use: its prompt by its length, its answer by its limit."""
+    if not isinstance(request, ChatRequest):
+        return _prompt_tokens(request)
+    limit = request.parameters.get("max_tokens")
+    return _prompt_tokens(request) + (_ANSWER if limit is None else float(limit))
+
+
+def used_so_far(
+    request: Request[Any], partial: Result | None = None, counted: Usage | None = None, *, before: Result | None = None
+) -> Usage:
+    """Return what an answer used that was given up: the vendor's counts, and by their length what it did not count.
+
+    Args:
+        request: What was asked.
+        partial: What came of the answer, if anything did.
+        counted: What the vendor counted by then.
+        before: What of ``partial`` another attempt had brought.
+    """
+    counted = counted or Usage()
+    prompt, answer = _count(counted.input_tokens), _count(counted.output_tokens)
+    if prompt is not None and answer is not None:
+        return counted
+    if prompt is None:
+        prompt = ceil(_prompt_tokens(request))
+    if answer is None:
+        answer = ceil(max(0, _characters(partial) - _characters(before)) / _CHARACTERS)
+    return replace(counted, input_tokens=prompt, output_tokens=answer, estimated=True)
+
+
+def _characters(result: Result | None) -> int:
+    return sum(map(len, _written(result))) if isinstance(result, ChatResult) else 0
+
+
+def _written(result: ChatResult[Any]) -> Iterator[str]:
+    for part in result.message.parts:
+        match part:
+            case TextPart() | ReasoningPart():
+                yield part.text
+            case ToolCall():
+                yield part.raw_arguments or ""
+            case _:
+                pass
+
+
+def _prompt_tokens(request: Request[Any]) -> float:
     match request:
         case ChatRequest():
             characters = sum(len(text) for text in texts_of(request))
             characters += sum(len(json.dumps(tool.parameters)) for tool in request.tools)
             media = sum(not isinstance(part, TextPart) for message in request.messages for part in message.parts)
-            limit = request.parameters.get("max_tokens")
-            return characters / _CHARACTERS + media * _MEDIA + (_ANSWER if limit is None else float(limit))
+            return characters / _CHARACTERS + media * _MEDIA
         case EmbedRequest():
             return sum(map(len, request.texts)) / _CHARACTERS
         case RerankRequest():

@@ -29,7 +29,7 @@ from modelhub.errors import (
     Timeout,
 )
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["Verdict", "may_be_charged", "verdict"]
 
 _CONNECT_FAILED = 2.0
 _TIMEOUT = 2.0
@@ -93,6 +93,16 @@ def verdict(error: ModelHubError, *, delivered: bool = False) -> Verdict:
             once=_once(error),
         )
     return replace(found, same=False) if delivered else found
+
+
+def may_be_charged(error: BaseException) -> bool:
+    """Whether a vendor may bill an answer that did not come: it was under way when nobody waited for it any more.
+
+    What a server refuses, or fails at by itself, is not billed as a rule. An answer of the wrong shape has come.
+    """
+    if not isinstance(error, Exception):
+        return True  # cancelled
+    return isinstance(error, (Timeout, StreamInterrupted)) and error.sent is not False
 
 
 def _interrupted(error: StreamInterrupted) -> Verdict:
