@@ -11,7 +11,9 @@ import functools
 import inspect
 import ipaddress
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,16 @@ from blockbuster import BlockBuster
 from hypothesis import settings
 
 pytest_plugins = ["tests.canary"]
+
+if sys.dont_write_bytecode:
+    # Whoever asks for no bytecode wants none beside the sources. But without any, each of the hundreds of processes
+    # that the tests start compiles every package anew.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(sys.prefix, "bytecode"))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    # What earlier tests had written is not imported again.
+    shutil.rmtree(sys.pycache_prefix + tempfile.gettempdir(), ignore_errors=True)
 
 # A loaded machine is no bug: how long one example takes says nothing.
 settings.register_profile("modelhub", deadline=None)
