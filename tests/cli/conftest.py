@@ -12,9 +12,10 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from tests.canary import CANARY, canary, found_in
@@ -144,9 +145,19 @@ def harbour(acme: Site) -> Iterator[Vendor]:
 Cli = Callable[..., Ran]
 
 
+@contextmanager
+def piped(data: bytes) -> Iterator[TextIO]:
+    """Open a pipe that holds bytes and has no writer any more; they must fit into it."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe:
+        with os.fdopen(writing, "wb") as source:
+            source.write(data)
+        yield pipe
+
+
 @pytest.fixture
 def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Return the command line, run in this process with `acme` installed."""
+    """Return the command line, run in this process with `acme` installed; bytes for stdin come through a pipe."""
     for path in acme.paths:
         monkeypatch.syspath_prepend(path)
     monkeypatch.chdir(tmp_path)
@@ -156,11 +167,13 @@ def cli(acme: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     for name in ("MODELHUB_ROUTING_RETRIES", "PYTHONPATH", *KEYS):
         monkeypatch.setenv(name, acme.environment[name])
 
-    def execute(*arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
-        with monkeypatch.context() as patch:
+    def execute(*arguments: str, stdin: bytes | None = None, environment: Mapping[str, str] | None = None) -> Ran:
+        with monkeypatch.context() as patch, piped(stdin or b"") as pipe:
             patch.setenv("LANGUAGE", "")  # a run writes there; this is also what puts it back
             for name, value in (environment or {}).items():
                 patch.setenv(name, value)
+            if stdin is not None:
+                patch.setattr(sys, "stdin", pipe)
             code = run(list(arguments))
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)

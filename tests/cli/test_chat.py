@@ -32,16 +32,16 @@ def test_the_default_model_needs_no_name(cli: Any) -> None:
     assert cli("chat", "acme", "Hi").out == "user: Hi\n"
 
 
-def test_what_is_piped_in_is_asked(process: Any) -> None:
+def test_what_is_piped_in_is_asked(cli: Any, process: Any) -> None:
     """A pipe is the question, is added to the argument, or stands where `-` does."""
     assert process("chat", "acme/echo", stdin=b"from a pipe\n").out == "user: from a pipe\n"
-    assert process("chat", "acme/echo", "Sum up:", stdin="naïve".encode()).out == "user: Sum up:\n\nnaïve\n"
-    assert process("chat", "acme/echo", "-", stdin=b"dash").out == "user: dash\n"
+    assert cli("chat", "acme/echo", "Sum up:", stdin="naïve".encode()).out == "user: Sum up:\n\nnaïve\n"
+    assert cli("chat", "acme/echo", "-", stdin=b"dash").out == "user: dash\n"
 
 
-def test_a_pipe_that_is_no_text_is_refused(process: Any) -> None:
+def test_a_pipe_that_is_no_text_is_refused(cli: Any) -> None:
     """Bytes that are no UTF-8 are said to be so."""
-    ran = process("chat", "acme/echo", stdin=b"\xff\xfe\x00")
+    ran = cli("chat", "acme/echo", stdin=b"\xff\xfe\x00")
     assert ran.code == 2
     assert "error: stdin: what was piped in is no UTF-8 text" in ran.err
 
@@ -66,9 +66,9 @@ def test_a_pipe_that_nobody_ends_is_waited_for_aloud(acme: Any, tmp_path: Path) 
         assert running.stdout.read() == "user: x\n"
 
 
-def test_nothing_to_ask_is_a_usage_error(process: Any) -> None:
+def test_nothing_to_ask_is_a_usage_error(cli: Any) -> None:
     """With an empty pipe and no argument there is no question, and no terminal for a conversation."""
-    ran = process("chat", "acme/echo")
+    ran = cli("chat", "acme/echo", stdin=b"")
     assert ran.code == 2
     assert "error: PROMPT: there is nothing to ask" in ran.err
 

@@ -22,20 +22,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def add(harbour: Any, process: Any) -> Any:
+def add(harbour: Any, cli: Any) -> Any:
     """Return what adds a credential of `harbour` as a script does, its key from stdin."""
 
-    def execute(*further: str, key: str = CANARY, environment: Any = None) -> Any:
+    def execute(*further: str, key: str = CANARY, environment: Any = None, by: Any = cli) -> Any:
         given = ("--set", f"base_url={harbour.url}", "--set", "api_key=-")
         words = ("credentials", "add", "harbour", *given, *further)
-        return process(*words, stdin=f"{key}\n".encode(), environment=environment)
+        return by(*words, stdin=f"{key}\n".encode(), environment=environment)
 
     return execute
 
 
-def test_a_script_adds_a_credential(add: Any, harbour: Any, cli: Any, store: Path) -> None:
+def test_a_script_adds_a_credential(add: Any, harbour: Any, cli: Any, process: Any, store: Path) -> None:
     """The key from stdin, checked with the vendor, sealed in the store, and used by the hub from then on."""
-    ran = add("--set", "plan=large", "--set", "berths=3", "--set", "night=yes", "--set", "goods=fish,rope")
+    given = ("--set", "plan=large", "--set", "berths=3", "--set", "night=yes", "--set", "goods=fish,rope")
+    ran = add(*given, by=process)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"✓ form\n✓ key accepted\nThe credential default of harbour is kept in {store}.\n"
     sent = {"base_url": harbour.url, "api_key": CANARY, "plan": "large", "berths": 3, "night": True}
@@ -211,15 +212,15 @@ def test_each_credential_is_tested(add: Any, cli: Any) -> None:
     assert "did you mean 'good'?" in cli("credentials", "test", "harbour", "--name", "god").err
 
 
-def test_a_secret_is_changed_after_the_new_one_was_checked(add: Any, process: Any, harbour: Any) -> None:
+def test_a_secret_is_changed_after_the_new_one_was_checked(add: Any, cli: Any, harbour: Any) -> None:
     """A new one that the vendor refuses leaves the old one; everything else stays."""
     add("--set", "plan=large")
     change = ("credentials", "rotate", "harbour", "--set", "api_key=-")
-    assert process(*change, stdin=WRONG_KEY.encode()).code == 1
-    process("validate", "harbour")
+    assert cli(*change, stdin=WRONG_KEY.encode()).code == 1
+    cli("validate", "harbour")
     assert harbour.forms[-1]["api_key"] == CANARY
-    assert process(*change, stdin=NEW_KEY.encode()).code == 0
-    process("validate", "harbour")
+    assert cli(*change, stdin=NEW_KEY.encode()).code == 0
+    cli("validate", "harbour")
     assert (harbour.forms[-1]["api_key"], harbour.forms[-1]["plan"]) == (NEW_KEY, "large")
 
 

@@ -11,9 +11,9 @@ def test_vectors_are_lines_of_json(cli: Any) -> None:
     assert (ran.code, ran.err) == (0, "")
 
 
-def test_each_line_of_a_pipe_is_a_text(process: Any) -> None:
+def test_each_line_of_a_pipe_is_a_text(cli: Any) -> None:
     """Empty lines are none."""
-    ran = process("embed", "acme/any", "--usage", stdin=b"one\n\ntwo\n")
+    ran = cli("embed", "acme/any", "--usage", stdin=b"one\n\ntwo\n")
     assert len(ran.out.splitlines()) == 2
     assert ran.err.startswith("acme/any · 2 tokens in")
 
@@ -25,9 +25,9 @@ def test_vectors_in_json_are_one_document(cli: Any) -> None:
     assert document["usage"]["input_tokens"] == 1
 
 
-def test_nothing_to_embed_is_a_usage_error(process: Any) -> None:
+def test_nothing_to_embed_is_a_usage_error(cli: Any) -> None:
     """An empty pipe holds no text."""
-    ran = process("embed", "acme/any")
+    ran = cli("embed", "acme/any", stdin=b"")
     assert ran.code == 2
     assert "error: TEXT: there is nothing to embed" in ran.err
 

@@ -21,9 +21,9 @@ def test_loading_is_shown_and_goes_away(screen: Any) -> None:
     assert "\x1b[2K" in rest  # the bar's line was cleared
 
 
-def test_nothing_moves_where_nobody_looks(process: Any) -> None:
-    """In a pipe the same answer is its text alone."""
-    ran = process("chat", "acme/loads", "x")
+def test_nothing_moves_where_nobody_looks(cli: Any) -> None:
+    """Where there is no terminal the same answer is its text alone."""
+    ran = cli("chat", "acme/loads", "x")
     assert (ran.out, ran.err) == ("loaded\n", "")
 
 
