@@ -113,8 +113,64 @@ def test_broken_settings_hide_no_plugin(cli: Any, tmp_path: Path, text: str) -> 
     assert ran.code == 1
     assert "✗ modelhub.toml" in ran.out
     assert "✓ acme  ready" in ran.out
+    assert ran.out.endswith("The settings cannot be used.\nAll 3 providers work.\n")
     document = cli("doctor", "--json").document
     assert (document["ok"], document["error"]["type"]) == (False, "SettingsInvalid")
+
+
+@pytest.mark.parametrize("named", ["found", "option", "environment"])
+def test_settings_that_cannot_be_used_are_named(cli: Any, tmp_path: Path, named: str) -> None:
+    """Where they are, which line is wrong, and that they were left out; in both languages, and in JSON."""
+    file = tmp_path / ("modelhub.toml" if named == "found" else "other.toml")
+    file.write_text("[routing]\nretries = 'x'\n")
+    options = ["--config", str(file)] if named == "option" else []
+    variables = {"MODELHUB_CONFIG": str(file)} if named == "environment" else {}
+    ran = cli("doctor", *options, environment=variables)
+    assert f"Settings       {file} (cannot be used, see below)\n" in ran.out
+    assert f"{file.name}:2: routing.retries: it must be a whole number\n" in ran.out
+    ran = cli("doctor", *options, environment={"LANG": "id_ID.UTF-8", **variables})
+    assert f"Pengaturan     {file} (tidak dapat dipakai, lihat di bawah)\n" in ran.out
+    assert "✗ pengaturan atau argumen tidak dapat dipakai: " in ran.out
+    assert f"{file.name}:2: routing.retries: " in ran.out
+    assert ran.out.endswith("Pengaturan tidak dapat dipakai.\nSemua penyedia berfungsi (3).\n")
+    document = cli("doctor", "--json", *options, environment=variables).document
+    assert document["config"] == str(file)
+    (problem,) = document["error"]["problems"]
+    assert (problem["line"], problem["path"]) == (2, "routing.retries")
+
+
+def test_a_settings_file_that_is_not_there_is_named(cli: Any, tmp_path: Path) -> None:
+    """It was asked for."""
+    file = tmp_path / "nowhere.toml"
+    ran = cli("doctor", "--config", str(file))
+    assert ran.code == 1
+    assert f"Settings       {file} (cannot be used, see below)\n" in ran.out
+    assert f"✗ {file} cannot be read: No such file or directory\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MODELHUB_TIMEOUTS_TOTAL": "long"},
+        {"MODELHUB_ROUTING_EJECT_SECONDS": "100", "MODELHUB_ROUTING_EJECT_LONGEST": "1"},
+    ],
+)
+def test_variables_that_cannot_be_used_are_named(cli: Any, settings: Path, variables: dict[str, str]) -> None:
+    """They alone are left out: the file counts, and what other variables deny is not imported."""
+    ran = cli("doctor", environment={"MODELHUB_PLUGINS_DENY": "modelhub-acme", **variables})
+    assert ran.code == 1
+    assert f"Settings       {settings}\n" in ran.out
+    assert "✗ the environment: MODELHUB_" in ran.out
+    assert "acme  disabled" in ran.out
+    assert "✓ local_model  ready" in ran.out
+    assert "The settings cannot be used.\n" in ran.out
+
+
+def test_broken_settings_and_broken_plugins_are_both_told(cli: Any, acme: Any, tmp_path: Path) -> None:
+    """One does not hide the other."""
+    acme.write("raises", "raise ValueError('an accident')")
+    (tmp_path / "modelhub.toml").write_text("[plugins\n")
+    assert cli("doctor").out.endswith("The settings cannot be used.\n1 provider is broken.\n")
 
 
 def test_tracebacks_are_for_authors(cli: Any, acme: Any) -> None:

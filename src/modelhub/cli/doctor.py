@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from modelhub.cli.command import Command
-from modelhub.cli.failures import FAILED, error_document, one_line, told
+from modelhub.cli.failures import FAILED, error_document, kind_of, one_line, told
 from modelhub.cli.progress import Display
 from modelhub.cli.states import extension_document, provider_document, shown_state
 from modelhub.cli.terminal import Terminal
@@ -35,12 +36,16 @@ class _Findings:
         facts: About the surroundings, by name.
         providers: Every plugin, loaded.
         extensions: Every middleware and sink that is installed, loaded.
-        failure: Why the settings or the list of plugins could not be read.
+        left_out: Whether the settings file cannot be used.
+        unusable: Why the settings cannot be used.
+        failure: Why the list of plugins could not be read.
     """
 
     facts: dict[str, str]
     providers: Sequence[ProviderInfo] = ()
     extensions: Sequence[ExtensionInfo] = ()
+    left_out: bool = False
+    unusable: ModelHubError | None = None
     failure: Exception | None = None
 
     @property
@@ -56,7 +61,7 @@ class _Findings:
     @property
     def ok(self) -> bool:
         """Whether nobody must mend anything."""
-        return not (self.broken or self.broken_extensions or self.failure)
+        return not (self.broken or self.broken_extensions or self.unusable or self.failure)
 
 
 async def doctor(command: Command) -> int:
@@ -71,32 +76,31 @@ async def doctor(command: Command) -> int:
 
 async def _examined(command: Command) -> _Findings:
     from modelhub.cli.probe import probed  # noqa: PLC0415  the runtime, which --help does without
-    from modelhub.configuration.settings import read_settings  # noqa: PLC0415
+    from modelhub.configuration.environment import environment  # noqa: PLC0415
+    from modelhub.configuration.salvage import salvaged  # noqa: PLC0415
     from modelhub.provider.threads import run_in_thread  # noqa: PLC0415
     from modelhub.runtime.extensions import Extensions  # noqa: PLC0415
     from modelhub.runtime.plugins import PluginRegistry  # noqa: PLC0415
 
-    config: Path | Mapping[str, object] | None = command.config
-    failure: Exception | None = None
-    try:
-        settings = await run_in_thread(partial(read_settings, config), name="settings")
-    except ModelHubError as error:
-        config, failure = {}, error
-        settings = await run_in_thread(partial(read_settings, config), name="settings")
-    facts = await run_in_thread(partial(_surroundings, settings.source), name="versions")
+    found = await run_in_thread(partial(salvaged, command.config, environment()), name="settings")
+    settings = found.settings
+    facts = await run_in_thread(partial(_surroundings, found.file), name="versions")
+    findings = _Findings(facts, left_out=found.left_out, unusable=found.failure)
     try:
         infos = await PluginRegistry(settings.plugins).infos()
         extensions = await Extensions(settings.plugins).infos()
     except Exception as error:  # noqa: BLE001  a broken installation is what this command is for
-        return _Findings(facts, failure=failure or error)
+        return replace(findings, failure=error)
+    config: Path | Mapping[str, object] | None = {} if found.left_out else found.file
     with Display(command.terminal) as display:
 
         def trying(id: str) -> None:
             display.update(Progress(_("importing {id}").format(id=id)))
 
-        infos = await probed(infos, config=config, settings=settings, trying=trying)
-        extensions = await probed(extensions, config=config, settings=settings, trying=trying)
-    return _Findings(facts, infos, extensions, failure)
+        common: dict[str, Any] = {"config": config, "settings": settings, "environ": found.environ, "trying": trying}
+        infos = await probed(infos, **common)
+        extensions = await probed(extensions, **common)
+    return replace(findings, providers=infos, extensions=extensions)
 
 
 def _surroundings(source: Path | None) -> dict[str, str]:
@@ -127,8 +131,9 @@ def _document(findings: _Findings, *, debug: bool) -> dict[str, JSON]:
     document["extensions"] = [
         {**extension_document(each), **({"traceback": each.traceback} if debug else {})} for each in findings.extensions
     ]
-    if findings.failure is not None:
-        document["error"] = error_document(findings.failure)
+    failure = findings.unusable or findings.failure
+    if failure is not None:
+        document["error"] = error_document(failure)
     return document
 
 
@@ -143,16 +148,19 @@ def _show(terminal: Terminal, findings: _Findings, *, debug: bool) -> None:
     empty = {"config": _("none (no modelhub.toml here, no --config, no MODELHUB_CONFIG)")}
     width = max(len(names.get(name, name)) for name in findings.facts)
     for name, fact in findings.facts.items():
-        terminal.say(f"{names.get(name, name):<{width}}  {fact or empty.get(name, '-')}")
+        text = _("{file} (cannot be used, see below)") if name == "config" and findings.left_out else "{file}"
+        terminal.say(f"{names.get(name, name):<{width}}  {text.format(file=fact) or empty.get(name, '-')}")
     terminal.say()
-    if findings.failure is not None:
-        _show_problem(terminal, findings.failure)
+    for failure in filter(None, (findings.unusable, findings.failure)):
+        _show_problem(terminal, failure)
     for each in findings.providers:
         _show_plugin(terminal, each, each.id, debug=debug)
     for extension in findings.extensions:
         kind = {"middleware": _("middleware"), "sink": _("sink")}.get(extension.kind or "", _("extension"))
         _show_plugin(terminal, extension, f"{extension.id} ({kind})", debug=debug)
     terminal.say()
+    if findings.unusable is not None:
+        terminal.say(_("The settings cannot be used."))
     terminal.say(_verdict(findings))
     if findings.broken_extensions:
         number = len(findings.broken_extensions)
@@ -179,7 +187,7 @@ def _show_problem(terminal: Terminal, failure: Exception) -> None:
         terminal.item(one_line(type(failure).__name__, str(failure)), good=False)
         return
     text, below = told(failure)
-    terminal.item(text, good=False)
+    terminal.item(one_line(kind_of(failure), text), good=False)
     for line in below:
         terminal.say(f"    {line}")
 
@@ -189,7 +197,7 @@ def _verdict(findings: _Findings) -> str:
     if number:
         return n_("{number} provider is broken.", "{number} providers are broken.", number).format(number=number)
     if findings.failure is not None:
-        return _("The settings or the list of plugins cannot be read.")
+        return _("The list of plugins cannot be read.")
     if not findings.providers:
         return _("No provider is installed; for one: pip install modelhub-ollama-local")
     number = sum(1 for each in findings.providers if each.state is PluginState.READY)

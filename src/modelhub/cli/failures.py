@@ -27,6 +27,7 @@ __all__ = [
     "USAGE",
     "error_document",
     "failed_attempts",
+    "kind_of",
     "one_line",
     "show_bug",
     "show_failure",
@@ -110,7 +111,7 @@ def show_failure(terminal: Terminal, error: ModelHubError, *, debug: bool = Fals
     if debug:
         terminal.note(_traceback(error, secrets), dim=True)
     message, below = told(error)
-    _headline(terminal, one_line(_where(error), _kind(error), message))
+    _headline(terminal, one_line(_where(error), kind_of(error), message))
     failed = failed_attempts(error.attempts)
     if len(failed) > 1:
         terminal.note("  " + _("tried: {deployments}").format(deployments=", ".join(failed)))
@@ -209,8 +210,8 @@ def _where(error: ModelHubError) -> str:
     return deployment if deployment.startswith(f"{where}#") else where
 
 
-def _kind(error: ModelHubError) -> str:
-    """The kind of failure in the user's language; in English the message says it better."""
+def kind_of(error: ModelHubError) -> str:
+    """Return the kind of failure in the user's language; in English the message says it better."""
     names: Iterable[str] = (cls.__name__ for cls in type(error).__mro__)
     return "" if language() == "en" else _(next(KINDS[name] for name in names if name in KINDS))
 

@@ -46,6 +46,7 @@ async def probed(
     *,
     config: Path | Mapping[str, object] | None,
     settings: Settings,
+    environ: Mapping[str, str] | None = None,
     trying: Callable[[str], object] = str,
 ) -> list[I]:
     """Return the providers or the extensions with what importing their code showed.
@@ -54,6 +55,7 @@ async def probed(
         infos: As listed.
         config: The settings file that was named, which the child reads too; an empty mapping for no settings.
         settings: What they say.
+        environ: The environment of the child; this process's where it is not given.
         trying: Told which one is next; nobody, by default.
     """
     found = {_name(each): each for each in infos}
@@ -61,7 +63,7 @@ async def probed(
     seconds = settings.plugins.load_seconds + _GRACE
     named = _NO_SETTINGS if isinstance(config, Mapping) else str(config or "")
     while waiting:
-        reports, failure = await _child(waiting, named, seconds=seconds, trying=trying)
+        reports, failure = await _child(waiting, named, environ, seconds=seconds, trying=trying)
         for id, report in reports.items():
             found[id] = replace(found[id], **report)
         waiting = waiting[len(reports) :]
@@ -78,13 +80,19 @@ def _name(info: ProviderInfo | ExtensionInfo) -> str:
 
 
 async def _child(
-    ids: Sequence[str], config: str, *, seconds: float, trying: Callable[[str], object]
+    ids: Sequence[str],
+    config: str,
+    environ: Mapping[str, str] | None,
+    *,
+    seconds: float,
+    trying: Callable[[str], object],
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """Return what a child reported, and how it ended."""
     # -P: a file in the working directory must not pass for a module.
     command = [sys.executable, "-P", "-m", "modelhub.cli.probe", config, *ids]
     reports: dict[str, dict[str, Any]] = {}
-    async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    nowhere = subprocess.DEVNULL
+    async with await anyio.open_process(command, stdin=nowhere, stderr=nowhere, env=environ) as process:
         assert process.stdout is not None  # noqa: S101  it is piped
         lines = BufferedByteReceiveStream(process.stdout)
         try:

@@ -28,6 +28,7 @@ from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
 
 __all__ = [
+    "PLACE",
     "credential_variable",
     "credentials_of_environment",
     "environment",
@@ -38,7 +39,9 @@ __all__ = [
     "variable_of",
 ]
 
-_WHERE = "the environment"
+PLACE = "the environment"
+"""What problems with variables call it, in place of a file."""
+
 _PREFIX = "MODELHUB_"
 _OTHERS = ("MODELHUB_CONFIG", "MODELHUB_LANG")
 _TABLES: Mapping[str, type] = {
@@ -97,7 +100,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
         value, complaints = read_value(types_of(_TABLES[table])[key], given, (), strict=False)
         said = [each.message for each in complaints] or list(limit_complaints(field, value))
         remedy = f"set it to what [{table}] {key} may be, or unset it"
-        problems += [ConfigProblem(_WHERE, None, name, message, remedy) for message in said]
+        problems += [ConfigProblem(PLACE, None, name, message, remedy) for message in said]
         found.setdefault(table, {})[key] = value
     return found, problems
 
@@ -111,7 +114,7 @@ def problem_of_overrides(table: str, keys: Sequence[str], complaint: Complaint) 
         complaint: What is wrong, with its keys below the table.
     """
     name = variable_of(table, next((key for key in keys if key == complaint.keys[0]), keys[0]))
-    return ConfigProblem(_WHERE, None, name, complaint.message, complaint.remedy)
+    return ConfigProblem(PLACE, None, name, complaint.message, complaint.remedy)
 
 
 def credential_variable(provider: str, field: str) -> str:
@@ -156,7 +159,7 @@ def unknown_variables(
             said = " and ".join(meant[name])
             message = f"it means {said}, which all get its value"
             remedy = "unset it, and say what is meant in [credentials] of modelhub.toml"
-            problems.append(ConfigProblem(_WHERE, None, name, message, remedy))
+            problems.append(ConfigProblem(PLACE, None, name, message, remedy))
     return problems
 
 
@@ -180,4 +183,4 @@ def _unknown(name: str, names: Sequence[str], prefixes: Sequence[str]) -> Iterat
         remedy = "unset it: no setting, and no field of an installed provider's form, is called so"
     else:
         return
-    yield ConfigProblem(_WHERE, None, name, "the variable means nothing", remedy)
+    yield ConfigProblem(PLACE, None, name, "the variable means nothing", remedy)

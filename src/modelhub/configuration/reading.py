@@ -15,7 +15,7 @@ from modelhub.configuration.problems import Complaint, ConfigProblem, Keys, Sett
 from modelhub.configuration.shaping import what_is
 from modelhub.errors import ConfigurationError
 
-__all__ = ["DEEPEST", "FILE_NAME", "LARGEST", "Document", "check_config", "document_of"]
+__all__ = ["DEEPEST", "FILE_NAME", "LARGEST", "Document", "check_config", "document_of", "settings_file"]
 
 FILE_NAME = "modelhub.toml"
 
@@ -90,7 +90,7 @@ def document_of(config: Mapping[str, object] | Path | str | None, environ: Mappi
     if isinstance(config, Mapping):
         document = Document(config)
     else:
-        path = _file(config, environ)
+        path = settings_file(config, environ)
         text = _text(path) if path is not None else ""
         document = Document(_parsed(path, text) if path is not None else {}, path, text)
     if _deeper(document.value, DEEPEST):
@@ -115,7 +115,8 @@ def _items(value: object) -> Iterable[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _file(config: Path | str | None, environ: Mapping[str, str]) -> Path | None:
+def settings_file(config: Path | str | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that is named, else that of ``MODELHUB_CONFIG``, else the one here; ``None`` for none. Blocks."""
     if config is not None:
         return Path(config)
     named = environ.get("MODELHUB_CONFIG")
