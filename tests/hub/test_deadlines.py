@@ -5,10 +5,12 @@ from typing import Any
 import anyio
 import pytest
 
-from modelhub import ModelHub, deadline
+from modelhub import Middleware, ModelHub, deadline
 from modelhub.errors import BadRequest, Timeout
+from modelhub.provider.middleware import PendingCall
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.events import Finish, FinishReason, TextDelta
+from modelhub.types.telemetry import AttemptStarted, CallEnded
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +84,49 @@ async def test_a_call_after_it_is_not_made() -> None:
             with pytest.raises(Timeout, match="before it began"):
                 await hub.chat("scripted/m", "Hi")
     assert provider.requests == []
+
+
+class Dawdling(Middleware):
+    """Takes its time wherever a call waits for it."""
+
+    def __init__(self, hook: str) -> None:
+        self.hook = hook
+
+    async def before(self, call: PendingCall) -> None:
+        """Be waited for before anything is done."""
+        if self.hook == "before":
+            await anyio.sleep_forever()
+
+    async def attempt(self, record: AttemptStarted) -> None:
+        """Be waited for before a deployment is tried."""
+        if self.hook == "attempt":
+            await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("hook", ["before", "attempt"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_middleware_takes_of_the_time_of_a_call(hook: str, *, streamed: bool) -> None:
+    """What it takes is not added to the caller's timeout, and the deployment is not blamed for it."""
+    records: list[Any] = []
+    provider = ScriptedProvider("never")
+    async with ModelHub(providers=[provider], middleware=[Dawdling(hook)], sinks=[records.append]) as hub:
+        with pytest.raises(Timeout) as caught, anyio.fail_after(5):
+            await (read(hub, timeout=0.05) if streamed else hub.chat("scripted/m", "Hi", timeout=0.05))
+        assert (caught.value.phase, caught.value.sent) == ("total", False)
+        assert [info.state for info in await hub.deployments()] == ["ready"] * (hook == "attempt")
+    assert not provider.requests
+    assert [(each.outcome, each.error) for each in records if isinstance(each, CallEnded)] == [("failure", "Timeout")]
+
+
+async def test_what_middleware_has_taken_is_gone() -> None:
+    """A call has what is left of its time, and an answer in it is an answer."""
+
+    class Quick(Middleware):
+        async def before(self, call: PendingCall) -> None:
+            await anyio.sleep(0.2)
+
+    async with ModelHub(providers=[ScriptedProvider(lambda _: SLOW, pause=0.3)], middleware=[Quick()]) as hub:
+        with pytest.raises(Timeout):
+            await read(hub, timeout=0.4)
+    async with ModelHub(providers=[ScriptedProvider("yes")], middleware=[Quick()]) as hub:
+        assert (await hub.chat("scripted/m", "Hi", timeout=30.0)).text == "yes"

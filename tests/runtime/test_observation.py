@@ -117,12 +117,13 @@ class Recorder(Middleware):
 async def answered(observation: Observation, request: Any = REQUEST) -> Any:
     """Answer a call with one attempt."""
 
-    async def work(request: Any) -> Any:
+    async def work() -> Any:
+        passed = await observation.before(request)
         attempt = await observation.attempt("a/b", provider="a", model="b")
         await attempt.ended(usage=RESULT.usage)
-        return replace(RESULT, model=request.name)
+        return replace(RESULT, model=passed.name)
 
-    return await observation.around(request, work)
+    return await observation.around(work)
 
 
 async def test_nobody_listens() -> None:
@@ -298,12 +299,13 @@ async def test_a_cancelled_call_is_told_to_its_end() -> None:
     async with observing([Slow("slow", told)], [records.append]) as observers:
         observation = began(observers)
 
-        async def work(_: Any) -> Any:
+        async def work() -> Any:
+            await observation.before(REQUEST)
             await observation.attempt("a/b", provider="a", model="b")
             await anyio.sleep_forever()
 
         with anyio.move_on_after(0.01) as scope:
-            await observation.around(REQUEST, work)
+            await observation.around(work)
         assert scope.cancelled_caught
     assert told == [
         ("slow", "before"),

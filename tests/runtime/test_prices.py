@@ -5,6 +5,7 @@ import logging
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -39,7 +40,7 @@ from modelhub import (
     UserMessage,
     sum_costs,
 )
-from modelhub.errors import ConfigurationError
+from modelhub.errors import ConfigurationError, Timeout
 from modelhub.provider import ProviderContext, hookimpl
 from modelhub.runtime.prices import PriceBook
 from modelhub.types.pricing import PricePeriod, Pricing
@@ -396,6 +397,44 @@ async def test_a_stream_that_is_cancelled_while_its_price_is_looked_up_closes_al
             hanging.set()
     assert scope.cancelled_caught
     assert closed == [True]
+
+
+async def test_a_list_that_is_slow_does_not_hold_up_a_call_beyond_its_time(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer that came in time arrives without its price, and the list is not given up for one caller's haste."""
+    hanging = threading.Event()
+
+    def hang(*_names: str) -> Pricing:
+        hanging.wait(20)
+        return PLAIN
+
+    async with ModelHub(providers=[vendor("openai", None, Usage(3, 2))]) as hub:
+        hub._calls.server.prices = PriceBook("genai-prices", listed=hang)  # noqa: SLF001  no setting makes a list hang
+        try:
+            with anyio.fail_after(5):
+                assert (await hub.chat("openai/gpt-4o", "Hi", timeout=0.5)).cost is None
+        finally:
+            hanging.set()
+        assert (await hub.chat("openai/gpt-4o", "Hi")).cost is not None
+    assert not [record for record in caplog.records if record.name == "modelhub.prices"]
+
+
+async def test_the_cheapest_is_looked_for_as_long_as_the_call_may_take() -> None:
+    """Where the prices do not come in time, neither does the answer; with time, the cheapest answers."""
+    hanging = threading.Event()
+
+    def slow(_provider: str, model: str) -> Pricing:
+        hanging.wait(20)
+        return replace(PLAIN, input=Decimal(model == "dear"))
+
+    routes = {"any": {"groups": [["openai/dear", "openai/cheap"]], "pick": "cheapest"}}
+    async with ModelHub({"routes": routes}, providers=[vendor("openai", None, Usage(3, 2))]) as hub:
+        hub._calls.server.prices = PriceBook("genai-prices", listed=slow)  # noqa: SLF001  as above
+        try:
+            with pytest.raises(Timeout), anyio.fail_after(5):
+                await hub.chat("any", "Hi", timeout=0.05)
+        finally:
+            hanging.set()
+        assert (await hub.chat("any", "Hi", timeout=20.0)).model == "openai/cheap"
 
 
 async def test_a_list_that_is_wanted_and_missing_is_said_before_any_call(monkeypatch: pytest.MonkeyPatch) -> None:

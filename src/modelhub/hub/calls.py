@@ -32,9 +32,8 @@ from modelhub.runtime.background import Background
 from modelhub.runtime.call import Call, new_call_id
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
-from modelhub.runtime.deadlines import seconds_left
+from modelhub.runtime.deadlines import in_time, seconds_left
 from modelhub.runtime.extensions import Extensions
-from modelhub.runtime.failures import too_late
 from modelhub.runtime.plugins import PluginRegistry
 from modelhub.runtime.prices import PriceBook
 from modelhub.runtime.server import Server
@@ -198,43 +197,35 @@ class Calls:
             raise ConfigurationError("the hub is used in another event loop than it was entered in", remedy=remedy)
         return self._server
 
-    async def _call(self, runtime: Runtime, asked: Asked[R]) -> Call[R]:
-        request = asked.request
-        targets = (request.model,) if isinstance(request.model, str) else request.model
-        total = runtime.settings.total(targets)
-        if request.timeout is None and total is not None:
-            request = replace(request, timeout=total)
-        left = seconds_left()
-        if left == 0.0:
-            message = "the deadline around the call had passed before it began"
-            raise Timeout(message, phase="total", seconds=None, sent=False)
-        if left is not None and (request.timeout is None or left < request.timeout):
-            request = replace(request, timeout=left)
-        deadline = None if request.timeout is None else runtime.clock() + request.timeout
-        kind = REQUEST_TYPES[type(request)]
-        finding = partial(runtime.deployments.find, targets, kind, asked.credentials)
-        if deadline is None:
-            found = await finding()
-        else:  # a credential may come from a function, a keyring or a server that takes its time
-            with anyio.move_on_after(deadline - runtime.clock()) as scope:
-                found = await finding()
-            if scope.cancelled_caught:
-                raise too_late(request)
+    async def _call(self, runtime: Runtime, asked: Asked[R], begun: float) -> Call[R]:
+        request, left = _limited(runtime, asked.request, begun)
+        deadline = None if left is None else runtime.clock() + left
+        finding = runtime.deployments.find(_targets(request), REQUEST_TYPES[type(request)], asked.credentials)
+        # A credential may come from a function, a keyring or a server that takes its time.
+        found = await in_time(finding, left, request)
         policy = cast("Policy", self._policy or runtime.settings.policy)  # checked in __init__
         return Call(request, found.route, deadline, policy, asked.progress, skipped=found.skipped)
 
     async def answered(self, asked: Asked[R]) -> R:
         """Answer a request, all at once."""
         server = self.server
+        runtime, begun = server.runtime, server.runtime.clock()
         observation = self._observation(server, asked, streamed=False)
         if observation is None:
-            return await invoked(server, await self._call(server.runtime, asked))
+            return await invoked(server, await self._call(runtime, asked, begun))
 
-        async def work(request: Request[R]) -> R:
-            call = await self._call(server.runtime, replace(asked, request=request))
-            return await invoked(server, replace(call, id=observation.id, observation=observation))
+        async def work() -> R:
+            call = await self._observed(runtime, asked, begun, observation)
+            return await invoked(server, call)
 
-        return await observation.around(asked.request, work)
+        return await observation.around(work)
+
+    async def _observed(self, runtime: Runtime, asked: Asked[R], begun: float, observation: Observation) -> Call[R]:
+        """Pass a call through the middleware, which takes of its time, and make what comes out of that."""
+        given, left = _limited(runtime, asked.request, begun)
+        request = await in_time(observation.before(asked.request), left, given)
+        call = await self._call(runtime, replace(asked, request=request), begun)
+        return replace(call, id=observation.id, observation=observation)
 
     def _observation(self, server: Server, asked: Asked[Any], *, streamed: bool) -> Observation | None:
         observers = server.runtime.observers
@@ -275,23 +266,22 @@ class Calls:
     def _streamed(self, asked: Callable[[], Awaitable[Asked[Any]]]) -> Stream[Any, Any]:
         async def resolve() -> Call[Any]:
             server, given = self.server, await asked()
+            runtime, begun = server.runtime, server.runtime.clock()
             observation = self._observation(server, given, streamed=True)
             if observation is None:
-                return await self._call(server.runtime, given)
+                return await self._call(runtime, given, begun)
             try:
-                request = await observation.before(given.request)
-                call = await self._call(server.runtime, replace(given, request=request))
+                return await self._observed(runtime, given, begun, observation)
             except BaseException as error:
                 await observation.failed(error)
                 raise
-            return replace(call, id=observation.id, observation=observation)
 
         return Stream(lambda: self.server, resolve)
 
     async def counted(self, asked: Asked[Any]) -> TokenCount:
         """Count the tokens of a request's prompt."""
         server = self.server
-        return await counted(server, await self._call(server.runtime, asked))
+        return await counted(server, await self._call(server.runtime, asked, server.runtime.clock()))
 
     async def infos(self, *, load: bool) -> list[ProviderInfo]:
         """Return every provider as it stands."""
@@ -312,6 +302,33 @@ class Calls:
 
     def __repr__(self) -> str:
         return f"<Calls {'entered' if self._server is not None else 'not entered'}>"
+
+
+def _targets(request: Request[Any]) -> Sequence[str]:
+    return (request.model,) if isinstance(request.model, str) else request.model
+
+
+def _limited(runtime: Runtime, request: Request[R], begun: float) -> tuple[Request[R], float | None]:
+    """Return a request with the time that it has in all, and the seconds that are left of that; ``None`` for any time.
+
+    Args:
+        runtime: What knows the settings.
+        request: What is asked.
+        begun: When it was, by the runtime's clock.
+
+    Raises:
+        Timeout: A deadline around it had passed before it began.
+    """
+    total = request.timeout if request.timeout is not None else runtime.settings.total(_targets(request))
+    around = seconds_left()
+    if around == 0.0:
+        message = "the deadline around the call had passed before it began"
+        raise Timeout(message, phase="total", seconds=None, sent=False)
+    spent = runtime.clock() - begun if total is not None or around is not None else 0.0
+    if around is not None and (total is None or around < total - spent):
+        total = spent + around
+    limited = request if total == request.timeout else replace(request, timeout=total)
+    return limited, None if total is None else total - spent
 
 
 async def _shared_state(settings: Settings, clock: Callable[[], float]) -> SharedState | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
-
-import anyio
 
 from modelhub.errors import UnsupportedFeature
 from modelhub.rules.answers import checked_ranking, checked_vectors, joined_vectors
 from modelhub.runtime.attempts import tried
 from modelhub.runtime.batches import in_order
 from modelhub.runtime.call import Call, Prepared, Try
-from modelhub.runtime.failures import too_late
+from modelhub.runtime.deadlines import in_time
 from modelhub.runtime.server import Server, released
 from modelhub.types.records import Attempt
 from modelhub.types.requests import EmbedRequest, RerankRequest
@@ -102,14 +99,11 @@ async def _counted(server: Server, call: Call[Any], this: Try) -> TokenCount:
     prepared = await server.prepare(call, this, streaming=False)
     count = None
     if prepared.bound.count_tokens is not None:
-        seconds = math.inf if call.deadline is None else call.deadline - server.runtime.clock()
+        counting = prepared.bound.count_tokens(prepared.request, prepared.context)
         try:
-            with anyio.move_on_after(seconds) as scope:
-                count = await prepared.bound.count_tokens(prepared.request, prepared.context)
+            count = await in_time(counting, call.seconds_left(server.runtime.clock), call.request)
         finally:
             await released(prepared.context)
-        if scope.cancelled_caught:
-            raise too_late(call.request)
     if count is None:
         raise UnsupportedFeature(f"provider {this.deployment.provider_id!r} cannot count tokens")
     return count

@@ -21,6 +21,7 @@ from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.tokens import counted_tokens, expected_tokens, texts_of
 from modelhub.rules.routing.verdict import Verdict, verdict
 from modelhub.runtime.call import Call, Try
+from modelhub.runtime.deadlines import in_time
 from modelhub.runtime.deployments import Deployment
 from modelhub.runtime.failures import attributed, foreign, redacted, too_late
 from modelhub.runtime.hedging import Race
@@ -57,8 +58,8 @@ async def tried(
     Raises:
         ModelHubError: The last attempt's error; ``attempts`` holds them all.
     """
-    loop = _Loop(server, call, await _course(server, call, streaming=discard is not None), attempt, discard)
-    return await loop.run()
+    course = await _course(server, call, streaming=discard is not None)
+    return await _Loop(server, call, course, attempt, discard).run()
 
 
 @final
@@ -117,7 +118,7 @@ class _Loop(Generic[T]):
         """Make a try, or two at once where hedging is wanted; returns the one that answered, and its answer."""
         try:
             if self._call.observation is not None:
-                this = await _watched(self._call.observation, this)
+                this = await self._watched(self._call.observation, this)
             hedging = self._call.route.hedging if self._call.hedged else None
             after = None if hedging is None else hedging.after(self._course.signal)
             if hedging is not None and after is not None:
@@ -159,11 +160,19 @@ class _Loop(Generic[T]):
         this = Try(lease, first.before)
         try:
             if self._call.observation is not None:
-                this = await _watched(self._call.observation, this, hedge=True)
+                this = await self._watched(self._call.observation, this, hedge=True)
         except BaseException:
             self._balancer.unsent(lease)  # the first one has just answered, or the caller has gone
             raise
         return this
+
+    async def _watched(self, observation: Observation, this: Try, *, hedge: bool = False) -> Try:
+        """Have a try be heard of."""
+        deployment = this.deployment
+        heard = observation.attempt(
+            deployment.id, provider=deployment.provider_id, model=deployment.model, hedge=hedge, probe=this.lease.probe
+        )
+        return replace(this, watch=await in_time(heard, self._call.seconds_left(self._clock), self._call.request))
 
     async def _failed(self, this: Try, raised: Exception) -> None:
         """Learn from a failure."""
@@ -219,6 +228,9 @@ async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course
         signal = "first_token" if streaming else "per_token"
     sticks = any(group.pick == "sticky" for group in call.route.groups)
     cheapest = any(group.pick == "cheapest" for group in call.route.groups)
+    prices = None
+    if cheapest:
+        prices = await in_time(_usual_prices(server, call), call.seconds_left(server.runtime.clock), call.request)
     limited = any(option.vitals.rates is not None for option in call.route.options)
     return Course(
         call.route,
@@ -228,7 +240,7 @@ async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course
         tokens=expected_tokens(call.request) if limited else 0.0,
         session=call.request.session,
         blocks=blocks(texts_of(call.request)) if sticks and not call.request.session else (),
-        prices=await _usual_prices(server, call) if cheapest else None,
+        prices=prices,
     )
 
 
@@ -252,15 +264,6 @@ async def _usual_prices(server: Server, call: Call[Any]) -> Mapping[str, float]:
 async def _dropped(result: object) -> None:
     """Give up a whole answer that came too late: nothing of it is open."""
     del result
-
-
-async def _watched(observation: Observation, this: Try, *, hedge: bool = False) -> Try:
-    """Have a try be heard of."""
-    deployment = this.deployment
-    watch = await observation.attempt(
-        deployment.id, provider=deployment.provider_id, model=deployment.model, hedge=hedge, probe=this.lease.probe
-    )
-    return replace(this, watch=watch)
 
 
 def _pace(request: Request[Any], result: object, seconds: float) -> float | None:

@@ -57,6 +57,10 @@ class Call(Generic[R_co]):
     observation: Observation | None = None
     hedged: bool = True
 
+    def seconds_left(self, clock: Callable[[], float]) -> float | None:
+        """Return the time until its deadline, negative after it; ``None`` where there is none."""
+        return None if self.deadline is None else self.deadline - clock()
+
 
 @dataclass(frozen=True, slots=True)
 class Try:

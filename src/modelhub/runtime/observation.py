@@ -162,15 +162,14 @@ class Observation:
         """The call is over by what it raised, its cancellation included. Idempotent, as `ended`."""
         await self.ended(outcome_of(error), error=error)
 
-    async def around(self, request: Request[R], work: Callable[[Request[R]], Awaitable[R]]) -> R:
-        """Answer a call all at once, with everything told that there is to tell of its beginning and its end.
+    async def around(self, work: Callable[[], Awaitable[R]]) -> R:
+        """Answer a call all at once, with everything told that there is to tell of its end.
 
         Args:
-            request: What is asked.
-            work: Answers it; given what middleware made of the request.
+            work: Answers it, `before` included.
         """
         try:
-            result = await work(await self.before(request))
+            result = await work()
         except BaseException as error:
             await self.failed(error)
             raise

@@ -20,7 +20,7 @@ from modelhub.rules.routing.verdict import may_be_charged
 from modelhub.runtime.call import Call, Prepared, Try
 from modelhub.runtime.catalogue import Catalogue
 from modelhub.runtime.core import Runtime
-from modelhub.runtime.failures import too_late
+from modelhub.runtime.deadlines import in_time
 from modelhub.runtime.output import output_of
 from modelhub.runtime.prices import PriceBook
 from modelhub.types.records import Attempt
@@ -86,11 +86,8 @@ class Server:
         Raises:
             ModelHubError: It cannot be served there.
         """
-        if call.deadline is None:
-            return await self._prepared(call, this, streaming=streaming)
-        with anyio.move_on_after(call.deadline - self.runtime.clock()):
-            return await self._prepared(call, this, streaming=streaming)
-        raise too_late(call.request)
+        left = call.seconds_left(self.runtime.clock)
+        return await in_time(self._prepared(call, this, streaming=streaming), left, call.request)
 
     async def _prepared(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
         runtime, deployment = self.runtime, this.deployment
@@ -252,8 +249,8 @@ class Server:
         return replace(result, **common)
 
     async def _cost(self, prepared: Prepared, result: Result, seconds: float) -> Cost | None:
-        deadline, provider = prepared.call.deadline, prepared.deployment.plugin.schema
-        patience = math.inf if deadline is None else max(0.0, deadline - self.runtime.clock())
+        left, provider = prepared.call.seconds_left(self.runtime.clock), prepared.deployment.plugin.schema
+        patience = math.inf if left is None else max(0.0, left)
         return await self.prices.cost(
             prepared.request, result, prepared.schema, provider, seconds=seconds, patience=patience
         )
