@@ -31,6 +31,7 @@ import yaml
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
+from modelhub.cli.app import run
 from modelhub.configuration.settings import read_settings
 from modelhub.manifest.shapes import schema_from
 from modelhub.types.schema import ModelSchema, ProviderSchema
@@ -47,6 +48,7 @@ NOT_RUN = {"cd", "export", "git", "mkdir", "ollama", "pip", "python3", "uvicorn"
 PART = re.compile(
     r"^(?:(?P<level>#+) [^\n]+|(?P<mark><!--[^\n]*-->\n)?```(?P<language>\w+)\n.*?^```)$", re.DOTALL | re.MULTILINE
 )
+SHELL = re.compile(r"^(?!modelhub )|[|<>&;$`\\*?]")  # what a shell has a part in
 TARGETS = re.compile(r"^([a-z]+):", re.MULTILINE)
 
 
@@ -102,20 +104,37 @@ def do_command(command: str) -> None:
             assert target in TARGETS.findall((REPOSITORY / "Makefile").read_text("utf-8"))
         case [*words] if "modelhub" in words:
             command = command.replace("http://127.0.0.1:11434", os.environ["MODELHUB_OLLAMA_LOCAL_BASE_URL"])
-            paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-            done = subprocess.run(
-                ["sh", "-c", command],
-                env={**os.environ, "PATH": paths},
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+            code, said = (in_a_shell if SHELL.search(command) else in_this_process)(command)
+            assert code == 0, f"{command}\n{said}"
         case [name, *_] if name in NOT_RUN:
             return
         case _:
             raise AssertionError(f"nobody knows what to do with the command {command!r}")
+
+
+def in_a_shell(command: str) -> tuple[int, str]:
+    """Run a command as it is written, pipes and all, and return its exit code and what it said."""
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "PATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def in_this_process(command: str) -> tuple[int, str]:
+    """Run our program alone, which loads everything once for all commands, and return what a shell would."""
+    written = io.BytesIO()
+    said = io.TextIOWrapper(written, encoding="utf-8", write_through=True)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        patch.setenv("LANGUAGE", "")  # a run writes there; this is also what puts it back
+        code = run(shlex.split(command, comments=True)[1:])
+    return code, written.getvalue().decode()
 
 
 def read_toml(example: Example) -> None:
