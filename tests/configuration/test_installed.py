@@ -147,6 +147,18 @@ async def test_credentials_are_named_by_store_and_settings() -> None:
     ]
 
 
+async def test_a_provider_alone_in_a_route_must_be_one_with_a_default_model() -> None:
+    """What is no provider may have been meant as a deployment or a route."""
+    config = {"deployments": {"fast": {"target": "talk/x"}}, "routes": {"main": {"targets": ["talk"]}}}
+    assert await found(config, providers=ROUTED) == []
+    for name, message in (
+        ("both", "it names no model, and the provider has no default one"),
+        ("nobody", "there is no deployment, route or provider 'nobody'"),
+    ):
+        config["routes"] = {"main": {"targets": [name]}}
+        assert await found(config, providers=ROUTED) == [("error", "routes.main.targets[0]", message)]
+
+
 async def test_what_an_overlay_says_in_vain_is_a_warning() -> None:
     """As the manifest's reader noticed it."""
     there = {"acme": ProviderInfo("acme", PluginState.DISCOVERED, ACME, notices=("unknown key 'lable'",))}

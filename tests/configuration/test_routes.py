@@ -195,8 +195,33 @@ def test_a_name_that_nobody_has_is_answered_with_the_nearest() -> None:
 def test_what_there_is_and_how_a_model_is_written_are_two_sentences() -> None:
     """Where no name is near, all of them are told."""
     with pytest.raises(SettingsInvalid) as caught:
-        read_settings({"deployments": {"fast": {"target": "a/b"}}, "routes": {"main": {"targets": ["local_model"]}}})
+        read_settings({"deployments": {"fast": {"target": "a/b"}}, "routes": {"main": {"targets": ["two words"]}}})
     assert caught.value.problems[0].remedy == ("deployments and routes: fast, main. A model is written provider/model")
+
+
+@pytest.mark.parametrize(
+    ("entry", "config", "taken"),
+    [
+        ("local_model", {}, True),
+        ("local_model", {"deployments": {"local": {"target": "a/b"}}}, True),
+        ("local_model", {"deployments": {"local_modle": {"target": "a/b"}}}, False),
+        ("local_model", {"deployments": {"local_modle": {"target": "local_model/b"}}}, True),
+        ("openai", {"deployments": {"openai-eu": {"target": "a/b"}}}, False),
+        ("openai", {"deployments": {"openai-eu": {"target": "a/b"}}, "credentials": {"openai": {"k": "v"}}}, True),
+        ("openai", {"deployments": {"openai-eu": {"target": "a/b"}}, "models": {"openai/m": {"label": "M"}}}, True),
+        ("openai", {"deployments": {"openai-eu": {"target": "a/b"}}, "providers": {"openai": {"extends": "x"}}}, True),
+        ("openai#eu", {"credentials": {"openai": [{"id": "eu", "values": {}}]}}, False),
+        ("openai ", {}, False),
+        ("open ai", {}, False),
+    ],
+)
+def test_a_provider_alone_leads_to_its_default_model(entry: str, config: dict[str, Any], *, taken: bool) -> None:
+    """As in a call; what is nearly the name of a deployment was hardly meant as a provider that nothing else names."""
+    config = {"routes": {"main": {"groups": [["acme/large", entry]]}}, **config}
+    if taken:
+        assert read_settings(config, NOTHING).groups("main") == (("acme/large", entry),)
+    else:
+        assert said(config) == [("routes.main.groups[0][1]", f"there is no deployment or route {entry!r}")]
 
 
 CREDENTIALS = {"acme": [{"id": "eu", "values": {"api_key": "k"}}, {"api_key": "k"}]}
@@ -236,4 +261,4 @@ def test_every_route_that_is_taken_leads_to_deployments(routes: dict[str, list[l
     for name in routes:
         groups = found.groups(name)
         assert groups
-        assert all(group and all("/" in entry for entry in group) for group in groups)
+        assert all(group and all("/" in entry or entry not in routes for entry in group) for group in groups)

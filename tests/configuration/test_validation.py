@@ -296,7 +296,7 @@ def test_everything_is_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> 
     """Problems of every table, of the same table, and of the environment."""
     path = tmp_path / "modelhub.toml"
     whole = "\n".join(toml for toml, *_ in (CASES[name] for name in ("unknown table", "no time", "no path")))
-    path.write_text(f"{whole}\nkay = 1\n[routes.main]\ntargets = ['fast']\n[policy]\nparameters = 1")
+    path.write_text(f"{whole}\nkay = 1\n[routes.main]\ntargets = ['fast#']\n[policy]\nparameters = 1")
     found = problems_of(path, {"MODELHUB_TIMEOUTS_IDLE": "soon"})
     assert [(each.line, each.path) for each in found] == [
         (2, "plugin"),

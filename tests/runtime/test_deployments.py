@@ -41,6 +41,7 @@ class Tell(ModelProvider):
             "tell",
             supported_model_types=(ModelType.LLM,),
             configurate_methods=("customizable-model",),
+            default_model="usual",
             provider_credential_schema=CredentialSchema((FormField("region", role="option", default="home"),)),
             defaults={"llm": TypeDefaults(parameter_rules=rules)},
         )
@@ -104,6 +105,20 @@ async def test_a_route_is_tried_group_by_group() -> None:
     text, attempts = await told(config, "outer")
     assert text == "good in w with []"
     assert attempts == ["tell/busy#east", "tell/busy-too#west", "tell/good#west"]
+
+
+@pytest.mark.parametrize("target", ["tell", "fast", "r", "groups", "through"])
+async def test_a_provider_alone_is_called_with_its_default_model(target: str) -> None:
+    """By a call, a deployment and a route alike."""
+    config = {
+        "deployments": {"fast": {"target": "tell"}},
+        "routes": {
+            "r": {"targets": ["nobody", "tell"]},
+            "groups": {"groups": [["tell/busy#east"], ["tell"]]},
+            "through": {"targets": ["r"]},
+        },
+    }
+    assert (await told(config, target))[0] == "usual in e with []"
 
 
 async def test_routes_stand_in_a_list_like_models() -> None:

@@ -161,9 +161,15 @@ class _Checks:
             yield from self._target(table, (*keys, "target" if written.get("target") else "provider"), keys)
             for provider in table.vendor:
                 yield from self.named(provider, (*keys, "vendor", provider))
+        names = {*self.settings.deployments, *self.settings.routes}
         for keys, entry in entries(self.settings.routes):
-            if "/" in entry:
-                yield from self._target(deployment_named(entry), keys, keys)
+            if "/" in entry or entry in self.installed.providers:
+                if entry not in names:
+                    yield from self._target(deployment_named(entry), keys, keys)
+            elif entry not in names:
+                what = "deployments, routes and providers"
+                remedy = did_you_mean(entry, {*names, *self.installed.providers}, what=what)
+                yield Complaint(keys, f"there is no deployment, route or provider {shown_key(entry)}", remedy), True
 
     def _target(self, table: DeploymentTable, keys: Keys, whole: Keys) -> Iterator[_Found]:
         found = list(self.named(table.provider, keys))

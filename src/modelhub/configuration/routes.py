@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from modelhub.configuration.problems import Complaint, Keys, shown_key
 from modelhub.configuration.shaping import key_complaints, read_value, shaped, types_of
 from modelhub.configuration.tables import DeploymentTable, Pick, RouteTable
-from modelhub.rules.names import did_you_mean
+from modelhub.rules.names import did_you_mean, nearest
 from modelhub.types.parameters import ChatParameters
 
 __all__ = [
@@ -24,6 +25,9 @@ __all__ = [
 
 _NAMING = ("target", "provider", "model")
 _TARGET = 'write target = "provider/model"'
+_PROVIDER = re.compile(r"[\w.-]+")
+_NEAR = 0.7
+"""How alike a word must be to a name to have been meant as it."""
 
 
 def split_credential(text: str) -> tuple[str, str | None]:
@@ -123,15 +127,20 @@ def name_complaints(deployments: Sequence[str], routes: Sequence[str], providers
             yield Complaint(("routes", name), "a deployment has that name", "name one of them otherwise")
 
 
-def route_complaints(routes: Mapping[str, RouteTable], deployments: Sequence[str]) -> Iterator[Complaint]:
+def route_complaints(
+    routes: Mapping[str, RouteTable], deployments: Sequence[str], providers: Collection[str]
+) -> Iterator[Complaint]:
     """Yield what is wrong with where routes lead: names that nobody has, and circles.
 
     Args:
         routes: The routes by name.
         deployments: The names of deployments.
+        providers: Provider ids that the settings name; there may be others.
     """
+    names = [*deployments, *routes]
     for keys, entry in entries(routes):
-        yield from _entry_complaints(entry, [*deployments, *routes], keys)
+        if entry not in names and entry not in providers:
+            yield from _entry_complaints(entry, names, keys)
     for circle in _circles(routes):
         way = " → ".join(shown_key(each) for each in (*circle, circle[0]))
         yield Complaint(("routes", circle[0]), f"it leads back to itself: {way}", "take one of them out")
@@ -139,10 +148,11 @@ def route_complaints(routes: Mapping[str, RouteTable], deployments: Sequence[str
 
 def _entry_complaints(entry: str, names: Sequence[str], keys: Keys) -> Iterator[Complaint]:
     if "/" not in entry:
-        if entry not in names:
-            nearest = did_you_mean(entry, names, what="deployments and routes")
-            stop = "" if nearest.endswith(("?", "…")) else "."
-            remedy = f"{nearest}{stop} A model is written provider/model"
+        # Which providers there are is not known here. What is nearly a name was hardly meant as one of them.
+        if not _PROVIDER.fullmatch(entry) or nearest(entry, names, least=_NEAR):
+            near = did_you_mean(entry, names, what="deployments and routes")
+            stop = "" if near.endswith(("?", "…")) else "."
+            remedy = f"{near}{stop} A model is written provider/model"
             yield Complaint(keys, f"there is no deployment or route {shown_key(entry)}", remedy)
         return
     named = deployment_named(entry)

@@ -84,7 +84,8 @@ class Settings:
         source: The file it was read from.
         models: What goes over models, by ``provider/model``.
         deployments: By name; what each calls is in its ``target``, ``provider`` and ``model`` alike.
-        routes: By name; what each leads to is in its ``groups``. Names in them exist, and there are no circles.
+        routes: By name; what each leads to is in its ``groups``, without circles. A word that is no deployment and no
+            route there stands for a provider.
         prices: Where prices come from.
         store: The encrypted store of credentials.
         routing: How calls find a deployment that answers.
@@ -128,7 +129,7 @@ class Settings:
         return self.timeouts.total if named is None or named.timeout is None else named.timeout
 
     def groups(self, route: str) -> tuple[tuple[str, ...], ...]:
-        """Return what a route leads to, group by group: names of deployments, and ``provider/model[#credential]``.
+        """Return what a route leads to, group by group: deployments, ``provider/model[#credential]``, and providers.
 
         A route alone in a group brings its own groups; one beside others brings its deployments into theirs.
 

@@ -262,8 +262,8 @@ class RouteTable:
     """Deployments in groups, to be tried group by group, under a name.
 
     Attributes:
-        groups: Each a list of deployments, routes, or ``provider/model`` with or without ``#credential``. The
-            next group is asked where one fails.
+        groups: Each a list of deployments, routes, ``provider/model`` with or without ``#credential``, or
+            providers for their default models. The next group is asked where one fails.
         targets: In place of ``groups``: each is a group of its own, and stands in ``groups`` too once it was read.
         pick: How one deployment of a group is chosen; without it, as ``[routing]`` says.
     """

@@ -162,7 +162,8 @@ def _serving_complaints(tables: Tables) -> Iterator[Complaint]:
     """Yield what is wrong with deployments and routes beside each other and beside the credentials."""
     providers = [*tables.credentials, *tables.providers, *(model.provider for model in tables.models.values())]
     yield from name_complaints(list(tables.deployments), list(tables.routes), providers)
-    yield from route_complaints(tables.routes, list(tables.deployments))
+    named = {*providers, *(table.provider for table in tables.deployments.values())}
+    yield from route_complaints(tables.routes, list(tables.deployments), named)
     if tables.store.enabled:
         return  # it may have credentials that nothing here says
     for name, table in tables.deployments.items():
