@@ -256,6 +256,38 @@ async def test_it_can_be_left_while_it_goes_on(how: str, *, closed: bool) -> Non
 
 
 @pytest.mark.anyio
+async def test_it_can_be_closed_while_it_waits_to_go_on() -> None:
+    """Another call has its place by then: closed, it does not wait for that one to end."""
+    ended: list[ModelHubError] = []
+    async with FaultServer(completions_dialect(), fault=speaking(CUT)) as node, anyio.create_task_group() as tasks:
+        rows = {"acme": [{"id": "one", "values": {"base_url": node.url}, "concurrency": 1}]}
+        async with ModelHub({"credentials": rows}, providers=[CompletionsProvider()]) as hub:
+
+            def waiting() -> int:
+                (info,) = hub._calls.deployment_infos()  # noqa: SLF001  what is polled must not wait
+                return info.waiting
+
+            async def reader(stream: Any) -> None:
+                try:
+                    async for _ in stream:
+                        pass
+                except ModelHubError as error:
+                    ended.append(error)
+
+            async with hub.stream(MODEL, "Tell me.", on_interrupt="restart") as stream:
+                tasks.start_soon(read, hub)
+                await node.until(lambda _: waiting() == 1)
+                node.fault = Fault.hang()
+                tasks.start_soon(reader, stream)
+                await node.until(lambda node: node.calls == 2 and waiting() == 1)
+                await stream.aclose()
+                await node.until(lambda _: bool(ended))
+            assert isinstance(ended[0], StreamNotFinished)
+            assert waiting() == 0
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
 async def test_a_stream_that_waits_for_the_head_of_an_answer_can_be_closed() -> None:
     """Whoever enters it hears of that at once, and so does the server."""
     async with vendors(Fault.hang()) as (hub, nodes, _):

@@ -241,6 +241,7 @@ async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course
         session=call.request.session,
         blocks=blocks(texts_of(call.request)) if sticks and not call.request.session else (),
         prices=prices,
+        last=call.last,
     )
 
 

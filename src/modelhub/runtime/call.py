@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from modelhub.rules.parameters import Policy
-from modelhub.rules.routing.course import Route
+from modelhub.rules.routing.course import Option, Route
 from modelhub.rules.routing.pool import Lease
 from modelhub.runtime.deployments import Deployment
 from modelhub.types.records import Attempt, Progress, Warning
@@ -45,6 +45,7 @@ class Call(Generic[R_co]):
         skipped: Targets that could not even be tried, and why.
         observation: Who hears of it; ``None`` where nobody does.
         hedged: Whether it may be sent twice at once, where the settings want that.
+        last: Those that broke off before, and are asked again only where nothing else is well.
     """
 
     request: Request[R_co]
@@ -56,6 +57,7 @@ class Call(Generic[R_co]):
     skipped: tuple[Attempt, ...] = ()
     observation: Observation | None = None
     hedged: bool = True
+    last: tuple[Option[Deployment], ...] = ()
 
     def seconds_left(self, clock: Callable[[], float]) -> float | None:
         """Return the time until its deadline, negative after it; ``None`` where there is none."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 from modelhub.errors import Scope, StreamInterrupted
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.resuming import Splice, continued, emitted_tokens, family, may_continue
-from modelhub.rules.routing.course import Group, Option, Route
+from modelhub.rules.routing.course import Group, Route
 from modelhub.rules.routing.verdict import verdict
 from modelhub.types.events import ChatEvent, Event
 from modelhub.types.requests import ChatRequest
@@ -90,8 +90,7 @@ class Resumption:
         done = self._left <= 0 or self.splice is not None  # what was continued once is not continued again
         if how == "raise" or done or error.scope not in _OTHERS_MAY_DO_BETTER:
             return None
-        route = replace(call.route, groups=_elsewhere_first(call.route, prepared.this.lease.option))
-        following = replace(call, route=route, skipped=error.attempts, hedged=False)
+        following = replace(call, skipped=error.attempts, hedged=False, last=(*call.last, prepared.this.lease.option))
         if how == "continue":
             following_or_reason = self._continuation(server, prepared, partial, following)
             if isinstance(following_or_reason, str):
@@ -126,19 +125,6 @@ class Resumption:
             ),
             route=replace(call.route, groups=groups),
         )
-
-
-def _elsewhere_first(route: Route[Deployment], broken: Option[Deployment]) -> tuple[Group[Deployment], ...]:
-    """Return the groups of a route, what broke off being asked again only where nothing else is well."""
-    groups: list[Group[Deployment]] = []
-    last: list[Group[Deployment]] = []
-    for group in route.groups:
-        others = tuple(option for option in group.options if option is not broken)
-        if others:
-            groups.append(replace(group, options=others))
-        if len(others) < len(group.options):
-            last.append(replace(group, options=(broken,)))
-    return (*groups, *last)
 
 
 def _of_same_family(server: Server, prepared: Prepared, route: Route[Deployment]) -> tuple[Group[Deployment], ...]:

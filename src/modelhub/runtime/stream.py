@@ -281,11 +281,13 @@ class Stream(Generic[E_co, R_co]):
             await watch.ended(error)
             await watch.retry(error)
         try:
-            await self._adopt(await tried(self._server, call, self._begin, discard=self._discarded))
+            with anyio.CancelScope() as self._waiting:
+                await self._adopt(await tried(self._server, call, self._begin, discard=self._discarded))
         except ModelHubError as failed:
             error.attempts = failed.attempts or error.attempts
             self._check_wanted()
             return False
+        self._check_wanted()
         if self._resumption.splice is None:
             self._held.appendleft(Reset())
         return True

@@ -4,7 +4,7 @@ from random import Random
 
 from benchmarks.simulation import option
 
-from modelhub.errors import ConnectFailed, MalformedResponse
+from modelhub.errors import ConnectFailed, MalformedResponse, ServerError
 from modelhub.rules.routing.budget import RetryBudget
 from modelhub.rules.routing.course import Course, Group, Route
 from modelhub.rules.routing.verdict import verdict
@@ -34,6 +34,19 @@ def test_a_group_that_stands_in_is_tried_however_many_failed_before_it() -> None
         assert course.failed(each, error, verdict(error), 1.0 + number, Random(1))
     assert course.left == [alive]
     assert not course.failed(alive, error, verdict(error), 5.0, Random(1))
+
+
+def test_what_failed_the_caller_before_goes_behind_the_others_and_is_entitled_to_nothing_more() -> None:
+    """It is asked where nothing else is left, and its group has the retries that it always has."""
+    a, b, c, d = (option(name) for name in "abcd")
+    route = Route("r", (Group((a, b, c)), Group((d,))), RetryBudget())
+    assert [each.id for each in Course(route, last=[b]).left] == ["a", "c", "d", "b"]
+    assert [each.id for each in Course(route, last=[c, a]).left] == ["b", "d", "a", "c"]
+    assert [each.id for each in Course(route).left] == ["a", "b", "c", "d"]
+    lost = ServerError("gone", sent=True)
+    course = Course(route, retries=0, last=[a])
+    assert course.failed(b, lost, verdict(lost), 0.0, Random(1))
+    assert [each.id for each in course.left] == ["d"]
 
 
 def test_what_a_probe_finds_out_is_not_paid_for() -> None:

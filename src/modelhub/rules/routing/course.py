@@ -123,6 +123,7 @@ class Course(Generic[D]):
         session: What it should stick to a deployment by; empty where there is nothing.
         blocks: Its prompt's beginning, for sticking where there is no session; see `affinity.blocks`.
         prices: What a usual call costs, by the ids of deployments, where that decides.
+        last: Those that are asked only where nothing else is well: they have failed the caller already.
     """
 
     __slots__ = (
@@ -152,9 +153,10 @@ class Course(Generic[D]):
         session: str = "",
         blocks: Sequence[bytes] = (),
         prices: Mapping[str, float] | None = None,
+        last: Sequence[Option[D]] = (),
     ) -> None:
         self.route: Route[D] = route
-        self.groups: Sequence[Group[D]] = route.groups
+        self.groups: Sequence[Group[D]] = _with_last(route.groups, last) if last else route.groups
         self.deadline: float = deadline
         self.signal: str = signal
         self.tokens: float = tokens
@@ -283,3 +285,14 @@ class Course(Generic[D]):
 
     def __repr__(self) -> str:
         return f"<Course of {self.route.name}: {len(self.left)} left, {self._retries} retries>"
+
+
+def _with_last(groups: Sequence[Group[D]], last: Sequence[Option[D]]) -> Sequence[Group[D]]:
+    """Return groups with some deployments behind all the others."""
+    first, behind = [], []
+    for group in groups:
+        for kept, wanted in ((first, False), (behind, True)):
+            options = tuple(option for option in group.options if (option in last) is wanted)
+            if options:
+                kept.append(replace(group, options=options))
+    return [*first, *behind]
