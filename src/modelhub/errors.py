@@ -141,7 +141,9 @@ class ModelHubError(Exception):
     Attributes:
         message: What happened, in one sentence, without secrets.
         remedy: Who must act and how, or ``None`` where the message says it all.
-        provider, model, deployment: What was being called, as far as it was known.
+        provider: The id of the provider that was being called, as far as it was known.
+        model: The model there, as the provider knows it: without the provider, which results have before theirs.
+        deployment: Both, and the credential where there are several, as one word: ``provider/model#credential``.
         status: The HTTP status, where an HTTP answer came.
         code: The vendor's own word for the error.
         request_id: The vendor's id of the request.

@@ -23,6 +23,7 @@ from modelhub.errors import (
     Overloaded,
     PluginError,
     ServerError,
+    StreamInterrupted,
     Timeout,
     UnknownProvider,
 )
@@ -118,6 +119,23 @@ async def test_the_last_error_is_raised_with_everything_tried() -> None:
     error = caught.value
     assert (error.provider, error.model, error.deployment) == ("b", "m", "b/m")
     assert [(each.deployment, each.error) for each in error.attempts] == [("a/m", "Overloaded"), ("b/m", "ServerError")]
+
+
+async def test_results_name_provider_and_model_in_one_word_and_errors_apart() -> None:
+    """Streams too; what they had received by then has no model yet."""
+    provider = ScriptedProvider("well", [TextDelta(0, "half")], ServerError("broke"))
+    async with ModelHub(ONCE, providers=[provider]) as hub:
+        assert (await hub.chat("scripted/m", "Hi")).model == "scripted/m"
+        with pytest.raises(StreamInterrupted) as interrupted:
+            async with hub.stream("scripted/m", "Hi") as stream:
+                async for _ in stream:
+                    pass
+        assert interrupted.value.partial is not None
+        assert interrupted.value.partial.model == ""
+        with pytest.raises(ServerError) as failed:
+            await hub.chat("scripted/m", "Hi")
+    for error in (interrupted.value, failed.value):
+        assert (error.provider, error.model, error.deployment) == ("scripted", "m", "scripted/m")
 
 
 async def test_a_call_without_a_deployment_has_nothing_to_try(tmp_path: Path) -> None:

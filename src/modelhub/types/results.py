@@ -33,7 +33,7 @@ class Result:
     """What every result has.
 
     Attributes:
-        model: ``"provider/model"`` that answered.
+        model: ``"provider/model"`` that answered, as one word; errors have both apart. Empty in a part of an answer.
         id: The vendor's id of the answer, or the call's own.
         usage: What was used, or ``None`` where the vendor does not say.
         cost: What it cost, or ``None`` where nothing of it is known.
