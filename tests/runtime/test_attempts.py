@@ -126,10 +126,9 @@ async def test_results_name_provider_and_model_in_one_word_and_errors_apart() ->
     provider = ScriptedProvider("well", [TextDelta(0, "half")], ServerError("broke"))
     async with ModelHub(ONCE, providers=[provider]) as hub:
         assert (await hub.chat("scripted/m", "Hi")).model == "scripted/m"
-        with pytest.raises(StreamInterrupted) as interrupted:
-            async with hub.stream("scripted/m", "Hi") as stream:
-                async for _ in stream:
-                    pass
+        async with hub.stream("scripted/m", "Hi") as stream:
+            with pytest.raises(StreamInterrupted) as interrupted:
+                [event async for event in stream]
         assert interrupted.value.partial is not None
         assert interrupted.value.partial.model == ""
         with pytest.raises(ServerError) as failed:
