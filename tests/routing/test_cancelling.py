@@ -21,7 +21,7 @@ from modelhub.testing.faults import Fault, Healthy
 from modelhub.testing.replies import Reply
 
 TOKENS = 6
-STREAMS = 1000
+STREAMS = 500  # on each of the two event loops
 AT_ONCE = 250
 PROMPT = 0.25
 """Seconds in which a server must see that its client has gone."""
