@@ -112,6 +112,12 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
         assert column > depth.get(TABLE[name][2], -1)
 
 
+@pytest.mark.parametrize("name", ["Retry", "Scope", *TABLE])
+def test_every_class_says_where_it_is_public(name: str) -> None:
+    """Tracebacks and pickles name no part of the package."""
+    assert getattr(errors, name).__module__ == "modelhub.errors"
+
+
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
 def test_every_class_travels_whole(name: str, way: Any) -> None:
