@@ -1,6 +1,7 @@
 """Credentials as they are configured: base URLs, flat values or named ones, for a provider or for one of its models.
 
-What the values are made of (references, callables) is resolved elsewhere; no message repeats one.
+Several nodes may stand behind one of them: the addresses of a name, or what a function returns. They are looked up
+elsewhere, and so is what the values are made of (references, callables); no message repeats one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import datetime as dt
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelhub.configuration.limits import LIMIT_KEYS, BudgetTable, limit_table
@@ -20,7 +21,16 @@ from modelhub.types.credential import OperatorValues
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
 
-__all__ = ["URL_ALONE", "CredentialSource", "configured_credentials", "credential_sources", "endpoint_field"]
+__all__ = [
+    "LEAST_REFRESH",
+    "REFRESH",
+    "URL_ALONE",
+    "CredentialSource",
+    "Discovery",
+    "configured_credentials",
+    "credential_sources",
+    "endpoint_field",
+]
 
 _AS_TABLES = "give the form's values as a table, or a list of tables, or of base URLs"
 _ENDPOINT = ""
@@ -32,8 +42,28 @@ URL_ALONE = r"^\s*([Hh][Tt][Tt][Pp][Ss]?://|(env|file|keyring):)\S"
 _AS_URL = "begin it with http:// or https://, or give the form's values as a table"
 _HOST_AND_PORT = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(?=/|$)", re.IGNORECASE)
 _LONGEST_NAME = 200
-_KEYS = ("id", "values", "weight", *LIMIT_KEYS)
+_KEYS = ("id", "values", "weight", "discover", "refresh", *LIMIT_KEYS)
 _DATES = (dt.date, dt.time)
+
+REFRESH, LEAST_REFRESH = 30.0, 5.0
+"""Seconds between two look-ups, where nobody says and at least."""
+
+_AS_DISCOVERED = 'write discover = "dns"; in code it may be a function too'
+_AS_REFRESH = f"seconds between two look-ups, {LEAST_REFRESH:g} at least"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """That several nodes stand behind a credential, and how they are found.
+
+    Attributes:
+        refresh: Seconds between two look-ups, about.
+        function: Returns what could stand in the credential's place; ``None`` for the addresses that the host of the
+            base URL has.
+    """
+
+    refresh: float = REFRESH
+    function: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +80,7 @@ class CredentialSource:
         concurrency: Calls at once at most.
         budget: What its calls may cost.
         operator: Whether they are the operator's although they come with a call.
+        discovery: How the nodes are found that it stands for; ``None`` where it is one.
     """
 
     values: Mapping[str, JSON] = field(default_factory=dict, repr=False)
@@ -61,6 +92,13 @@ class CredentialSource:
     concurrency: int | None = None
     budget: BudgetTable | None = None
     operator: bool = False
+    discovery: Discovery | None = None
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a name may mean it or a node that it stands for; of those, nothing is known before they are found."""
+        if self.discovery is None:
+            return name == self.id
+        return self.discovery.function is not None or name == self.id or name.startswith(f"{self.id}@")
 
     @property
     def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
@@ -113,12 +151,15 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
     """Read credentials, and say all that is wrong with them.
 
     Args:
-        given: Flat values, or a list of flat values, of ``{id, values, weight}`` with limits, or of base URLs.
+        given: Flat values, or a list of flat values, of ``{id, values, weight}`` with limits, or of base URLs; or a
+            function that returns such.
         provider: Whose they are, for the messages.
 
     Returns:
         Those that can be used, and the complaints, each with its path below ``given``.
     """
+    if callable(given):
+        given = {"discover": given}
     rows = [given] if isinstance(given, Mapping) else given
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not rows:
         what = f"a {type(given).__name__}" if rows else "empty"
@@ -161,6 +202,8 @@ def _of_url(text: str, name: str, taken: set[object]) -> CredentialSource:
 
 def _source(row: Mapping[str, object], name: str) -> CredentialSource:
     values = row.get("values")
+    if callable(row.get("discover")):
+        return CredentialSource({}, name, discovery=_discovery(row))
     if not isinstance(values, Mapping):
         operator = isinstance(row, OperatorValues)
         return CredentialSource(dict(row), name, operator=operator)  # type: ignore[arg-type]  # the form says what its values may be
@@ -175,7 +218,13 @@ def _source(row: Mapping[str, object], name: str) -> CredentialSource:
         concurrency=limits.concurrency,
         budget=limits.budget,
         operator=isinstance(values, OperatorValues),
+        discovery=_discovery(row) if "discover" in row else None,
     )
+
+
+def _discovery(row: Mapping[str, object]) -> Discovery:
+    how, refresh = row["discover"], row.get("refresh", REFRESH)
+    return Discovery(float(refresh), how if callable(how) else None)  # type: ignore[arg-type]  # looked at before
 
 
 def _row_complaints(row: object, which: str) -> Iterator[Complaint]:
@@ -187,6 +236,9 @@ def _row_complaints(row: object, which: str) -> Iterator[Complaint]:
         yield Complaint((), f"{which} is a {type(row).__name__}, not a table", _AS_TABLES)
         return
     values = row.get("values")
+    if callable(row.get("discover")):
+        yield from _function_complaints(row, which)
+        return
     if isinstance(values, Mapping):
         yield from _named_complaints(row, which)
         below: Keys = ("values",)
@@ -214,5 +266,24 @@ def _named_complaints(row: Mapping[object, object], which: str) -> Iterator[Comp
         yield Complaint(("id",), f"the id of {which} is empty or has a #", "give it a name of its own without #")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
         yield Complaint(("weight",), f"the weight of {which} is no number above 0", "1 is the usual share")
+    if row.get("discover", "dns") != "dns":
+        yield Complaint(("discover",), f"discover of {which} is not dns", _AS_DISCOVERED)
+    elif "refresh" in row and "discover" not in row:
+        yield Complaint(("refresh",), f"{which} has refresh without discover", _AS_DISCOVERED)
+    yield from _refresh_complaints(row, which)
     for each in limit_table(row)[1]:
         yield Complaint(each.keys, f"of {which}, {each.message}", each.remedy)
+
+
+def _function_complaints(row: Mapping[object, object], which: str) -> Iterator[Complaint]:
+    for key in row:
+        if key not in {"discover", "refresh"}:
+            remedy = "what the function returns has an id, values, a weight and limits: give nothing but refresh here"
+            yield Complaint((str(key),), f"{which} has {shown_key(key)} beside a function", remedy)
+    yield from _refresh_complaints(row, which)
+
+
+def _refresh_complaints(row: Mapping[object, object], which: str) -> Iterator[Complaint]:
+    refresh = row.get("refresh", REFRESH)
+    if isinstance(refresh, bool) or not isinstance(refresh, int | float) or not LEAST_REFRESH <= refresh < math.inf:
+        yield Complaint(("refresh",), f"refresh of {which} is no number from {LEAST_REFRESH:g}", _AS_REFRESH)

@@ -123,6 +123,9 @@ def _credentials(given: Any, keys: Keys, form: Sequence[FormField]) -> Iterator[
         name = endpoint_field(form) or ""  # a base URL alone; where the form has no field for it, it is a secret
         yield keys, masked({name: given}, form)[name]
         return
+    if callable(given) or (isinstance(given, Mapping) and callable(given.get("discover"))):
+        yield keys, "what a function returns"
+        return
     if not isinstance(given, Mapping):
         for number, row in enumerate(given):
             yield from _credentials(row, (*keys, number), form)

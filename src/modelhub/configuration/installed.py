@@ -200,15 +200,15 @@ class _Checks:
         return True
 
     def _credential(self, table: DeploymentTable, name: str, keys: Keys) -> Iterator[_Found]:
-        known = [source.id for source in self.settings.credentials.get(table.provider, ())]
         overlay = self.settings.models.get(f"{table.provider}/{table.model}")
-        known += [source.id for source in overlay.credentials] if overlay is not None else []
+        sources = [*self.settings.credentials.get(table.provider, ()), *(overlay.credentials if overlay else ())]
+        known = [source.id for source in sources]
         known += [
             each.name
             for each in self.installed.stored
             if each.provider == table.provider and each.model in {None, table.model}
         ]
-        if name not in (known or ["default"]):
+        if name not in (known or ["default"]) and not any(source.answers_to(name) for source in sources):
             message = f"{shown_key(table.provider)} has no credential {shown_key(name)}"
             yield Complaint(keys, message, did_you_mean(name, known or ["default"], what="credentials")), True
 
@@ -264,8 +264,10 @@ def _placed(
     given: object = document
     for key in keys:
         given = cast("Mapping[str, object]", given).get(str(key), {})
-    rows = [given] if isinstance(given, Mapping) else cast("Sequence[object]", given)
+    rows = [given] if isinstance(given, Mapping) or callable(given) else cast("Sequence[object]", given)
     for number, (row, source) in enumerate(zip(rows, sources, strict=False)):
+        if source.discovery is not None and source.discovery.function is not None:
+            continue  # what it returns is not known before it is called
         place = keys if isinstance(given, Mapping) else (*keys, number)
         named = isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)
         yield ((*place, "values") if named else place), source

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
-from modelhub.configuration.credentials import URL_ALONE
+from modelhub.configuration.credentials import LEAST_REFRESH, REFRESH, URL_ALONE
 from modelhub.configuration.limits import LimitTable
 from modelhub.configuration.overlays import MODEL_KEYS, PROVIDER_KEYS
 from modelhub.configuration.tables import (
@@ -182,8 +182,19 @@ def _credentials(limits: _Schema) -> _Schema:
             "id": {"type": "string", "pattern": "^[^#]*[^#\\s][^#]*$", "description": "A name without secrets."},
             "values": values,
             "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1, "description": "How much it counts."},
+            "discover": {
+                "const": "dns",
+                "description": "Each address of the base URL's host is a deployment of its own.",
+            },
+            "refresh": {
+                "type": "number",
+                "minimum": LEAST_REFRESH,
+                "default": REFRESH,
+                "description": "Seconds between two look-ups, about.",
+            },
             **limits,
         },
+        "dependentRequired": {"refresh": ["discover"]},
         "additionalProperties": False,
     }
     flat = {**values, "not": {"required": ["values"], "properties": {"values": {"type": "object"}}}}

@@ -179,6 +179,6 @@ def _credential_complaint(tables: Tables, table: DeploymentTable, keys: Keys) ->
     overlay = tables.models.get(table.target)
     sources = [*tables.credentials.get(table.provider, ()), *(overlay.credentials if overlay else ())]
     known = [source.id for source in sources] or ["default"]
-    if table.credential not in known:
+    if table.credential not in known and not any(source.answers_to(table.credential) for source in sources):
         message = f"{shown_key(table.provider)} has no credential {shown_key(table.credential)}"
         yield Complaint(keys, message, did_you_mean(table.credential, known, what="credentials"))

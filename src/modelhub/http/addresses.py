@@ -9,6 +9,7 @@ whoever opened a socket closes it, unless it is handed on.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import zip_longest
@@ -17,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 import anyio.lowlevel
 
-__all__ = ["Address", "Resolver", "connected_socket", "fastest", "looked_up"]
+__all__ = ["Address", "Resolver", "addresses_of", "connected_socket", "fastest", "looked_up", "only"]
 
 C = TypeVar("C")
 
@@ -26,6 +27,7 @@ Address: TypeAlias = tuple[Any, Any, int, str, Any]
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 """From a host and a port to its addresses, in the order to try them; raises `OSError` where there is none."""
 
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _NEXT_ADDRESS_SECONDS = 0.25
 """RFC 8305 §5: how long one address may take before the next is tried beside it."""
 
@@ -37,8 +39,7 @@ async def looked_up(host: str, port: int) -> Sequence[Address]:
         OSError: The name has no address.
     """
     try:
-        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
     except socket.gaierror:
         pass
     loop = anyio.lowlevel.current_token().native_token
@@ -51,6 +52,29 @@ async def looked_up(host: str, port: int) -> Sequence[Address]:
     preferred = [address for address in found if address[0] == found[0][0]]
     others = [address for address in found if address[0] != found[0][0]]
     return [address for pair in zip_longest(preferred, others) for address in pair if address is not None]
+
+
+def only(address: str) -> Resolver:
+    """Return a resolver that knows one address, whatever it is asked for; it looks nothing up.
+
+    Args:
+        address: An address of IPv4 or IPv6; what is none has no address.
+    """
+
+    async def resolve(_host: str, port: int) -> Sequence[Address]:
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
+
+    return resolve
+
+
+def addresses_of(found: Sequence[Address]) -> list[str]:
+    """Return each address that a resolver gave, once, in an order that is not the resolver's.
+
+    Raises:
+        ValueError: It gave something else.
+    """
+    each = {str(address[4][0]) for address in found}
+    return sorted(each, key=lambda text: (":" in text, ipaddress.ip_address(text).packed, text))
 
 
 async def fastest(

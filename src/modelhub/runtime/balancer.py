@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias, final
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Balancer"]
 
+_Account: TypeAlias = "tuple[str, CredentialKey]"
 _Key: TypeAlias = "tuple[str, str, CredentialKey, DeploymentLimits]"
 
 _REMEMBERED = 4096
@@ -98,8 +99,9 @@ class Balancer:
         self._budgets: dict[tuple[str, object], RetryBudget] = {}
         self._hedges: dict[str, Hedging] = {}
         self._turns: dict[tuple[str, int], dict[str, float]] = {}
-        self._allowances: dict[tuple[str, CredentialKey], Allowance] = {}
-        self._uncounted: set[tuple[str, CredentialKey]] = set()
+        self._shared_rates: WeakValueDictionary[object, Rates] = WeakValueDictionary()
+        self._allowances: dict[_Account, Allowance] = {}
+        self._uncounted: set[_Account] = set()
         self._wall = wall
         self.clock: Callable[[], float] = clock
         self.random: Random = random
@@ -153,6 +155,7 @@ class Balancer:
         vitals = self.vitals(deployment)
         if deployment.budget is not None:
             self._count_money(vitals.key, self._allowance(deployment, deployment.budget))
+        vitals.gone = False
         return Option(deployment, vitals, deployment.weight)
 
     def vitals(self, deployment: Deployment) -> Vitals:
@@ -173,27 +176,33 @@ class Balancer:
         key = (deployment.plugin.id, deployment.credential.key)
         vitals = Vitals(
             deployment.id,
-            key=self._keys.setdefault(key, KeyHealth()),
+            key=self._keys.setdefault(key, KeyHealth(_account(deployment))),
             slots=Slots(start, start) if given else Slots(start),
             breaker=Breaker(self._ejection),
             queue=self._settings.queue,
         )
         if self._sharing is not None:
             self._sharing.joined(deployment, vitals)
-        vitals.rates = self._rates(deployment, vitals)
+        vitals.rates = self._rates(deployment)
         return vitals
 
-    def _rates(self, deployment: Deployment, vitals: Vitals) -> Rates | None:
+    def _rates(self, deployment: Deployment) -> Rates | None:
         limits, declared = deployment.limits, deployment.plugin.schema.limits
         rpm, tpm = limits.rpm or declared.get("rpm"), limits.tpm or declared.get("tpm")
         if rpm is None and tpm is None:
             return None
-        return Rates(self._bucket(vitals, "requests", rpm), self._bucket(vitals, "tokens", tpm))
+        # A vendor counts what comes with a key, to whichever address: all of them share one limit.
+        name = (*_account(deployment), deployment.model, rpm, tpm)
+        rates = self._shared_rates.get(name) if deployment.credential.address is not None else None
+        if rates is None:
+            rates = Rates(self._bucket(deployment, "requests", rpm), self._bucket(deployment, "tokens", tpm))
+            self._shared_rates[name] = rates
+        return rates
 
-    def _bucket(self, vitals: Vitals, what: str, limit: float | None) -> Bucket:
+    def _bucket(self, deployment: Deployment, what: str, limit: float | None) -> Bucket:
         if limit is None or self._sharing is None:
             return RateBucket(math.inf if limit is None else limit)
-        return self._sharing.bucket(vitals, what, limit)
+        return self._sharing.bucket(deployment, what, limit)
 
     def _changed(self, option: Option[Deployment], change: Change) -> None:
         if self._on_change is not None:
@@ -206,10 +215,11 @@ class Balancer:
             del self._kept[key]
         wall = self._wall()
         unspent = [key for key, allowance in self._allowances.items() if allowance.left(wall) >= allowance.amount]
+        known = {key.account for key in self._keys.values()}
         for used in unspent:
-            if used not in self._keys:
+            if used not in known:
                 del self._allowances[used]
-        self._uncounted.intersection_update(self._keys)
+        self._uncounted.intersection_update(known)
 
     def _budget(self, name: tuple[str, object]) -> RetryBudget:
         budget = self._budgets.get(name)
@@ -309,7 +319,7 @@ class Balancer:
         budget = deployment.budget
         if budget is None:
             return
-        key = (deployment.plugin.id, deployment.credential.key)
+        key = _account(deployment)
         # Of a call from before the settings changed it is not the amount that counts any more.
         allowance = self._allowances.get(key) or self._allowance(deployment, budget)
         counted = allowance.spent(cost, self._wall())
@@ -320,7 +330,7 @@ class Balancer:
 
     def _allowance(self, deployment: Deployment, budget: BudgetTable) -> Allowance:
         """Return what a key has spent and may spend, by the settings that it is routed to by."""
-        key = (deployment.plugin.id, deployment.credential.key)
+        key = _account(deployment)
         known, amount = self._allowances.get(key), Decimal(str(budget.amount))
         if known is None or (known.currency, known.per) != (budget.currency, budget.per):
             known = self._allowances[key] = Allowance(amount, budget.currency, budget.per)
@@ -330,7 +340,12 @@ class Balancer:
     def _count_money(self, key: KeyHealth, allowance: Allowance) -> None:
         seconds = allowance.exhausted(self._wall())
         if seconds is not None:
-            key.broke_until = self.clock() + seconds
+            for each in self._of_account(key.account):
+                each.broke_until = self.clock() + seconds
+
+    def _of_account(self, account: object) -> list[KeyHealth]:
+        """Return what is known of a credential at each address that it is called at."""
+        return [key for key in self._keys.values() if key.account == account]
 
     def learned(self, lease: Lease[Deployment], facts: RateFacts) -> None:
         """An answer's headers said what is left of the vendor's own limits: they are kept as well as ours."""
@@ -345,14 +360,26 @@ class Balancer:
 
     def accepted(self, provider: str, credential: Credential) -> None:
         """The vendor was asked about a credential, and takes it: calls may use it again at once."""
-        key = self._keys.get((provider, credential.key))
-        if key is not None:
+        for key in self._of_account((provider, credential.account)):
             key.accepted()
-            for vitals in self._vitals.values():
-                if vitals.key is key:
-                    self.pool.changed(vitals)
-                    if self._sharing is not None:
-                        self._sharing.accepted(vitals)
+            for vitals in list(key.users):
+                self.pool.changed(vitals)
+                if self._sharing is not None:
+                    self._sharing.accepted(vitals)
+
+    def gone(self, credentials: Collection[CredentialKey]) -> None:
+        """Nodes are not found any more. What is known of them stays, for when they come back.
+
+        Args:
+            credentials: The keys of what they were called with.
+        """
+        if not credentials:
+            return
+        for (_, _, credential, _), vitals in list(self._vitals.items()):
+            if credential in credentials:
+                vitals.gone = True
+                if self.prober is not None:
+                    self.prober.gone(vitals.key)
 
     def abandoned(self, lease: Lease[Any]) -> None:
         """A call ended without a verdict; see `Pool.abandoned`."""
@@ -371,6 +398,8 @@ class Balancer:
         now = self.clock()
         infos = []
         for vitals in self._vitals.values():
+            if vitals.gone and not vitals.slots.in_flight:
+                continue
             block = vitals.block(now, 0.0)
             known = block is not None and block.until < math.inf
             infos.append(
@@ -388,3 +417,8 @@ class Balancer:
     def __repr__(self) -> str:
         busy = sum(vitals.slots.in_flight for vitals in self._vitals.values())
         return f"<Balancer: {len(self._vitals)} deployments, {busy} calls in flight>"
+
+
+def _account(deployment: Deployment) -> _Account:
+    """Return what a vendor counts calls as, to whichever address they go."""
+    return deployment.plugin.id, deployment.credential.account

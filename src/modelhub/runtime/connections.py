@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, final
+from collections.abc import Collection
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import anyio
 
 from modelhub.errors import ConfigurationError
+from modelhub.http.addresses import only
 from modelhub.provider.threads import run_in_thread
 from modelhub.rules.egress import AllowList, Egress
 from modelhub.runtime.sessions import Sessions
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from modelhub.http.seam import Backend
     from modelhub.rules.endpoint import Endpoint
     from modelhub.runtime.background import Background
-    from modelhub.types.credential import Credential
+    from modelhub.types.credential import Credential, CredentialKey
 
 __all__ = ["Connections"]
+
+_Key: TypeAlias = "tuple[str, str, int, CredentialKey]"
 
 _DRAIN_SECONDS = 0.25
 """How often it is looked whether connections of before a change carry answers still."""
@@ -47,7 +51,7 @@ class Connections:
     ) -> None:
         self._allow = AllowList() if allow is None else allow
         self._resolve = resolve
-        self._backends: dict[object, Backend] = {}
+        self._backends: dict[_Key, Backend] = {}
         self._retired: list[Backend] = []
         self.sessions: Sessions = Sessions(background)
         self._closed = False
@@ -63,7 +67,7 @@ class Connections:
         self._check_open()
         return await self._flights.run(key, lambda: self._opened(key, endpoint, credential))
 
-    async def _opened(self, key: object, endpoint: Endpoint, credential: Credential) -> Backend:
+    async def _opened(self, key: _Key, endpoint: Endpoint, credential: Credential) -> Backend:
         found = self._backends.get(key)
         if found is not None:
             return found
@@ -89,7 +93,8 @@ class Connections:
             allow=self._allow,
             field=credential.endpoint_field,
         )
-        more = {} if self._resolve is None else {"resolve": self._resolve}
+        resolve = self._resolve if credential.address is None else only(credential.address)
+        more = {} if resolve is None else {"resolve": resolve}
         backend: Backend = cls(endpoint, context=self._tls, egress=egress, **more)  # type: ignore[call-arg]  # the class is a backend's own
         self._backends[key] = backend
         return backend
@@ -116,8 +121,19 @@ class Connections:
         self._retired += self._backends.values()
         self._backends.clear()
 
+    def retire(self, credentials: Collection[CredentialKey]) -> bool:
+        """Give up the connections of credentials that no call is sent with any more; returns whether there are any.
+
+        Args:
+            credentials: Their keys.
+        """
+        self.sessions.retire(credentials)
+        left = [key for key in self._backends if key[-1] in credentials]
+        self._retired += [self._backends.pop(key) for key in left]
+        return bool(left)
+
     async def drain(self) -> None:
-        """Close the connections of before `renew`, each once the answer that it carries has come."""
+        """Close the connections that were given up, each once the answer that it carries has come."""
         while self._retired:
             for backend in list(self._retired):
                 if backend in self._retired and not backend.busy:  # after several changes several tasks do this

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from modelhub.configuration.settings import Settings
+from modelhub.http.addresses import Resolver, looked_up
 from modelhub.http.client import HttpClient
 from modelhub.http.seam import Backend, HttpCall, ReadLimits
 from modelhub.provider.context import ProviderContext
@@ -25,6 +26,7 @@ from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.connections import Connections
 from modelhub.runtime.credentials import Credentials
 from modelhub.runtime.deployments import Deployment, Deployments
+from modelhub.runtime.node_lists import NodeList, NodeLists
 from modelhub.runtime.plugin import Plugin
 from modelhub.runtime.plugins import PluginRegistry
 from modelhub.runtime.registration import BoundProvider
@@ -35,7 +37,6 @@ from modelhub.types.secret import Secret
 
 if TYPE_CHECKING:
     from modelhub.credentials.store import CredentialStore
-    from modelhub.http.addresses import Resolver
     from modelhub.runtime.background import Background
     from modelhub.runtime.observers import Observers
     from modelhub.shared.seam import SharedState
@@ -105,11 +106,14 @@ class Runtime:
         self.registry = registry
         self.settings = settings
         self.clock = clock
-        self.credentials: Credentials = Credentials(settings, store)
+        random = random or Random()
+        self._lists = NodeLists(background, clock=clock, random=random, resolve=resolve or looked_up)
+        self._lists.changed = self._discovered
+        self.credentials: Credentials = Credentials(settings, store, self._lists)
         self.balancer: Balancer = Balancer(
             settings.routing,
             clock=clock,
-            random=random or Random(),
+            random=random,
             on_change=None if observers is None else observers.changed,
             background=background,
             ask=self._check,
@@ -135,14 +139,26 @@ class Runtime:
         """
         fresh = copy(self)
         fresh.settings = settings
-        fresh.credentials = Credentials(settings, store)
+        fresh.credentials = Credentials(settings, store, self._lists)
+        fresh._lists.changed = fresh._discovered  # noqa: SLF001  of its own class
         fresh.deployments = Deployments(self.registry, settings, fresh.credentials, self.balancer)
         fresh._lines = {}  # noqa: SLF001  of its own class
         self.balancer.adopt(settings.routing)
         self.connections.renew(AllowList.of(settings.egress.allow))
-        if self._background is not None:
-            self._background.start("connections of before the settings changed", self.connections.drain)
+        self._drain("connections of before the settings changed")
         return fresh
+
+    def _drain(self, what: str) -> None:
+        if self._background is not None:
+            self._background.start(what, self.connections.drain)
+
+    async def _discovered(self, nodes: NodeList[Any]) -> None:
+        """A list of nodes was looked up: calls from now on go by it; those under way end as they began."""
+        await self.credentials.renew()
+        gone = nodes.gone()
+        self.balancer.gone(gone)
+        if self.connections.retire(gone):
+            self._drain("connections of nodes that are gone")
 
     def limits(self, plugin: Plugin, *, deadline: float | None, total: float | None, streaming: bool) -> ReadLimits:
         """Return the limits of time of one attempt: the application's, else the provider's, else the defaults."""

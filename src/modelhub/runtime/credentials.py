@@ -4,6 +4,9 @@ What counts more stands over what counts less, field by field: environment, stor
 for a model, bound model, call. A secret never follows a layer to another origin; only the environment's do, which the
 operator gives beside settings of their own.
 
+Several nodes may stand behind one of them: the addresses of its host, or what a function returns. Then there is a
+credential for each, and they are made anew, beside calls, when the nodes are others.
+
 Which layer a base URL comes from decides how far it is trusted: the environment, the store, the settings, the form's
 own default and bound models are the operator's; what a call brings was typed by a user of the application.
 """
@@ -11,20 +14,31 @@ own default and bound models are the operator's; what a call brings was typed by
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 from weakref import WeakKeyDictionary
 
 from modelhub.configuration.environment import credential_variable
 from modelhub.configuration.settings import CredentialSource, Settings, credentials_of_environment
-from modelhub.credentials.references import is_dynamic, is_reference, leaves, resolved
+from modelhub.credentials.references import is_dynamic, resolved
 from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubError
-from modelhub.rules.forms import filled, layered, model_form
+from modelhub.rules.forms import endpoint_in, filled, layered, model_form
 from modelhub.rules.names import did_you_mean
+from modelhub.runtime.credential_layers import (
+    GivenCredentials,
+    Layers,
+    identity,
+    of_same_name,
+    refers,
+    typed_layers,
+    without_references,
+)
+from modelhub.runtime.node_lists import NodeList, NodeLists
+from modelhub.runtime.nodes import Addresses
 from modelhub.runtime.single_flight import SingleFlight
-from modelhub.types.credential import Credential, CredentialKey
+from modelhub.types.credential import Credential
 from modelhub.types.json import JSON
 from modelhub.types.schema import ModelType
 
@@ -41,41 +55,30 @@ _REMEMBERED = 1024
 """Models whose credentials are kept ready: their names come with calls, and there may be any number of them."""
 
 
-@final
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class GivenCredentials:
-    """Credentials that a call or a bound model brings; the same object is the same credentials.
-
-    Attributes:
-        provider: Whose they are: no other provider of the call sees them.
-        sources: In the order to try them.
-        lasting: Whether they will be used again.
-        tenant: Whether users of the application typed them, so that a base URL among them is theirs.
-        tenant_below: Whether they typed what the sources stand over as well, which is the bound model's.
-    """
-
-    provider: str
-    sources: Sequence[CredentialSource]
-    lasting: bool = False
-    tenant: bool = True
-    tenant_below: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Usable:
     """A provider's credentials that can be used.
 
     Attributes:
         credentials: In the order to try them.
-        refused: The ids of those that cannot be used.
+        sources: What each was configured as, by its id.
+        refused: The classes of the errors of those that cannot be used, by their ids.
         changes: Whether a value is asked for anew at each call.
         renewable: Whether what they were made of may be another the next time it is read.
+        nodes: The lists that some of them stand in, with the edition of each.
     """
 
     credentials: tuple[Credential, ...]
-    refused: tuple[str, ...] = ()
+    sources: Mapping[str, CredentialSource]
+    refused: Mapping[str, str] = field(default_factory=dict)
     changes: bool = False
     renewable: bool = False
+    nodes: tuple[tuple[NodeList[Any], int], ...] = ()
+
+    @property
+    def current(self) -> bool:
+        """Whether the lists are still what they were."""
+        return all(nodes.edition == edition for nodes, edition in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +92,40 @@ class _Wanted:
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Layers:
-    """What a credential's values are made of, those that count less first.
+@final
+class _Made:
+    """What came of a provider's credentials so far."""
 
-    Attributes:
-        id: The credential's name.
-        lower: What is stored and configured for the provider; the environment stands below all of it.
-        upper: What is given for the model, the bound model or the call: a secret of those below does not follow it to
-            another origin.
-        typed: What users of the application typed, over all of it.
-    """
+    __slots__ = ("credentials", "error", "nodes", "refused", "sources", "values")
 
-    id: str
-    lower: tuple[Mapping[str, JSON], ...]
-    upper: tuple[Mapping[str, JSON], ...] = ()
-    typed: tuple[Mapping[str, JSON], ...] = ()
+    def __init__(self) -> None:
+        self.credentials: list[Credential] = []
+        self.sources: dict[str, CredentialSource] = {}
+        self.refused: dict[str, str] = {}
+        self.error: ModelHubError | None = None
+        self.values: list[Mapping[str, JSON]] = []
+        self.nodes: dict[NodeList[Any], int] = {}
 
-    def under(self, source: CredentialSource, *, typed: int = 0) -> _Layers:
-        """Return these layers with a source over them, which gives its name.
+    def add(self, credentials: Sequence[Credential], source: CredentialSource) -> None:
+        """Keep those of one source that can be used."""
+        self.credentials += credentials
+        self.sources.update({each.id: source for each in credentials})
 
-        Args:
-            source: Its layers count more than these.
-            typed: How many of its layers, from the last, users of the application typed.
-        """
-        own = len(source.layers) - typed
-        upper, over = source.layers[:own], source.layers[own:]
-        return _Layers(source.id, self.lower, (*self.upper, *filter(None, upper)), tuple(filter(None, over)))
+    def refuse(self, id: str, error: ModelHubError) -> None:
+        """Keep why one cannot be used."""
+        self.error = self.error or error
+        self.refused[id] = type(error).__name__
 
-    @property
-    def all(self) -> tuple[Mapping[str, JSON], ...]:
-        """All layers."""
-        return self.lower + self.upper + self.typed
+    def usable(self, *, renewable: bool) -> Usable:
+        """Return what there is."""
+        return Usable(
+            tuple(self.credentials),
+            self.sources,
+            self.refused,
+            any(map(is_dynamic, self.values)),
+            renewable or any(map(refers, self.values)),
+            tuple(self.nodes.items()),
+        )
 
 
 @final
@@ -130,14 +135,20 @@ class Credentials:
     Args:
         settings: What is configured.
         store: Where more of them are kept, or ``None``.
+        lists: Finds the nodes that stand behind some of them.
 
     Attributes:
         edition: Another number once anything that was found may not hold any more.
     """
 
-    def __init__(self, settings: Settings, store: CredentialStore | None = None) -> None:
+    def __init__(
+        self, settings: Settings, store: CredentialStore | None = None, lists: NodeLists | None = None
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._lists = lists or NodeLists()
+        self._lists_edition = self._lists.edition
+        self._plugins: dict[str, Plugin] = {}
         self._folder: Path | None = settings.source.parent if settings.source is not None else None
         self._usable: dict[_Key, Usable] = {}
         self._given: WeakKeyDictionary[GivenCredentials, dict[_Key, Usable]] = WeakKeyDictionary()
@@ -172,6 +183,7 @@ class Credentials:
         if given is not None and not given.lasting:
             return await self._found(_Wanted(plugin, model, kind, given, name))
         memory = self._usable if given is None else self._given.setdefault(given, {})
+        self._plugins[plugin.id] = plugin
         key = (plugin.id, model, kind, name)
         known = memory.get(key)
         if known is not None:
@@ -182,16 +194,49 @@ class Credentials:
     async def _kept(self, memory: MutableMapping[_Key, Usable], key: _Key, wanted: _Wanted) -> Usable:
         forgotten = self._forgotten.get(wanted.plugin.id)
         usable = await self._found(wanted)
-        if not usable.changes and forgotten == self._forgotten.get(wanted.plugin.id):
+        if not usable.changes and usable.current and forgotten == self._forgotten.get(wanted.plugin.id):
             if len(memory) >= _REMEMBERED:
                 memory.clear()
             memory[key] = usable
         return usable
 
+    def use(self, usable: Usable) -> None:
+        """A call goes to one of them: lists that they stand in are kept up to date."""
+        for nodes, _ in usable.nodes:
+            self._lists.use(nodes)
+
+    async def renew(self) -> None:
+        """Make anew what stands in lists that are others now; until that is done, calls go on with what was before."""
+        edition = self._lists.edition
+        for given, memory in [(None, self._usable), *self._given.items()]:
+            for key in [key for key, usable in memory.items() if not usable.current]:
+                await self._renewed(memory, key, given)
+        if edition != self._lists_edition:
+            self._lists_edition = edition
+            self.edition += 1
+
+    async def _renewed(self, memory: MutableMapping[_Key, Usable], key: _Key, given: GivenCredentials | None) -> None:
+        id, model, kind, name = key
+        forgotten = self._forgotten.get(id)
+        try:
+            usable = await self._found(_Wanted(self._plugins[id], model, kind, given, name))
+        except CredentialsInvalid:
+            return  # a reference cannot be read at the moment: what was read before stays until the next look-up
+        except ModelHubError:
+            memory.pop(key, None)  # the node that it names is gone: the next call says so
+        else:
+            if forgotten == self._forgotten.get(id):
+                memory[key] = usable
+
     async def names(self, plugin: Plugin, model: str = "") -> Sequence[str]:
         """Return the ids of the credentials configured and stored for a model: its own, else the provider's."""
         sources = await self._of_model(plugin, model) or await self._of_provider(plugin)
         return [source.id for source in sources]
+
+    async def has(self, plugin: Plugin, model: str, name: str) -> bool:
+        """Whether a name means one of a model's credentials, or a node behind one."""
+        sources = await self._of_model(plugin, model) or await self._of_provider(plugin)
+        return any(source.answers_to(name) for source in sources)
 
     def forget(self, plugin: Plugin) -> None:
         """Read a provider's credentials anew when they are wanted next: a key was refused, and may have been changed.
@@ -207,29 +252,59 @@ class Credentials:
                 del memory[key]
 
     async def _found(self, wanted: _Wanted) -> Usable:
-        plugin, given = wanted.plugin, wanted.given
+        plugin, given, made = wanted.plugin, wanted.given, _Made()
         form, layers = await self._layers(plugin, wanted.model)
         if wanted.name is not None:
-            layers = [each for each in layers if each.id == wanted.name] or layers
+            layers = [each for each in layers if each.source.answers_to(wanted.name)] or layers
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
-            sources = [_without_references(source.placed(form, plugin.id), plugin.id) for source in given.sources]
-            layers = [layers[0].under(source, typed=_typed(given, source)) for source in sources]
-        credentials: list[Credential] = []
-        refused: list[str] = []
-        first_error: ModelHubError | None = None
+            sources = [without_references(source.placed(form, plugin.id), plugin.id) for source in given.sources]
+            layers = [layers[0].under(source, typed=typed_layers(given, source)) for source in sources]
         for each in layers:
+            made.values += each.all
             try:
-                credentials.append(await self._filled(form, each, plugin, wanted.kind))
+                credential = await self._filled(form, each, plugin, wanted.kind)
+                made.add(await self._nodes(credential, each, wanted, made), each.source)
             except ModelHubError as error:
-                first_error = first_error or error
-                refused.append(each.id)
-        if first_error is not None and not credentials:
+                made.refuse(each.id, error)
+        if made.error is not None and not made.credentials:
             self._stored.pop(plugin.id, None)  # what is missing may be put there now
-            raise first_error if given is not None else _with_places(first_error, plugin.id)
-        values = [layer for each in layers for layer in each.all]
-        renewable = self._store is not None or any(map(_refers, values))
-        return Usable(tuple(credentials), tuple(refused), any(map(is_dynamic, values)), renewable)
+            raise made.error if given is not None else _with_places(made.error, plugin.id)
+        return made.usable(renewable=self._store is not None)
+
+    async def _nodes(
+        self, credential: Credential, layers: Layers, wanted: _Wanted, made: _Made
+    ) -> Sequence[Credential]:
+        """Return a credential for each address of its host, where these are to be found, else itself alone.
+
+        Raises:
+            ConfigurationError: It has no base URL, or the one address that is wanted is none of its host's.
+            ModelHubError: The addresses cannot be found.
+        """
+        discovery, id = layers.source.discovery, wanted.plugin.id
+        if discovery is None:
+            return [credential]
+        what = f"the credential {credential.id!r} of provider {id!r}"
+        if wanted.given is not None and not wanted.given.lasting:
+            message = f"{what} came with a call and is to be found by DNS"
+            raise ConfigurationError(message, remedy="put it into the settings, or bind the model to it with hub.bind")
+        endpoint = endpoint_in(credential)
+        if endpoint is None:
+            raise ConfigurationError(f"{what} has no base URL to look the host of up", remedy="take discover out")
+        lookup = Addresses(endpoint, what, refresh=discovery.refresh, resolve=self._lists.resolve)
+        nodes = await self._lists.find((id, credential.id, endpoint.host, endpoint.port, discovery.refresh), lookup)
+        made.nodes[nodes] = nodes.edition
+        if not nodes.items:
+            raise self._lists.failure(nodes)
+        found = {address: credential.at(address) for address in nodes.items}
+        for address, each in found.items():
+            nodes.keys.setdefault(address, set()).add(each.key)
+        name = wanted.name if wanted.given is None else None
+        named = [each for each in found.values() if name in {None, credential.id, each.id}]
+        if not named:
+            message = f"{what} has no address {str(name).rpartition('@')[2]!r} now"
+            raise ConfigurationError(message, remedy=f"it has {', '.join(found)}")
+        return named
 
     async def named(self, plugin: Plugin, name: str, model: str = "", kind: ModelType | None = None) -> Credential:
         """Return one of a provider's credentials by its name, filled in, whatever is remembered.
@@ -245,25 +320,28 @@ class Credentials:
             CredentialsInvalid: It cannot be used.
         """
         form, layers = await self._layers(plugin, model)
-        found = next((each for each in layers if each.id == name), None)
+        found = next((each for each in layers if each.source.answers_to(name)), None)
         if found is None:
             remedy = did_you_mean(name, [each.id for each in layers], what="credentials")
             raise ConfigurationError(f"provider {plugin.id!r} has no credential {name!r}", remedy=remedy)
-        return await self._filled(form, found, plugin, kind)
+        credential = await self._filled(form, found, plugin, kind)
+        if credential.id == name:
+            return credential
+        return (await self._nodes(credential, found, _Wanted(plugin, model, kind, None, name), _Made()))[0]
 
-    async def _layers(self, plugin: Plugin, model: str) -> tuple[Sequence[FormField], list[_Layers]]:
+    async def _layers(self, plugin: Plugin, model: str) -> tuple[Sequence[FormField], list[Layers]]:
         """Return the form to fill in, and what each credential is made of."""
         own = await self._of_model(plugin, model)
         schema = plugin.schema
         form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
         sources = [source.placed(form, plugin.id) for source in await self._of_provider(plugin)]
-        layers = [_Layers(source.id, tuple(filter(None, source.layers))) for source in sources]
+        layers = [Layers(source, tuple(filter(None, source.layers))) for source in sources]
         if own:
-            layers = [_of_same_name(layers, source).under(source.placed(form, plugin.id)) for source in own]
+            layers = [of_same_name(layers, source).under(source.placed(form, plugin.id)) for source in own]
         return form, layers
 
     async def _filled(
-        self, form: Sequence[FormField], layers: _Layers, plugin: Plugin, kind: ModelType | None
+        self, form: Sequence[FormField], layers: Layers, plugin: Plugin, kind: ModelType | None
     ) -> Credential:
         name = f"the credential {layers.id!r} of provider {plugin.id!r}"
         lower = [await resolved(each, folder=self._folder, name=name) for each in layers.lower]
@@ -274,7 +352,7 @@ class Credentials:
         trusted = layered(form, below, *upper, model_type=kind)
         values = layered(form, trusted, *typed, model_type=kind)
         # A value that is asked for anew at each call must not make another credential of it each time.
-        key = _identity(layers) if any(map(is_dynamic, layers.all)) else None
+        key = identity(layers) if any(map(is_dynamic, layers.all)) else None
         return filled(
             form,
             values,
@@ -345,75 +423,6 @@ def _with_places(error: ModelHubError, provider: str) -> ModelHubError:
     return error
 
 
-def _typed(given: GivenCredentials, source: CredentialSource) -> int:
-    """Return how many of a source's layers, from the last, users of the application typed."""
-    if given.tenant_below:
-        return len(source.layers)
-    return 1 if given.tenant and not source.operator else 0
-
-
-def _of_same_name(layers: Sequence[_Layers], source: CredentialSource) -> _Layers:
-    """Return the provider's credential that one of a model stands over: that of the same name, else the first."""
-    return next((each for each in layers if each.id == source.id), layers[0])
-
-
 def _values(stored: StoredCredential) -> Mapping[str, JSON]:
     """Return the values of a stored credential, whose secrets are read with the references of the others."""
     return cast("Mapping[str, JSON]", stored.values)
-
-
-def _without_references(source: CredentialSource, provider: str) -> CredentialSource:
-    """Return what a bound model or a call gives, where it refers to nothing.
-
-    Such values may be what users of the application typed: whoever writes ``file:…`` beside a base URL of their own
-    would be sent the application's files.
-
-    Raises:
-        CredentialsInvalid: A value is a reference.
-    """
-    given = [name for layer in source.layers for name, value in layer.items() if _refers({name: value})]
-    if given:
-        problem = "it refers to a value elsewhere, which only settings and store may do"
-        message = f"the credential {source.id!r} of provider {provider!r} cannot be used: {given[0]}: {problem}"
-        remedy = "give what modelhub.credentials.resolved(…) returns for values of your own, literal(…) for users' ones"
-        raise CredentialsInvalid(message, fields=dict.fromkeys(given, problem), remedy=remedy)
-    return source
-
-
-def _refers(values: Mapping[str, object]) -> bool:
-    """Whether a value stands elsewhere, where it may be changed."""
-    return any(is_reference(leaf) for _, leaf in leaves(values))
-
-
-def _identity(layers: _Layers) -> CredentialKey:
-    """Return what is the same for a credential however often its values change: where they come from.
-
-    A function stands for itself, and for no other that looks like it; it is kept, so that none takes its address.
-    """
-    given = [[*leaves(each)] for each in layers.all]
-    functions = tuple(_Function(leaf) for each in given for _, leaf in each if callable(leaf))
-    plain = [[(place, None if callable(leaf) else leaf) for place, leaf in each] for each in given]
-    return CredentialKey((layers.id, plain), functions)
-
-
-@final
-class _Function:
-    """A function as a key, also where it has no hash of its own."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: object) -> None:
-        self._function = function
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Function):
-            return NotImplemented
-        mine, theirs = self._function, other._function
-        return mine is theirs or (_hashable(mine) and _hashable(theirs) and bool(mine == theirs))
-
-    def __hash__(self) -> int:
-        return hash(self._function) if _hashable(self._function) else id(self._function)
-
-
-def _hashable(value: object) -> bool:
-    return type(value).__hash__ is not None

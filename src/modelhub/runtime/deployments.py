@@ -45,7 +45,6 @@ class DeploymentLimits:
 
 
 _UNLIMITED = DeploymentLimits()
-_NO_SOURCE = CredentialSource()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +115,12 @@ class Found:
     Attributes:
         route: The deployments, in their groups.
         skipped: Targets and credentials that cannot be used beside them.
+        discovered: What of them stands in lists of nodes, which are kept up to date while calls go there.
     """
 
     route: Route[Deployment]
     skipped: tuple[Attempt, ...] = ()
+    discovered: tuple[Usable, ...] = ()
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -182,6 +183,8 @@ class Deployments:
         memory = self._found if given is None else self._given.setdefault(given, {})
         known = memory.get((names, kind))
         if known is not None:
+            for usable in known.discovered:
+                self._credentials.use(usable)
             return known
         edition = self._edition
         found, lasting = await self._looked_up(names, kind, given)
@@ -197,6 +200,7 @@ class Deployments:
         """Find what may be tried, and say whether that holds for later calls too."""
         groups: list[tuple[Pick | None, Sequence[Deployment]]] = []
         skipped: list[Attempt] = []
+        discovered: list[Usable] = []
         first_error: ModelHubError | None = None
         lasting = True
         given = self._for_its_provider(given, names)
@@ -212,13 +216,17 @@ class Deployments:
                     continue
                 lasting = lasting and not usable.changes and not usable.refused
                 group += deployments
-                skipped += [Attempt(f"{target.asked}#{name}", "CredentialsInvalid", 0.0) for name in usable.refused]
+                skipped += [Attempt(f"{target.asked}#{name}", error, 0.0) for name, error in usable.refused.items()]
+                if usable.nodes:
+                    self._credentials.use(usable)
+                    discovered.append(usable)
             if group:
                 groups.append((pick, group))
         if not groups:
             raise first_error or ConfigurationError("no model is named", remedy='name one as "provider/model"')
         owner = None if given is None else groups[0][1][0].credential.key
-        return Found(self._balancer.route(" → ".join(names), groups, owner=owner), tuple(skipped)), lasting
+        route = self._balancer.route(" → ".join(names), groups, owner=owner)
+        return Found(route, tuple(skipped), tuple(discovered)), lasting
 
     async def _of(
         self, target: _Target, kind: ModelType | None, given: GivenCredentials | None
@@ -226,28 +234,17 @@ class Deployments:
         plugin = await self._registry.find(target.provider)
         model = target.model or _default_model(plugin)
         credential = target.credential
-        if credential is not None:
-            names = await self._credentials.names(plugin, model)
-            if credential not in names:
-                if target.insists:
-                    raise _no_credential(plugin, credential, names)
-                model, credential = f"{model}#{credential}", None
+        if credential is not None and not await self._credentials.has(plugin, model, credential):
+            if target.insists:
+                raise _no_credential(plugin, credential, await self._credentials.names(plugin, model))
+            model, credential = f"{model}#{credential}", None
         usable = await self._credentials.usable(plugin, model, kind, given, credential)
-        sources = self._sources(plugin, model, given)
         deployments = [
-            _deployment(plugin, model, each, target.table, sources.get(each.id)) for each in usable.credentials
+            _deployment(plugin, model, each, target.table, usable.sources[each.id]) for each in usable.credentials
         ]
         if given is not None and given.provider == plugin.id:
             deployments = [replace(each, brought=True) for each in deployments]
         return usable, deployments
-
-    def _sources(self, plugin: Plugin, model: str, given: GivenCredentials | None) -> Mapping[str, CredentialSource]:
-        """Return how the credentials of a model were configured, by their ids."""
-        overlay = self._settings.models.get(f"{plugin.id}/{model}")
-        sources = [*self._settings.credentials.get(plugin.id, ()), *(overlay.credentials if overlay else ())]
-        if given is not None and given.provider == plugin.id:
-            sources += given.sources
-        return {source.id: source for source in sources}
 
     def _for_its_provider(self, given: GivenCredentials | None, names: Sequence[str]) -> GivenCredentials | None:
         """Return what a call gives; what it gives for a route or deployment is for the first provider there."""
@@ -283,10 +280,9 @@ def _deployment(
     model: str,
     credential: Credential,
     table: DeploymentTable | None,
-    source: CredentialSource | None,
+    given: CredentialSource,
 ) -> Deployment:
     """Make a deployment; what its name says of limits counts more than what its credential says."""
-    given = source or _NO_SOURCE
     if table is None:
         limits = DeploymentLimits(given.rpm, given.tpm, given.concurrency)
         return Deployment(plugin, model, credential, weight=given.weight, limits=limits, budget=given.budget)

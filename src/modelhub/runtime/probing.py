@@ -199,6 +199,12 @@ class Prober:
             node.used = max(node.used, self._clock())
             self._start_rounds()
 
+    def gone(self, key: KeyHealth) -> None:
+        """Nobody calls an endpoint any more: check it no more, until somebody does."""
+        node = self._nodes.get(key)
+        if node is not None:
+            node.used = -math.inf
+
     def _node(self, option: Option[Deployment]) -> _Node:
         key = option.vitals.key
         node = self._nodes.get(key)

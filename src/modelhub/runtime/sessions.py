@@ -8,10 +8,10 @@ ago makes room for what comes. None is left while a call has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 from weakref import WeakSet
 
 import anyio
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.runtime.background import Background
     from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.credential import CredentialKey
 
 __all__ = ["Sessions"]
+
+_Key: TypeAlias = "tuple[str, CredentialKey]"
 
 _KEPT = 128
 """Sessions of credentials that came with calls, before those that are idle are left."""
@@ -89,7 +92,7 @@ class Sessions:
 
     def __init__(self, background: Background | None = None) -> None:
         self._background = background
-        self._open: dict[object, _Session] = {}  # the last: what was used longest ago makes room first
+        self._open: dict[_Key, _Session] = {}  # the last: what was used longest ago makes room first
         self._leaving: dict[_Session, None] = {}
         self._flights = SingleFlight()
         self._closed = False
@@ -126,7 +129,7 @@ class Sessions:
         if fresh:
             await self._make_room()
 
-    async def _entered(self, key: object, bound: BoundProvider, own: Callable[[], ProviderContext]) -> None:
+    async def _entered(self, key: _Key, bound: BoundProvider, own: Callable[[], ProviderContext]) -> None:
         if key in self._open or bound.open is None:
             return
         self._check_open()
@@ -167,6 +170,16 @@ class Sessions:
         """Have those of credentials make room that the operator uses no more: who still does, says so."""
         for session in self._open.values():
             session.lasting = False
+
+    def retire(self, credentials: Collection[CredentialKey]) -> None:
+        """Have those of some credentials make room, whose nodes are gone.
+
+        Args:
+            credentials: Their keys.
+        """
+        for (_, credential), session in self._open.items():
+            if credential in credentials:
+                session.lasting = False
 
     def _check_open(self) -> None:
         if self._closed:

@@ -47,15 +47,18 @@ class Sharing:
         key = fingerprint(deployment.credential, provider=deployment.provider_id, namespace=self._namespace)
         self._names[vitals] = (f"{key}:{deployment.model}", key)
 
-    def bucket(self, vitals: Vitals, what: str, limit: float) -> Bucket:
-        """Return what all processes may take of a deployment a minute.
+    def bucket(self, deployment: Deployment, what: str, limit: float) -> Bucket:
+        """Return what all processes may take of a deployment a minute; all addresses of its host share it.
 
         Args:
-            vitals: The deployment, which has joined.
+            deployment: The deployment.
             what: ``requests`` or ``tokens``.
-            limit: How much all of them together may take.
+            limit: How much all of them together may take. Who says another limit counts apart.
         """
-        return self._state.bucket(f"{self._names[vitals][0]}:{what}", limit)
+        account = fingerprint(
+            deployment.credential, provider=deployment.provider_id, namespace=self._namespace, whole=True
+        )
+        return self._state.bucket(f"{account}:{deployment.model}:{float(limit)}:{what}", limit)
 
     def changed(self, option: Option[Deployment], change: Change) -> None:
         """Something happened to a deployment here: tell the others."""

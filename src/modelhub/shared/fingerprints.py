@@ -15,10 +15,11 @@ __all__ = ["fingerprint"]
 _DOMAIN = b"modelhub credential fingerprint 1"
 
 
-def fingerprint(credential: Credential, *, provider: str, namespace: str) -> str:
+def fingerprint(credential: Credential, *, provider: str, namespace: str, whole: bool = False) -> str:
     """Return what a credential is called among processes that share a namespace.
 
-    It depends on the provider, the endpoint and all values, not on the credential's id. Whoever reads it learns whether
+    It depends on the provider, the endpoint, its address where it is for one alone, and all values, not on the
+    credential's id. Whoever reads it learns whether
     two credentials are equal, and could confirm a guess: keys are too long to be guessed, passwords that people choose
     may not be, so the place where it is kept should be no public one.
 
@@ -26,6 +27,7 @@ def fingerprint(credential: Credential, *, provider: str, namespace: str) -> str
         credential: The credential, its references resolved.
         provider: The provider's id.
         namespace: What the processes share.
+        whole: Whether it is the same for all addresses: for what a vendor counts together.
 
     Example:
         >>> key = Credential({"api_key": "sk-0123456789abcdef"}, secret_names=frozenset({"api_key"}))
@@ -34,7 +36,8 @@ def fingerprint(credential: Credential, *, provider: str, namespace: str) -> str
     """
     key = hmac.digest(_DOMAIN, _text(namespace), hashlib.sha256)
     values = {name: _plain(value) for name, value in credential.items()}
-    content = json.dumps([provider, credential.endpoint, values], sort_keys=True, separators=(",", ":"))
+    address = [] if whole or credential.address is None else [credential.address]
+    content = json.dumps([provider, credential.endpoint, values, *address], sort_keys=True, separators=(",", ":"))
     return hmac.digest(key, _text(content), hashlib.sha256).hex()[:32]
 
 

@@ -56,6 +56,7 @@ class FaultServer(AsyncContextManagerMixin):
             default.
         queue: How many of them may wait; no limit by default.
         host: The address to listen on.
+        port: The port to listen on; one that is free by default.
         tls: What connections are encrypted with. A certificate that nobody vouches for, or of another host, is a fault
             of its own.
         keep: How many of the newest requests and disconnects are kept at least. Figures are always right.
@@ -76,6 +77,7 @@ class FaultServer(AsyncContextManagerMixin):
         slots: int | None = None,
         queue: int | None = None,
         host: str = "127.0.0.1",
+        port: int | None = None,
         tls: ssl.SSLContext | None = None,
         keep: int = 10_000,
     ) -> None:
@@ -90,7 +92,7 @@ class FaultServer(AsyncContextManagerMixin):
         self._fault_since = 0.0
         self._load_ends: float | None = None
         self._turns = _Turns(self._slots_now)
-        self._server = WireServer(self._given, host=host, tls=tls, keep=keep)
+        self._server = WireServer(self._given, host=host, port=port, tls=tls, keep=keep)
         self._scheduled = anyio.Event()
         self._portal: BlockingPortal | None = None
         self._stack = ExitStack()

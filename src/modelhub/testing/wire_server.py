@@ -76,6 +76,7 @@ class WireServer(AsyncContextManagerMixin):
     Args:
         routes: What is answered; see ``Routes``.
         host: The address to listen on; ``::1`` for IPv6.
+        port: The port to listen on; one that is free by default.
         tls: What connections are encrypted with.
         keep: How many of the newest requests and disconnects are kept at least, all by default.
 
@@ -93,6 +94,7 @@ class WireServer(AsyncContextManagerMixin):
         routes: Routes = (),
         *,
         host: str = "127.0.0.1",
+        port: int | None = None,
         tls: ssl.SSLContext | None = None,
         keep: int | None = None,
     ) -> None:
@@ -101,7 +103,7 @@ class WireServer(AsyncContextManagerMixin):
         self._host = host
         self._tls = tls
         self._keep = keep
-        self._port: int | None = None
+        self._port: int | None = port
         self._door: Door = "open"
         self._listener: socket.socket | None = None
         self._open: dict[socket.socket, anyio.CancelScope] = {}

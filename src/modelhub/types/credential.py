@@ -38,12 +38,15 @@ class Credential(Mapping[str, CredentialValue]):
         key: Makes the credential the same one whatever its values are; for secrets that change while it stays.
         tenant_endpoint: Whether a user of the application gave the base URL.
         endpoint_field: The field that it stands in.
+        address: The one address of the endpoint's host that requests go to.
 
     Attributes:
         id: A name without secrets, for logs and attempts.
         endpoint: The base URL, without a slash at its end, where the form has one.
         tenant_endpoint: Whether a user of the application gave it, and not the operator: where it may lead is narrower.
         endpoint_field: The ``variable`` of the field that it stands in.
+        address: The one address of the endpoint's host that requests go to; ``None`` for whichever answers.
+        account: What a vendor counts together: the `key` of the credential that this is `at` an address, else its own.
         key: Equal for credentials with equal values, hashable, and without any value in it.
 
     Example:
@@ -54,7 +57,17 @@ class Credential(Mapping[str, CredentialValue]):
         ('a', <Secret ***>, '***cdef')
     """
 
-    __slots__ = ("_secret_names", "_values", "endpoint", "endpoint_field", "id", "key", "tenant_endpoint")
+    __slots__ = (
+        "_secret_names",
+        "_values",
+        "account",
+        "address",
+        "endpoint",
+        "endpoint_field",
+        "id",
+        "key",
+        "tenant_endpoint",
+    )
 
     def __init__(
         self,
@@ -66,6 +79,7 @@ class Credential(Mapping[str, CredentialValue]):
         key: object | None = None,
         tenant_endpoint: bool = False,
         endpoint_field: str | None = None,
+        address: str | None = None,
     ) -> None:
         self._values: dict[str, CredentialValue] = {
             name: _sealed(value) if name in secret_names else value for name, value in values.items()
@@ -75,9 +89,30 @@ class Credential(Mapping[str, CredentialValue]):
         self.endpoint: str | None = endpoint
         self.endpoint_field: str | None = endpoint_field
         self.tenant_endpoint: bool = tenant_endpoint
+        self.address: str | None = address
         # The trust is a part of it: what is connected for the operator must not serve a user who names the same place.
-        parts = (id, endpoint, tenant_endpoint, self._values if key is None else "given")
+        parts = (id, endpoint, tenant_endpoint, address, self._values if key is None else "given")
         self.key: CredentialKey = CredentialKey(parts, key)
+        self.account: CredentialKey = self.key
+
+    def at(self, address: str) -> Credential:
+        """Return the same for one address of the endpoint's host: another credential, with the same account.
+
+        Args:
+            address: An address as the system writes it; it becomes a part of the name.
+        """
+        made = Credential(
+            self._values,
+            id=f"{self.id}@{address}",
+            secret_names=self._secret_names,
+            endpoint=self.endpoint,
+            key=self.key,
+            tenant_endpoint=self.tenant_endpoint,
+            endpoint_field=self.endpoint_field,
+            address=address,
+        )
+        made.account = self.account
+        return made
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

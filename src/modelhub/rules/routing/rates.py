@@ -141,7 +141,7 @@ class RateBucket:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Rates:
     """The limits of one credential for one model: requests and tokens, taken together or not at all.
 

@@ -62,16 +62,21 @@ class Block:
 class KeyHealth:
     """What is known of one credential, whatever it is used for.
 
+    Args:
+        account: What a vendor counts it as, with others at other addresses.
+
     Attributes:
+        account: As given.
         refused_until: A refused key is left alone until then; after it one call at a time finds out.
         broke_until: Its money is spent until then.
         reason: The class of the error that it was refused with.
         users: The deployments that are called with it.
     """
 
-    __slots__ = ("__weakref__", "_level", "_refused_at", "broke_until", "reason", "refused_until", "users")
+    __slots__ = ("__weakref__", "_level", "_refused_at", "account", "broke_until", "reason", "refused_until", "users")
 
-    def __init__(self) -> None:
+    def __init__(self, account: object = None) -> None:
+        self.account: object = account
         self._level = 0
         self._refused_at = -math.inf
         self.refused_until: float = -math.inf
@@ -129,6 +134,7 @@ class Vitals:
         rates: What is left of requests and tokens per time; ``None`` where nothing limits them.
 
     Attributes:
+        gone: Whether it was a node that is not found any more.
         latencies: How fast it was, by what was measured.
         ramp: The share of its weight that it has, as of when it was looked at last.
         rests_until: A server that asked for a pause is left alone until then.
@@ -144,6 +150,7 @@ class Vitals:
         "_overloads",
         "awaited",
         "breaker",
+        "gone",
         "id",
         "key",
         "lacks_until",
@@ -167,6 +174,7 @@ class Vitals:
         self.breaker: Breaker = breaker
         self.queue: int = queue
         self.rates: RateLimit | None = rates
+        self.gone: bool = False
         self.latencies: dict[str, Latency] = {}
         self.ramp: float = 1.0
         self.rests_until: float = -math.inf
