@@ -1,9 +1,14 @@
 """One deadline for several calls, whoever makes them."""
 
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream, SocketAttribute
+from tests.canary import CANARY
 
 from modelhub import Middleware, ModelHub, deadline
 from modelhub.errors import BadRequest, Timeout
@@ -17,9 +22,9 @@ pytestmark = pytest.mark.anyio
 SLOW = [TextDelta(0, "a"), *(TextDelta(0, "b") for _ in range(50)), Finish(FinishReason.STOP)]
 
 
-async def read(hub: ModelHub, **options: Any) -> None:
+async def read(hub: ModelHub, model: str = "scripted/m", **options: Any) -> None:
     """Read a stream to its end."""
-    async with hub.stream("scripted/m", "Hi", **options) as stream:
+    async with hub.stream(model, "Hi", **options) as stream:
         async for _ in stream:
             pass
 
@@ -130,3 +135,38 @@ async def test_what_middleware_has_taken_is_gone() -> None:
             await read(hub, timeout=0.4)
     async with ModelHub(providers=[ScriptedProvider("yes")], middleware=[Quick()]) as hub:
         assert (await hub.chat("scripted/m", "Hi", timeout=30.0)).text == "yes"
+
+
+@asynccontextmanager
+async def slow_proxy(pause: float) -> AsyncGenerator[str, None]:
+    """Give the URL of a proxy that takes its time to make a tunnel, at whose other end nobody says a word."""
+
+    async def serve(client: ByteStream) -> None:
+        async with client:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await client.receive()
+                await anyio.sleep(pause)
+                await client.send(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    await client.receive()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as tcp, anyio.create_task_group() as group:
+        group.start_soon(tcp.serve, serve)
+        yield f"http://127.0.0.1:{tcp.extra(SocketAttribute.local_port)}"
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_connecting_takes_is_gone_too(
+    acme: type, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
+) -> None:
+    """A proxy, and the handshake behind it, have what is left of the call's time and not each of them all of it."""
+    settings = {"credentials": {"acme": {"base_url": "https://api.example.org", "api_key": CANARY}}}
+    async with slow_proxy(0.8) as url, ModelHub(settings, providers=[acme]) as hub:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        start = time.monotonic()
+        with pytest.raises(Timeout) as caught:
+            await (read(hub, "acme/m", timeout=1.2) if streamed else hub.chat("acme/m", "Hi", timeout=1.2))
+        assert time.monotonic() - start < 1.2 + 0.5
+        assert (caught.value.phase, caught.value.sent, len(caught.value.attempts)) == ("total", False, 1)
+        assert [info.state for info in await hub.deployments()] == ["ready"]

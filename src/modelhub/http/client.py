@@ -235,7 +235,7 @@ class HttpClient:
     @asynccontextmanager
     async def _exchange(self, call: HttpCall) -> AsyncGenerator[Exchange, None]:
         request = self._prepared(call)
-        backend = await self._backend()
+        backend = await self._made_in_time()
         if self._given_up is not None:
             raise copy(self._given_up)
         if self.renews_limits:
@@ -261,6 +261,14 @@ class HttpClient:
             if exchange in self._open:
                 self._open.remove(exchange)
             await exchange.aclose()
+
+    async def _made_in_time(self) -> Backend:
+        """Wait for the origin's backend: making the first one imports a library."""
+        if self.limits.deadline is None:
+            return await self._backend()
+        with anyio.move_on_after(self.limits.remaining()):
+            return await self._backend()
+        raise self.limits.expired("read", sent=False)
 
     async def _opened(self, backend: Backend, request: HttpRequest) -> Exchange:
         if not self.can_be_given_up:

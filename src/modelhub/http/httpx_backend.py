@@ -14,6 +14,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, final
 
 import anyio
@@ -29,8 +30,8 @@ from modelhub.errors import (
 )
 from modelhub.http.addresses import Resolver, looked_up
 from modelhub.http.network import Connection, Network
-from modelhub.http.proxies import Maker, proxy_for, through_proxy
-from modelhub.http.seam import HttpRequest, ReadLimits
+from modelhub.http.proxies import Maker, handshakes_of_tunnel, proxy_for, through_proxy
+from modelhub.http.seam import Connecting, HttpRequest, ReadLimits
 from modelhub.rules.egress import Egress
 from modelhub.rules.endpoint import Endpoint
 from modelhub.rules.frames import clear_locals
@@ -70,7 +71,7 @@ class _Pool:
     """
 
     def __init__(
-        self, make: Maker, network: Callable[[], Network], before: Callable[[ReadLimits], Awaitable[None]] | None = None
+        self, make: Maker, network: Callable[[], Network], before: Callable[[Connecting], Awaitable[None]] | None = None
     ) -> None:
         self._make = make
         self._network = network
@@ -78,7 +79,7 @@ class _Pool:
         self._idle: list[httpcore.AsyncConnectionInterface] = []
         self._networks: dict[httpcore.AsyncConnectionInterface, Network] = {}
 
-    async def acquire(self, limits: ReadLimits) -> httpcore.AsyncConnectionInterface:
+    async def acquire(self, connecting: Connecting) -> httpcore.AsyncConnectionInterface:
         while self._idle:
             connection = self._idle.pop()
             if not connection.has_expired():
@@ -86,7 +87,7 @@ class _Pool:
             del self._networks[connection]
             await connection.aclose()
         if self._before is not None:
-            await self._before(limits)
+            await self._before(connecting)
         network = self._network()
         fresh = self._make(network)
         self._networks[fresh] = network
@@ -189,9 +190,11 @@ class HttpxBackend:
         else:
             make = through_proxy(proxy, endpoint, context, keepalive=_KEEPALIVE_SECONDS)
             # Where the proxy is says the operator.
-            self._pool = _Pool(make, lambda: Network(Egress(), resolve), self._judge_behind_proxy)
+            handshakes = handshakes_of_tunnel(proxy, endpoint)
+            network = partial(Network, Egress(), resolve, handshakes=handshakes)
+            self._pool = _Pool(make, network, self._judge_behind_proxy)
 
-    async def _judge_behind_proxy(self, limits: ReadLimits) -> None:
+    async def _judge_behind_proxy(self, connecting: Connecting) -> None:
         """Judge the origin before a proxy is asked for it.
 
         What it finds is not what the proxy will find: a name may mean something else there, and something else the
@@ -205,7 +208,7 @@ class HttpxBackend:
         if not self._egress.needs_addresses or self._egress.allows_host(host):
             return
         try:
-            with anyio.fail_after(limits.connecting()):
+            with anyio.fail_after(connecting.remaining()):
                 found = await self._resolve(host, self._endpoint.port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout from error
@@ -216,8 +219,9 @@ class HttpxBackend:
     async def open(self, request: HttpRequest, limits: ReadLimits) -> HttpxExchange:
         """See `modelhub.http.seam.Backend.open`."""
         sending = _sending.set(True)
+        connecting = limits.connecting()
         try:
-            return await self._opened(self._outgoing(request, limits), limits)
+            return await self._opened(self._outgoing(request, limits, connecting), limits, connecting)
         except BaseException as error:
             clear_locals(error)  # of the library: it holds the headers and the bytes that were sent
             if not isinstance(error, Exception) or isinstance(error, ModelHubError):
@@ -226,7 +230,7 @@ class HttpxBackend:
         finally:
             _sending.reset(sending)
 
-    def _outgoing(self, request: HttpRequest, limits: ReadLimits) -> httpcore.Request:
+    def _outgoing(self, request: HttpRequest, limits: ReadLimits, connecting: Connecting) -> httpcore.Request:
         return httpcore.Request(
             request.method.encode("ascii"),
             httpcore.URL(
@@ -240,11 +244,11 @@ class HttpxBackend:
                 for name, value in request.headers
             ],
             content=_Body(request.body),
-            extensions={"timeout": {"connect": limits.connecting(), "read": limits, "write": limits, "pool": None}},
+            extensions={"timeout": {"connect": connecting, "read": limits, "write": limits, "pool": None}},
         )
 
-    async def _opened(self, outgoing: httpcore.Request, limits: ReadLimits) -> HttpxExchange:
-        connection = await self._pool.acquire(limits)
+    async def _opened(self, outgoing: httpcore.Request, limits: ReadLimits, connecting: Connecting) -> HttpxExchange:
+        connection = await self._pool.acquire(connecting)
         try:
             response = await connection.handle_async_request(outgoing)
         except BaseException:

@@ -27,7 +27,7 @@ import anyio.lowlevel
 import httpcore
 
 from modelhub.http.addresses import Address, Resolver, connected_socket, fastest, looked_up
-from modelhub.http.seam import ReadLimits
+from modelhub.http.seam import Connecting, ReadLimits
 from modelhub.rules.egress import Egress
 
 __all__ = ["Connection", "Network"]
@@ -39,7 +39,23 @@ _AHEAD = 64 * 1024
 
 
 class Connection(httpcore.AsyncNetworkStream):
-    """A connection whose timeouts may be `ReadLimits`, and which can be broken without waiting."""
+    """A connection whose timeouts may be `ReadLimits` or `Connecting`, and which can be broken without waiting.
+
+    Attributes:
+        connecting: The time for making it.
+        handshakes: How many of them there are before it leads where it shall.
+    """
+
+    connecting: Connecting | None = None
+    handshakes: int = 0
+
+    def limit(self, timeout: Any) -> Any:
+        """Return what limits a read or a write: what is said to a proxy is a part of connecting.
+
+        Until the last handshake of a tunnel the library gives the limits of the answer, and in greeting SOCKS proxies
+        none.
+        """
+        return self.connecting if timeout is None or self.handshakes else timeout
 
     @abstractmethod
     def abort(self) -> None:
@@ -53,11 +69,13 @@ class Network(httpcore.AsyncNetworkBackend):
     Args:
         egress: Judges what each leads to.
         resolve: Looks names up.
+        handshakes: How many there are before a tunnel leads where it shall; 0 where there is no tunnel.
     """
 
-    def __init__(self, egress: Egress, resolve: Resolver = looked_up) -> None:
+    def __init__(self, egress: Egress, resolve: Resolver = looked_up, *, handshakes: int = 0) -> None:
         self._egress = egress
         self._resolve = resolve
+        self._handshakes = handshakes
         self._anyio = httpcore.AnyIOBackend()
         self._made: Connection | None = None
 
@@ -70,7 +88,7 @@ class Network(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: Any = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Connection:
@@ -82,7 +100,7 @@ class Network(httpcore.AsyncNetworkBackend):
         loop = anyio.lowlevel.current_token().native_token
         made: Connection
         try:
-            with anyio.fail_after(timeout):
+            with anyio.fail_after(_seconds(timeout)):
                 addresses = await self._judged(host, port)
                 if isinstance(loop, asyncio.AbstractEventLoop):
                     made = await _connected(loop, addresses, local_address)
@@ -95,6 +113,8 @@ class Network(httpcore.AsyncNetworkBackend):
         sock = made.get_extra_info("socket")
         for option in socket_options or ():
             sock.setsockopt(*option)
+        made.connecting = timeout if isinstance(timeout, Connecting) else None
+        made.handshakes = self._handshakes
         self._made = made
         return made
 
@@ -135,8 +155,12 @@ async def _connected(
 
 
 def _seconds(timeout: Any) -> float | None:
-    seconds: float | None = timeout.remaining() if isinstance(timeout, ReadLimits) else timeout
+    seconds: float | None = timeout.remaining() if isinstance(timeout, ReadLimits | Connecting) else timeout
     return seconds
+
+
+def _expired(limit: Any, otherwise: type[httpcore.TimeoutException]) -> type[httpcore.TimeoutException]:
+    return httpcore.ConnectTimeout if isinstance(limit, Connecting) else otherwise
 
 
 @final
@@ -152,18 +176,27 @@ class _AnyioConnection(Connection):
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         if self._aborted:
             return b""
-        return await self._inner.read(max_bytes, _seconds(timeout))
+        limit = self.limit(timeout)
+        try:
+            return await self._inner.read(max_bytes, _seconds(limit))
+        except httpcore.ReadTimeout as error:
+            raise _expired(limit, httpcore.ReadTimeout) from error
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:
-        await self._inner.write(buffer, _seconds(timeout))
+        limit = self.limit(timeout)
+        try:
+            await self._inner.write(buffer, _seconds(limit))
+        except httpcore.WriteTimeout as error:
+            raise _expired(limit, httpcore.WriteTimeout) from error
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
     ) -> Connection:
-        self._inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        self._inner = await self._inner.start_tls(ssl_context, server_hostname, _seconds(timeout))
+        self.handshakes -= self.handshakes > 0
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -229,15 +262,16 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             self._waiter.set_result(None)
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        limit = self.limit(timeout)
         if self._unsent:
-            await self._send(timeout)
-        seconds = _seconds(timeout)
+            await self._send(limit)
+        seconds = _seconds(limit)
         if seconds is not None and seconds <= 0:
-            raise httpcore.ReadTimeout
+            raise _expired(limit, httpcore.ReadTimeout)
         if self._received:
             await asyncio.sleep(0)  # what is here already must not keep other tasks, or a cancellation, waiting
         while not self._received and not self._ended:
-            await self._change(seconds, httpcore.ReadTimeout)
+            await self._change(_seconds(limit), _expired(limit, httpcore.ReadTimeout))
         return self._taken(max_bytes)
 
     def _taken(self, max_bytes: int) -> bytes:
@@ -260,9 +294,9 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             self._unsent.append(buffer)
             self._held += len(buffer)
         if self._unsent and (not buffer or self._held > _HELD):
-            await self._send(timeout)
+            await self._send(self.limit(timeout))
 
-    async def _send(self, timeout: Any) -> None:
+    async def _send(self, limit: Any) -> None:
         data = b"".join(self._unsent)
         self._unsent.clear()
         self._held = 0
@@ -270,7 +304,7 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             raise httpcore.WriteError(str(self._error or "the connection has ended")) from self._error
         self._transport.write(data)
         while self._full and not self._ended:
-            await self._change(_seconds(timeout), httpcore.WriteTimeout)
+            await self._change(_seconds(limit), _expired(limit, httpcore.WriteTimeout))
 
     async def _change(self, seconds: float | None, expired: type[httpcore.TimeoutException]) -> None:
         """Wait until something happens to the connection."""
@@ -303,10 +337,10 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             self._waiter.set_exception(TimeoutError())
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
     ) -> Connection:
         try:
-            with anyio.fail_after(timeout):
+            with anyio.fail_after(_seconds(timeout)):
                 transport = await self._loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
@@ -319,6 +353,7 @@ class _AsyncioConnection(Connection, asyncio.Protocol):
             raise
         assert transport is not None  # noqa: S101  it is None only where the connection was lost, which raises
         self._transport = transport
+        self.handshakes -= self.handshakes > 0
         return self
 
     def get_extra_info(self, info: str) -> Any:

@@ -17,7 +17,7 @@ from modelhub.http.network import Network
 from modelhub.rules.egress import Egress
 from modelhub.rules.endpoint import Endpoint
 
-__all__ = ["Maker", "proxy_for", "through_proxy"]
+__all__ = ["Maker", "handshakes_of_tunnel", "proxy_for", "through_proxy"]
 
 Maker: TypeAlias = Callable[[Network], httpcore.AsyncConnectionInterface]
 """Makes a connection, not yet connected, that reads and writes by a network."""
@@ -29,6 +29,19 @@ def proxy_for(endpoint: Endpoint) -> str | None:
         return None
     proxies = urllib.request.getproxies()
     return proxies.get(endpoint.scheme) or proxies.get("all")
+
+
+def handshakes_of_tunnel(url: str, endpoint: Endpoint) -> int:
+    """Return how many TLS handshakes there are before a proxy's tunnel leads to an origin; 0 where it makes none.
+
+    Args:
+        url: The proxy's URL.
+        endpoint: The origin.
+    """
+    scheme = urlsplit(url).scheme
+    if endpoint.scheme != "https" or scheme.startswith("socks"):
+        return 0
+    return 2 if scheme == "https" else 1
 
 
 def through_proxy(url: str, endpoint: Endpoint, context: ssl.SSLContext | None, *, keepalive: float) -> Maker:

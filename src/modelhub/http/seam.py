@@ -17,6 +17,7 @@ from modelhub.types.secret import Secret
 
 __all__ = [
     "Backend",
+    "Connecting",
     "Exchange",
     "FilePart",
     "Framing",
@@ -101,6 +102,29 @@ class HttpResponse:
 
 
 @final
+class Connecting:
+    """The time for making one connection: all of its steps together end at one moment.
+
+    Args:
+        now: A monotonic clock.
+        at: When they end, by it; in seconds.
+    """
+
+    __slots__ = ("_at", "_now")
+
+    def __init__(self, now: Callable[[], float], at: float) -> None:
+        self._now = now
+        self._at = at
+
+    def remaining(self) -> float:
+        """Seconds that the next step may take; never negative."""
+        return max(0.0, self._at - self._now())
+
+    def __repr__(self) -> str:
+        return f"<Connecting: {self.remaining():.3g} s left>"
+
+
+@final
 class ReadLimits:
     """How long the reads of one attempt may take; all figures in seconds.
 
@@ -151,9 +175,10 @@ class ReadLimits:
             left = min(left, self.deadline - now)
         return max(left, 0.0)
 
-    def connecting(self) -> float:
-        """Seconds that making a connection may take."""
-        return self.connect if self.deadline is None else max(0.0, min(self.connect, self.deadline - self._now()))
+    def connecting(self) -> Connecting:
+        """Return the time for a connection that is begun now, and ends with ``deadline`` at the latest."""
+        at = self._now() + self.connect
+        return Connecting(self._now, at if self.deadline is None else min(at, self.deadline))
 
     def expired(self, phase: Literal["connect", "read"], *, sent: bool) -> Timeout:
         """Build the error for a wait that took too long."""
