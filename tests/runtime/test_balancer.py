@@ -5,15 +5,17 @@ from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
+import anyio
 import pytest
 from tests.runtime.test_deployments import Tell
 
 from modelhub import FinishReason, ModelHub, Usage
 from modelhub.configuration.limits import BudgetTable
 from modelhub.configuration.settings import PluginSettings, RoutingTable
-from modelhub.errors import BudgetExceeded, OutputInvalid, ServerError
+from modelhub.errors import BudgetExceeded, ConnectFailed, OutputInvalid, ServerError
 from modelhub.provider import Credential
 from modelhub.rules.routing.course import Course
+from modelhub.rules.routing.pool import Lease
 from modelhub.rules.routing.verdict import verdict
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment, DeploymentLimits
@@ -108,3 +110,63 @@ async def test_other_settings_count_for_what_is_known_already(plugin: Plugin) ->
     error = ServerError("x", sent=True)
     made.failed(await made.lease(Course(route)), error, verdict(error))
     assert not option.vitals.breaker.closed
+
+
+def eject(made: Balancer, lease: Lease[Deployment]) -> None:
+    """Have a call find out that an endpoint is down."""
+    error = ConnectFailed("down")
+    made.failed(lease, error, verdict(error))
+
+
+async def test_names_with_limits_of_their_own_have_one_endpoint(plugin: Plugin) -> None:
+    """Its health and how fast it is are one; slots and limits are each name's own; other credentials have their own."""
+    made = balancer()
+    home = Credential({"region": "home"})
+    names = [
+        Deployment(plugin, "m", home, limits=DeploymentLimits(concurrency=1, rpm=10)),
+        Deployment(plugin, "m", home, limits=DeploymentLimits(concurrency=2, rpm=20)),
+        Deployment(plugin, "m", Credential({"region": "other"}), limits=DeploymentLimits(concurrency=2)),
+        Deployment(plugin, "n", home, limits=DeploymentLimits(concurrency=2)),
+    ]
+    routes = [made.route(str(number), [(None, [each])]) for number, each in enumerate(names)]
+    one, two, *others = [route.options[0].vitals for route in routes]
+    first = await made.lease(Course(routes[0]))
+    made.succeeded(first, 0.25)
+    assert two.latencies is one.latencies
+    assert (one.slots.limit, two.slots.limit) == (1, 2)
+    assert one.rates is not two.rates
+    for _ in range(2):
+        eject(made, await made.lease(Course(routes[0])))
+    assert not two.ready(made.clock(), 0.0)
+    assert [made.clock() < each.breaker.until for each in (one, two)] == [True, True]
+    assert all(each.ready(made.clock(), 0.0) for each in others)
+    one.breaker.answered(made.clock())
+    probe = await made.lease(Course(routes[1]))
+    assert probe.probe
+    assert not one.ready(made.clock(), 0.0)
+
+
+async def test_who_waits_at_another_name_of_an_endpoint_hears_that_it_is_down(plugin: Plugin) -> None:
+    """And goes on to the next group, with nothing that ends where it waits."""
+    made = balancer()
+    home = Credential({"region": "home"})
+    elsewhere = Deployment(plugin, "m", Credential({"region": "elsewhere"}))
+    one = made.route("one", [(None, [Deployment(plugin, "m", home, limits=DeploymentLimits(concurrency=3))])])
+    busy = Deployment(plugin, "m", home, limits=DeploymentLimits(concurrency=1))
+    two = made.route("two", [(None, [busy]), (None, [elsewhere])])
+    await made.lease(Course(two))
+    found: list[Deployment] = []
+
+    async def wait() -> None:
+        lease = await made.lease(Course(two))
+        found.append(lease.option.deployment)
+
+    with anyio.fail_after(5.0):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            leases = [await made.lease(Course(one)) for _ in range(3)]
+            await anyio.wait_all_tasks_blocked()
+            assert not found
+            for lease in leases:
+                eject(made, lease)
+    assert found == [elsewhere]

@@ -205,6 +205,25 @@ async def test_limits_are_those_of_all_together(lines: type, tmp_path: Any) -> N
     assert not any("right" in key for key in board.buckets)
 
 
+async def test_names_with_other_limits_count_apart(lines: type, tmp_path: Any) -> None:
+    """As within a process: what the one has used, the other has not, and neither's limit becomes the other's."""
+    board = Board()
+    async with WireServer(answer) as server:
+        values = {"base_url": server.url, "api_key": "right"}
+        config = {
+            "credentials": {"lines": [{"id": "a", "values": values}]},
+            "deployments": {"few": {"target": "lines/m", "rpm": 1}, "more": {"target": "lines/m", "rpm": 2}},
+        }
+        async with served(lines, config, board, tmp_path) as one, served(lines, config, board, tmp_path) as two:
+            await chat(one, "few")
+            await chat(two, "more")
+            await chat(one, "more")
+            for name in ("few", "more"):
+                with pytest.raises(LocalRateLimited):
+                    await chat(two, name)
+    assert sorted(bucket.limit for bucket in board.buckets.values()) == [1, 2]
+
+
 async def test_a_state_that_fails_costs_no_call(lines: type, tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever becomes of what runs beside the calls."""
 

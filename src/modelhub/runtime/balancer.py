@@ -174,13 +174,17 @@ class Balancer:
         given = deployment.limits.concurrency
         start = given or deployment.plugin.schema.limits.get("concurrency") or self._settings.concurrency
         key = (deployment.plugin.id, deployment.credential.key)
+        health = self._keys.setdefault(key, KeyHealth(_account(deployment)))
+        twin = next((each for each in health.users if each.id == deployment.id), None)
         vitals = Vitals(
             deployment.id,
-            key=self._keys.setdefault(key, KeyHealth(_account(deployment))),
+            key=health,
             slots=Slots(start, start) if given else Slots(start),
-            breaker=Breaker(self._ejection),
+            breaker=Breaker(self._ejection) if twin is None else twin.breaker,
             queue=self._settings.queue,
         )
+        if twin is not None:  # with other limits, and the same endpoint
+            vitals.latencies = twin.latencies
         if self._sharing is not None:
             self._sharing.joined(deployment, vitals)
         vitals.rates = self._rates(deployment)
@@ -205,6 +209,9 @@ class Balancer:
         return self._sharing.bucket(deployment, what, limit)
 
     def _changed(self, option: Option[Deployment], change: Change) -> None:
+        for vitals in list(option.vitals.key.users):
+            if vitals.breaker is option.vitals.breaker and vitals is not option.vitals:
+                vitals.nudge()
         if self._on_change is not None:
             self._on_change(change)
         if self._sharing is not None:
