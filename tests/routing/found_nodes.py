@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from tests.routing.completions import CompletionsProvider
 
 from modelhub.configuration.credentials import CredentialSource, credential_sources
 from modelhub.configuration.settings import PluginSettings, read_settings
-from modelhub.http.addresses import Address
+from modelhub.http.addresses import Address, looked_up
 from modelhub.runtime.answers import invoked
 from modelhub.runtime.background import Background
 from modelhub.runtime.call import Call
@@ -50,7 +51,9 @@ class Names:
         self.asked: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """Look a name up."""
+        """Look a name up; an address is itself."""
+        if host[0].isdigit():
+            return await looked_up(host, port)
         self.asked.append(host)
         await anyio.sleep(self.delay)
         if isinstance(self.answer, Exception):
@@ -73,10 +76,10 @@ class Names:
                 await anyio.sleep(0.005)
 
 
-def quick(sources: Sequence[CredentialSource]) -> list[CredentialSource]:
+def quick(sources: Sequence[CredentialSource], refresh: float = REFRESH) -> list[CredentialSource]:
     """Return credentials that are looked up more often than settings allow."""
     return [
-        replace(each, discovery=replace(each.discovery, refresh=REFRESH)) if each.discovery else each
+        replace(each, discovery=replace(each.discovery, refresh=refresh)) if each.discovery else each
         for each in sources
     ]
 
@@ -90,7 +93,7 @@ class Caller:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._server = Server(runtime, Catalogue(runtime.registry))
+        self._server = Server(runtime, Catalogue(runtime.registry, runtime.settings.models))
 
     async def chat(
         self, given: GivenCredentials | None = None, *, target: str = MODEL, timeout: float = 5.0
@@ -100,6 +103,11 @@ class Caller:
         found = await self.runtime.deployments.find([target], ModelType.LLM, given)
         request: ChatRequest[None] = ChatRequest(model=target, messages=(UserMessage("Hi"),))
         return await invoked(self._server, Call(request, found.route, deadline, "strict", skipped=found.skipped))
+
+    def renew(self) -> None:
+        """Read the same settings anew."""
+        self.runtime = self.runtime.renewed(self.runtime.settings, None)
+        self._server = Server(self.runtime, self._server.catalogue)
 
     async def used(self, calls: int = 20, given: GivenCredentials | None = None) -> set[str]:
         """Make calls, and return which deployments answered them, without the model's name."""
@@ -127,21 +135,23 @@ async def caller(
     folder: Path,
     resolve: Callable[..., Any] | None = None,
     *,
-    tables: Mapping[str, Any] = {},
+    tables: Mapping[str, Any] = MappingProxyType({}),
+    refresh: float = REFRESH,
     **options: Any,
 ) -> AsyncIterator[Caller]:
-    """Enter what is behind a hub.
+    """Enter what is behind a hub; each node gets its turn.
 
     Args:
         credentials: Those of the one provider, as the settings have them; none where it is empty.
         folder: Where plugins may keep something.
         resolve: Looks names up.
         tables: More of the settings.
+        refresh: Seconds between two look-ups.
         options: Of the runtime.
     """
-    config = {"credentials": {"acme": credentials} if credentials else {}, **tables}
+    config = {"routing": {"pick": "round_robin"}, "credentials": {"acme": credentials} if credentials else {}, **tables}
     settings = await anyio.to_thread.run_sync(read_settings, config, {})
-    settings = replace(settings, credentials={id: quick(each) for id, each in settings.credentials.items()})
+    settings = replace(settings, credentials={id: quick(each, refresh) for id, each in settings.credentials.items()})
     registry = PluginRegistry(PluginSettings(), [CompletionsProvider])
     runtime = Runtime(
         registry,

@@ -10,16 +10,19 @@ import datetime as dt
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from modelhub.configuration.limits import LIMIT_KEYS, BudgetTable, limit_table
 from modelhub.configuration.problems import Complaint, Keys, shown_key
+from modelhub.credentials.references import is_dynamic, literal
 from modelhub.errors import ConfigurationError
 from modelhub.rules.names import did_you_mean
 from modelhub.types.credential import OperatorValues
 from modelhub.types.forms import FormField
 from modelhub.types.json import JSON
+from modelhub.types.secret import Secret
 
 __all__ = [
     "LEAST_REFRESH",
@@ -30,6 +33,7 @@ __all__ = [
     "configured_credentials",
     "credential_sources",
     "endpoint_field",
+    "found_credentials",
 ]
 
 _AS_TABLES = "give the form's values as a table, or a list of tables, or of base URLs"
@@ -94,11 +98,16 @@ class CredentialSource:
     operator: bool = False
     discovery: Discovery | None = None
 
+    @property
+    def function(self) -> Callable[[], object] | None:
+        """What returns the credentials that stand in its place."""
+        return None if self.discovery is None else self.discovery.function
+
     def answers_to(self, name: str) -> bool:
         """Whether a name may mean it or a node that it stands for; of those, nothing is known before they are found."""
         if self.discovery is None:
             return name == self.id
-        return self.discovery.function is not None or name == self.id or name.startswith(f"{self.id}@")
+        return self.function is not None or name == self.id or name.startswith(f"{self.id}@")
 
     @property
     def layers(self) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
@@ -181,12 +190,69 @@ def configured_credentials(given: object, provider: str) -> tuple[list[Credentia
     return list(sources.values()), complaints
 
 
-def _ids(rows: Sequence[object]) -> set[object]:
+def found_credentials(given: object, provider: str) -> tuple[list[CredentialSource], list[Complaint]]:
+    """Read what a function returned in the place of credentials, and say what is wrong with it.
+
+    Each is called by its ``id``, else after the host and port of its base URL: the same values have the same name,
+    wherever they stand. What comes out of a function is not looked at again, so texts refer to nothing.
+
+    Args:
+        given: A base URL, flat values, ``{id, values, weight}`` with limits, or several of these.
+        provider: Whose they are, for the messages.
+
+    Returns:
+        Those that can be used, and the complaints.
+    """
+    rows = [given] if isinstance(given, Mapping | str) else given
+    if not isinstance(rows, Collection) or isinstance(rows, bytes):
+        message = f"a {type(given).__name__} is no credential of {provider!r}"
+        return [], [Complaint((), message, "return base URLs, tables of values, or several of them in a list")]
+    sources: dict[str, CredentialSource] = {}
+    complaints: list[Complaint] = []
+    for number, row in enumerate(rows):
+        which = f"credential {number} of {provider!r}"
+        found = list(_found_complaints(row, which)) or list(_row_complaints(row, which))
+        name = _name_of(row) or ("default" if len(rows) == 1 else "")
+        if not found and not name and not _ids([row]):
+            found = [Complaint((), f"{which} has neither an id nor a base URL to be called after", "give it an id")]
+        complaints += found
+        if found:
+            continue
+        source = _source(row, name) if isinstance(row, Mapping) else CredentialSource({_ENDPOINT: row}, name)
+        source = replace(source, values=cast("Mapping[str, JSON]", literal(source.values)))
+        if sources.setdefault(source.id, source) != source:
+            message = f"two credentials of {provider!r} that are not the same are called {source.id!r}"
+            complaints.append(Complaint((), message, "give each an id"))
+    return list(sources.values()), complaints
+
+
+def _found_complaints(row: object, which: str) -> Iterator[Complaint]:
+    if isinstance(row, Mapping):
+        if callable(row.get("discover")) or ("discover" in row and isinstance(row.get("values"), Mapping)):
+            yield Complaint((), f"{which} is to be found in its turn", "return what it stands for")
+        elif is_dynamic(row):
+            yield Complaint((), f"{which} has a function in it", "return what the function returns")
+
+
+def _name_of(row: object) -> str:
+    """Return what a credential without an id is called: after the host and port of its base URL, if it has one."""
+    if not isinstance(row, Mapping):
+        return _host_and_port(str(row))
+    values = row.get("values")
+    texts = [
+        each.reveal() if isinstance(each, Secret) else each
+        for each in (values if isinstance(values, Mapping) else row).values()
+    ]
+    return next(filter(None, (_host_and_port(each) for each in texts if isinstance(each, str))), "")
+
+
+def _ids(rows: Sequence[object]) -> set[str]:
     """Return the names that are given."""
-    return {row.get("id") for row in rows if isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)}
+    named = [row.get("id") for row in rows if isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)]
+    return {id for id in named if isinstance(id, str)}
 
 
-def _of_url(text: str, name: str, taken: set[object]) -> CredentialSource:
+def _of_url(text: str, name: str, taken: set[str]) -> CredentialSource:
     """Return the credential that is a base URL alone, called after its host and port, and nothing else in it.
 
     Args:
@@ -194,10 +260,15 @@ def _of_url(text: str, name: str, taken: set[object]) -> CredentialSource:
         name: What it is called then.
         taken: The names of others.
     """
-    found = _HOST_AND_PORT.match(text.strip()) if "@" not in text and "\\" not in text else None
-    named = found[0].partition("://")[2].lower() if found and len(found[0]) < _LONGEST_NAME else name
+    named = _host_and_port(text) or name
     names = (named if number == 1 else f"{named}-{number}" for number in itertools.count(1))
     return CredentialSource({_ENDPOINT: text}, next(each for each in names if each not in taken))
+
+
+def _host_and_port(text: str) -> str:
+    """Return the host and port of a plain URL, and nothing of any other text."""
+    found = _HOST_AND_PORT.match(text.strip()) if "@" not in text and "\\" not in text else None
+    return found[0].partition("://")[2].lower() if found and len(found[0]) < _LONGEST_NAME else ""
 
 
 def _source(row: Mapping[str, object], name: str) -> CredentialSource:

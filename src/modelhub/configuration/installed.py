@@ -266,7 +266,7 @@ def _placed(
         given = cast("Mapping[str, object]", given).get(str(key), {})
     rows = [given] if isinstance(given, Mapping) or callable(given) else cast("Sequence[object]", given)
     for number, (row, source) in enumerate(zip(rows, sources, strict=False)):
-        if source.discovery is not None and source.discovery.function is not None:
+        if source.function is not None:
             continue  # what it returns is not known before it is called
         place = keys if isinstance(given, Mapping) else (*keys, number)
         named = isinstance(row, Mapping) and isinstance(row.get("values"), Mapping)

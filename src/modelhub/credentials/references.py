@@ -28,8 +28,10 @@ __all__ = [
     "leaves",
     "literal",
     "may_be_shown",
+    "name_of",
     "read_reference",
     "resolved",
+    "returned_by",
 ]
 
 _LOG = logging.getLogger("modelhub.credentials")
@@ -290,12 +292,30 @@ def _password(given: str) -> str:
     raise ReferenceUnreadable(problem)
 
 
-async def _called(function: Callable[[], object]) -> str | ReferenceUnreadable:
-    name = function.__qualname__ if inspect.isroutine(function) else type(function).__name__
+def name_of(function: Callable[[], object]) -> str:
+    """Return what a function of the application is called in messages."""
+    return function.__qualname__ if inspect.isroutine(function) else type(function).__name__
+
+
+async def returned_by(function: Callable[[], object]) -> object:
+    """Call a function of the application, in a thread unless it is async, and return what it returns.
+
+    Raises:
+        ReferenceUnreadable: It raised; the text says where, and nothing of what it said: there may be values in that.
+    """
     try:
-        given = await _given(function)
-    except Exception as error:  # noqa: BLE001  the application's function may raise anything, values in its text
-        return ReferenceUnreadable(f"the function {name} raised {type(error).__name__}{_line(error)}")
+        return await _given(function)
+    except Exception as error:  # noqa: BLE001  it may raise anything
+        failure = ReferenceUnreadable(f"the function {name_of(function)} raised {type(error).__name__}{_line(error)}")
+    raise failure
+
+
+async def _called(function: Callable[[], object]) -> str | ReferenceUnreadable:
+    name = name_of(function)
+    try:
+        given = await returned_by(function)
+    except ReferenceUnreadable as error:
+        return error
     text = given.reveal() if isinstance(given, Secret) else given
     if not isinstance(text, str):
         return ReferenceUnreadable(f"the function {name} returned a {type(text).__name__}, not a text")

@@ -58,11 +58,14 @@ def only(address: str) -> Resolver:
     """Return a resolver that knows one address, whatever it is asked for; it looks nothing up.
 
     Args:
-        address: An address of IPv4 or IPv6; what is none has no address.
+        address: An address of IPv4 or IPv6, with a zone or without.
     """
 
     async def resolve(_host: str, port: int) -> Sequence[Address]:
-        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
+        if "%" in address:  # only the system knows the number of the zone
+            return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
+        family, more = (socket.AF_INET6, (0, 0)) if ":" in address else (socket.AF_INET, ())
+        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, *more))]
 
     return resolve
 

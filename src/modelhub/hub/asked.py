@@ -138,6 +138,9 @@ def _credentials(binding: Binding, given: object) -> GivenCredentials | None:
     provider = binding.targets[0].partition("/")[0]
     bound = binding.credentials
     below = bound.sources[0].values if bound is not None else {}
+    if bound is not None and bound.sources[0].function is not None:
+        message = "the call gives credentials, and those of the bound model come from a function"
+        raise ConfigurationError(message, remedy="bind the model to the credentials that the call gives")
     sources = [replace(source, below=below) for source in credential_sources(given, provider)]
     return GivenCredentials(provider, sources, tenant_below=bound is not None and bound.tenant)
 

@@ -16,6 +16,7 @@ from modelhub.types.credential import CredentialKey
 from modelhub.types.json import JSON
 
 __all__ = [
+    "Function",
     "GivenCredentials",
     "Layers",
     "identity",
@@ -126,13 +127,13 @@ def identity(layers: Layers) -> CredentialKey:
     A function stands for itself, and for no other that looks like it; it is kept, so that none takes its address.
     """
     given = [[*leaves(each)] for each in layers.all]
-    functions = tuple(_Function(leaf) for each in given for _, leaf in each if callable(leaf))
+    functions = tuple(Function(leaf) for each in given for _, leaf in each if callable(leaf))
     plain = [[(place, None if callable(leaf) else leaf) for place, leaf in each] for each in given]
     return CredentialKey((layers.id, plain), functions)
 
 
 @final
-class _Function:
+class Function:
     """A function as a key, also where it has no hash of its own."""
 
     __slots__ = ("_function",)
@@ -141,7 +142,7 @@ class _Function:
         self._function = function
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Function):
+        if not isinstance(other, Function):
             return NotImplemented
         mine, theirs = self._function, other._function
         return mine is theirs or (_hashable(mine) and _hashable(theirs) and bool(mine == theirs))

@@ -27,6 +27,7 @@ from modelhub.errors import ConfigurationError, CredentialsInvalid, ModelHubErro
 from modelhub.rules.forms import endpoint_in, filled, layered, model_form
 from modelhub.rules.names import did_you_mean
 from modelhub.runtime.credential_layers import (
+    Function,
     GivenCredentials,
     Layers,
     identity,
@@ -36,7 +37,7 @@ from modelhub.runtime.credential_layers import (
     without_references,
 )
 from modelhub.runtime.node_lists import NodeList, NodeLists
-from modelhub.runtime.nodes import Addresses
+from modelhub.runtime.nodes import Addresses, Returned
 from modelhub.runtime.single_flight import SingleFlight
 from modelhub.types.credential import Credential
 from modelhub.types.json import JSON
@@ -96,7 +97,7 @@ class _Wanted:
 class _Made:
     """What came of a provider's credentials so far."""
 
-    __slots__ = ("credentials", "error", "nodes", "refused", "sources", "values")
+    __slots__ = ("credentials", "error", "nodes", "refused", "returned", "sources", "values")
 
     def __init__(self) -> None:
         self.credentials: list[Credential] = []
@@ -105,10 +106,13 @@ class _Made:
         self.error: ModelHubError | None = None
         self.values: list[Mapping[str, JSON]] = []
         self.nodes: dict[NodeList[Any], int] = {}
+        self.returned: dict[str, NodeList[CredentialSource]] = {}
 
     def add(self, credentials: Sequence[Credential], source: CredentialSource) -> None:
         """Keep those of one source that can be used."""
         self.credentials += credentials
+        if source.id in self.returned:
+            self.returned[source.id].keys.setdefault(source.id, set()).update(each.key for each in credentials)
         self.sources.update({each.id: source for each in credentials})
 
     def refuse(self, id: str, error: ModelHubError) -> None:
@@ -230,13 +234,11 @@ class Credentials:
 
     async def names(self, plugin: Plugin, model: str = "") -> Sequence[str]:
         """Return the ids of the credentials configured and stored for a model: its own, else the provider's."""
-        sources = await self._of_model(plugin, model) or await self._of_provider(plugin)
-        return [source.id for source in sources]
+        return [source.id for source in await self._sources(plugin, model)]
 
     async def has(self, plugin: Plugin, model: str, name: str) -> bool:
         """Whether a name means one of a model's credentials, or a node behind one."""
-        sources = await self._of_model(plugin, model) or await self._of_provider(plugin)
-        return any(source.answers_to(name) for source in sources)
+        return any(source.answers_to(name) for source in await self._sources(plugin, model))
 
     def forget(self, plugin: Plugin) -> None:
         """Read a provider's credentials anew when they are wanted next: a key was refused, and may have been changed.
@@ -253,12 +255,16 @@ class Credentials:
 
     async def _found(self, wanted: _Wanted) -> Usable:
         plugin, given, made = wanted.plugin, wanted.given, _Made()
-        form, layers = await self._layers(plugin, wanted.model)
+        if given is not None and not given.lasting and any(source.discovery for source in given.sources):
+            message = f"credentials of {plugin.id!r} came with a call, and are to be found first"
+            raise ConfigurationError(message, remedy="put them into the settings, or bind the model to them: hub.bind")
+        form, layers = await self._layers(plugin, wanted.model, made)
         if wanted.name is not None:
             layers = [each for each in layers if each.source.answers_to(wanted.name)] or layers
         if given is not None:
             # What a bound model or a call gives stands over the first credential there is.
-            sources = [without_references(source.placed(form, plugin.id), plugin.id) for source in given.sources]
+            found = await self._found_in(given.sources, plugin, made)
+            sources = [without_references(source.placed(form, plugin.id), plugin.id) for source in found]
             layers = [layers[0].under(source, typed=typed_layers(given, source)) for source in sources]
         for each in layers:
             made.values += each.all
@@ -285,9 +291,6 @@ class Credentials:
         if discovery is None:
             return [credential]
         what = f"the credential {credential.id!r} of provider {id!r}"
-        if wanted.given is not None and not wanted.given.lasting:
-            message = f"{what} came with a call and is to be found by DNS"
-            raise ConfigurationError(message, remedy="put it into the settings, or bind the model to it with hub.bind")
         endpoint = endpoint_in(credential)
         if endpoint is None:
             raise ConfigurationError(f"{what} has no base URL to look the host of up", remedy="take discover out")
@@ -319,7 +322,7 @@ class Credentials:
             ConfigurationError: There is none of that name.
             CredentialsInvalid: It cannot be used.
         """
-        form, layers = await self._layers(plugin, model)
+        form, layers = await self._layers(plugin, model, _Made())
         found = next((each for each in layers if each.source.answers_to(name)), None)
         if found is None:
             remedy = did_you_mean(name, [each.id for each in layers], what="credentials")
@@ -329,12 +332,15 @@ class Credentials:
             return credential
         return (await self._nodes(credential, found, _Wanted(plugin, model, kind, None, name), _Made()))[0]
 
-    async def _layers(self, plugin: Plugin, model: str) -> tuple[Sequence[FormField], list[Layers]]:
+    async def _sources(self, plugin: Plugin, model: str) -> Sequence[CredentialSource]:
+        return await self._of_model(plugin, model, _Made()) or await self._of_provider(plugin, _Made())
+
+    async def _layers(self, plugin: Plugin, model: str, made: _Made) -> tuple[Sequence[FormField], list[Layers]]:
         """Return the form to fill in, and what each credential is made of."""
-        own = await self._of_model(plugin, model)
+        own = await self._of_model(plugin, model, made)
         schema = plugin.schema
         form = model_form(schema) if schema.model_credential_schema and (own or not schema.form) else schema.form
-        sources = [source.placed(form, plugin.id) for source in await self._of_provider(plugin)]
+        sources = [source.placed(form, plugin.id) for source in await self._of_provider(plugin, made)]
         layers = [Layers(source, tuple(filter(None, source.layers))) for source in sources]
         if own:
             layers = [of_same_name(layers, source).under(source.placed(form, plugin.id)) for source in own]
@@ -363,18 +369,45 @@ class Credentials:
             trusted=trusted if typed else None,
         )
 
-    async def _of_provider(self, plugin: Plugin) -> Sequence[CredentialSource]:
+    async def _found_in(
+        self, sources: Sequence[CredentialSource], plugin: Plugin, made: _Made
+    ) -> Sequence[CredentialSource]:
+        """Return credentials, with what functions return in the place of those that stand for it.
+
+        Raises:
+            ModelHubError: There are none, because a function failed.
+        """
+        found: dict[str, CredentialSource] = {}
+        configured = {source.id for source in sources if source.function is None}
+        for source in sources:
+            if source.discovery is None or source.function is None:
+                found[source.id] = source
+                continue
+            refresh = source.discovery.refresh
+            lookup = Returned(source.function, plugin.id, model_form(plugin.schema), refresh=refresh)
+            nodes = await self._lists.find((plugin.id, Function(source.function), refresh), lookup)
+            made.nodes[nodes] = nodes.edition
+            if not nodes.items:
+                made.refuse(source.id, self._lists.failure(nodes))
+            for id, each in nodes.items.items():
+                if id not in configured and id not in found:  # what is configured by that name stands in its place
+                    found[id], made.returned[id] = each, nodes
+        if made.error is not None and not found:
+            raise made.error
+        return list(found.values())
+
+    async def _of_provider(self, plugin: Plugin, made: _Made) -> Sequence[CredentialSource]:
         """Return a provider's credentials as configured, with what is stored by the same names below them."""
         stored = {each.name: _values(each) for each in await self._in_store(plugin.id) if each.model is None}
-        configured = self._settings.credentials.get(plugin.id) or ()
+        configured = await self._found_in(self._settings.credentials.get(plugin.id) or (), plugin, made)
         sources = [replace(source, below=stored.pop(source.id, {})) for source in configured]
         sources += [CredentialSource(values, name) for name, values in stored.items()]
         return sources or _DEFAULT
 
-    async def _of_model(self, plugin: Plugin, model: str) -> Sequence[CredentialSource]:
+    async def _of_model(self, plugin: Plugin, model: str, made: _Made) -> Sequence[CredentialSource]:
         """Return the credentials that belong to one model."""
         table = self._settings.models.get(f"{plugin.id}/{model}")
-        configured = table.credentials if table is not None else ()
+        configured = await self._found_in(table.credentials if table is not None else (), plugin, made)
         names = {source.id for source in configured}
         below = {each.name: _values(each) for each in await self._in_store(plugin.id) if model and each.model == model}
         return [
