@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parent.parent
 PLUGINS = sorted(project.parent for project in REPOSITORY.glob("plugins/*/pyproject.toml"))
 
 LAYERS = [
-    {"dify", "errors", "types"},
+    {"dify", "errors", "lazy", "types"},
     {"wire", "rules"},
     {"http"},
     {"hookspecs", "provider"},

@@ -5,10 +5,13 @@ Names are loaded when they are first used (PEP 562), so that importing the packa
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from modelhub.lazy import names_from
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelhub.errors import ModelHubError, StreamInterrupted
     from modelhub.hub.bound import BoundModel
     from modelhub.hub.facade import ModelHub
@@ -30,10 +33,10 @@ if TYPE_CHECKING:
         Notice,
         ReasoningDelta,
         Reset,
-        UsageUpdate,
         Started,
         TextDelta,
         ToolCallDelta,
+        UsageUpdate,
     )
     from modelhub.types.messages import (
         AssistantMessage,
@@ -72,72 +75,73 @@ if TYPE_CHECKING:
     from modelhub.types.tools import Tool, ToolFunction, tool
     from modelhub.types.usage import Timing, TokenCount, Usage
 
-_PLACES = {
-    "modelhub.errors": ("ModelHubError", "StreamInterrupted"),
-    "modelhub.hub.bound": ("BoundModel",),
-    "modelhub.hub.facade": ("ModelHub",),
-    "modelhub.provider.middleware": ("Middleware", "PendingCall"),
-    "modelhub.rules.pricing": ("sum_costs",),
-    "modelhub.runtime.deadlines": ("deadline",),
-    "modelhub.runtime.stream": ("Stream",),
-    "modelhub.types.cost": ("Cost", "Costs"),
-    "modelhub.types.deployments": ("DeploymentInfo",),
-    "modelhub.types.events": (
-        "AudioDelta",
-        "AudioEvent",
-        "ChatEvent",
-        "Citation",
-        "Event",
-        "Finish",
-        "FinishReason",
-        "MediaDelta",
-        "Notice",
-        "ReasoningDelta",
-        "Reset",
-    "UsageUpdate",
-        "UsageUpdate",
-        "Started",
-        "TextDelta",
-        "ToolCallDelta",
-    ),
-    "modelhub.types.messages": (
-        "AssistantMessage",
-        "MediaPart",
-        "Message",
-        "ReasoningPart",
-        "SystemMessage",
-        "TextPart",
-        "ToolCall",
-        "ToolMessage",
-        "UserMessage",
-    ),
-    "modelhub.types.plugins": ("ExtensionInfo", "PluginState", "ProviderInfo", "ValidationReport"),
-    "modelhub.types.records": ("Attempt", "Progress", "Warning"),
-    "modelhub.types.requests": (
-        "ChatRequest",
-        "EmbedRequest",
-        "ModerationRequest",
-        "Request",
-        "RerankRequest",
-        "SpeechRequest",
-        "TranscriptionRequest",
-    ),
-    "modelhub.types.results": (
-        "ChatResult",
-        "EmbedResult",
-        "ModerationResult",
-        "RankedDocument",
-        "RerankResult",
-        "Result",
-        "SpeechResult",
-        "TranscriptionResult",
-    ),
-    "modelhub.types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
-    "modelhub.types.secret": ("Secret",),
-    "modelhub.types.tools": ("Tool", "ToolFunction", "tool"),
-    "modelhub.types.usage": ("Timing", "TokenCount", "Usage"),
-}
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+__getattr__: Callable[[str], object] = names_from(
+    __name__,
+    {
+        "errors": ("ModelHubError", "StreamInterrupted"),
+        "hub.bound": ("BoundModel",),
+        "hub.facade": ("ModelHub",),
+        "provider.middleware": ("Middleware", "PendingCall"),
+        "rules.pricing": ("sum_costs",),
+        "runtime.deadlines": ("deadline",),
+        "runtime.stream": ("Stream",),
+        "types.cost": ("Cost", "Costs"),
+        "types.deployments": ("DeploymentInfo",),
+        "types.events": (
+            "AudioDelta",
+            "AudioEvent",
+            "ChatEvent",
+            "Citation",
+            "Event",
+            "Finish",
+            "FinishReason",
+            "MediaDelta",
+            "Notice",
+            "ReasoningDelta",
+            "Reset",
+            "Started",
+            "TextDelta",
+            "ToolCallDelta",
+            "UsageUpdate",
+        ),
+        "types.messages": (
+            "AssistantMessage",
+            "MediaPart",
+            "Message",
+            "ReasoningPart",
+            "SystemMessage",
+            "TextPart",
+            "ToolCall",
+            "ToolMessage",
+            "UserMessage",
+        ),
+        "types.plugins": ("ExtensionInfo", "PluginState", "ProviderInfo", "ValidationReport"),
+        "types.records": ("Attempt", "Progress", "Warning"),
+        "types.requests": (
+            "ChatRequest",
+            "EmbedRequest",
+            "ModerationRequest",
+            "Request",
+            "RerankRequest",
+            "SpeechRequest",
+            "TranscriptionRequest",
+        ),
+        "types.results": (
+            "ChatResult",
+            "EmbedResult",
+            "ModerationResult",
+            "RankedDocument",
+            "RerankResult",
+            "Result",
+            "SpeechResult",
+            "TranscriptionResult",
+        ),
+        "types.schema": ("ModelSchema", "ModelType", "ProviderSchema"),
+        "types.secret": ("Secret",),
+        "types.tools": ("Tool", "ToolFunction", "tool"),
+        "types.usage": ("Timing", "TokenCount", "Usage"),
+    },
+)
 
 __all__ = [
     "AssistantMessage",
@@ -201,6 +205,7 @@ __all__ = [
     "TranscriptionRequest",
     "TranscriptionResult",
     "Usage",
+    "UsageUpdate",
     "UserMessage",
     "ValidationReport",
     "Warning",
@@ -208,16 +213,6 @@ __all__ = [
     "sum_costs",
     "tool",
 ]
-
-
-def __getattr__(name: str) -> object:
-    place = _PLACE_OF.get(name)
-    if place is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(import_module(place), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from modelhub.lazy import names_from
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelhub.credentials.display import HIDDEN, edited, masked, secured
     from modelhub.credentials.document import Record, opened_record, sealed_record
     from modelhub.credentials.envelope import Envelope, KeyEncryptionKey, KeyMaterial, KeyParameters
@@ -44,26 +47,18 @@ __all__ = [
     "user_config_dir",
 ]
 
-_PLACES = {
-    "display": ("HIDDEN", "edited", "masked", "secured"),
-    "document": ("Record", "opened_record", "sealed_record"),
-    "envelope": ("Envelope", "KeyEncryptionKey", "KeyMaterial", "KeyParameters"),
-    "file_store": ("EncryptedFileStore", "default_store", "user_config_dir"),
-    "keys": ("KeyFile", "KeySource", "Passphrase", "RandomKey", "new_key"),
-    "references": ("is_dynamic", "is_reference", "literal", "resolved"),
-    "store": ("CredentialStore", "CredentialValue", "MemoryStore", "StoredCredential"),
-}
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    place = _PLACE_OF.get(name)
-    if place is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(import_module(f"{__name__}.{place}"), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], object] = names_from(
+    __name__,
+    {
+        "display": ("HIDDEN", "edited", "masked", "secured"),
+        "document": ("Record", "opened_record", "sealed_record"),
+        "envelope": ("Envelope", "KeyEncryptionKey", "KeyMaterial", "KeyParameters"),
+        "file_store": ("EncryptedFileStore", "default_store", "user_config_dir"),
+        "keys": ("KeyFile", "KeySource", "Passphrase", "RandomKey", "new_key"),
+        "references": ("is_dynamic", "is_reference", "literal", "resolved"),
+        "store": ("CredentialStore", "CredentialValue", "MemoryStore", "StoredCredential"),
+    },
+)
 
 
 def __dir__() -> list[str]:

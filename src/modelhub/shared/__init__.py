@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from modelhub.lazy import names_from
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelhub.shared.fingerprints import fingerprint
     from modelhub.shared.redis_state import RedisState
     from modelhub.shared.seam import Disabled, Hints, SharedState
 
 __all__ = ["Disabled", "Hints", "RedisState", "SharedState", "fingerprint"]
 
-_PLACES = {
-    "fingerprints": ("fingerprint",),
-    "redis_state": ("RedisState",),
-    "seam": ("Disabled", "Hints", "SharedState"),
-}
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    place = _PLACE_OF.get(name)
-    if place is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(import_module(f"{__name__}.{place}"), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], object] = names_from(
+    __name__,
+    {
+        "fingerprints": ("fingerprint",),
+        "redis_state": ("RedisState",),
+        "seam": ("Disabled", "Hints", "SharedState"),
+    },
+)
 
 
 def __dir__() -> list[str]:
