@@ -69,6 +69,7 @@ async def test_a_whole_answer_has_64_mib(client_to: Any) -> None:
     error = await failing(client_to, Reply(chunks=[piece] * 1024, chunked=True), grows=(64 + 10) * MIB)
     assert isinstance(error, MalformedResponse)
     assert "64 MiB" in error.message
+    assert "whoever runs the server" in (error.remedy or "")
 
 
 async def test_an_error_has_64_kib(client_to: Any) -> None:

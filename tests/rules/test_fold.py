@@ -2,6 +2,8 @@
 
 import json
 import random
+import tracemalloc
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelhub.errors import PluginError
 from modelhub.provider.models import chat_events
-from modelhub.rules.fold import ChatFold, SpeechFold, folded, is_content, tool_arguments
+from modelhub.rules.fold import ChatFold, SpeechFold, Weight, folded, is_content, tool_arguments
 from modelhub.rules.messages import messages_from
 from modelhub.types.events import (
     AudioDelta,
@@ -366,3 +368,43 @@ def test_sound_is_joined() -> None:
     result = fold.result()
     assert (result.mime, result.usage) == ("audio/mpeg", Usage(5, None))
     assert result.warnings[0].code == "odd"
+
+
+WAYS: dict[str, Callable[[int], ChatEvent]] = {
+    "pieces": lambda number: TextDelta(0, f"{number:02}"[-2:]),
+    "parts": lambda number: ReasoningDelta(number, f"{number:02}"[-2:]),
+    "calls": lambda number: ToolCallDelta(number, f"call_{number}", "look_up", f'{{"at": {number}}}'),
+    "states": lambda number: TextDelta(number, "", state={"signature": [str(number)] * 20}),
+    "tokens": lambda number: TextDelta(
+        0, str(number), (TokenLogprob(str(number), -number / 7, (TokenLogprob(f"{number}x", -number / 3),) * 5),)
+    ),
+    "media": lambda number: MediaDelta(number, "image/png", b"x" * (number % 100)),
+    "citations": lambda number: Citation(0, f"https://example.org/{number}", f"{number}", "x" * (number % 100)),
+    "notices": lambda number: Notice(Warning("code", f"{number}", "parameter")),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_an_answer_weighs_is_what_is_held(way: str) -> None:
+    """At least, and not many times that, whatever it is made of; what weighs is what is put together of it."""
+    weight, fold = Weight(), ChatFold()
+    tracemalloc.start()
+    try:
+        for number in range(4_000):
+            event = WAYS[way](number)
+            weight.add(event)
+            fold.add(event)
+            del event
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < weight.bytes < 6 * held
+
+
+def test_sound_weighs_what_it_is() -> None:
+    """And what is no event, or none that is known, weighs something too."""
+    weight = Weight()
+    assert 1000 < weight.add(AudioDelta(b"x" * 1000)) < 1500
+    before = weight.bytes
+    assert weight.add(SimpleNamespace(type="new")) > before
+    assert str(weight.bytes) in repr(weight)

@@ -335,8 +335,12 @@ async def _read(exchange: Exchange, cap: int) -> bytes:
     pieces: list[bytes] = []
     if await _gather(exchange, pieces, cap):
         return b"".join(pieces)
-    message = f"the answer is larger than {cap // (1024 * 1024)} MiB"
-    raise MalformedResponse(message, status=exchange.status, sent=True)
+    raise MalformedResponse(
+        f"the answer is larger than {cap // (1024 * 1024)} MiB",
+        remedy="ask for less at once; where it should be small, whoever runs the server must see why it sends so much",
+        status=exchange.status,
+        sent=True,
+    )
 
 
 async def _gather(exchange: Exchange, pieces: list[bytes], cap: int) -> bool:

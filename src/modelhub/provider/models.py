@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Generic, TypeVar, overload
 
-from modelhub.errors import PluginError, StreamInterrupted
+from modelhub.errors import MalformedResponse, PluginError, StreamInterrupted
 from modelhub.provider.context import ProviderContext
-from modelhub.rules.fold import ChatFold, SpeechFold
+from modelhub.rules.fold import ChatFold, SpeechFold, Weight
 from modelhub.types.events import (
     AudioDelta,
     AudioEvent,
@@ -64,6 +64,9 @@ __all__ = [
 Q = TypeVar("Q", bound=Request[Result])
 R = TypeVar("R", bound=Result)
 
+_WHOLE = 64 * 1024 * 1024
+"""Bytes that an answer may take that is wanted whole."""
+
 
 class AIModel(Generic[Q, R]):
     """What every model class has.
@@ -106,11 +109,7 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
         if type(self).stream is LargeLanguageModel.stream:
             raise nothing_written(self, "stream or invoke")
         fold = ChatFold(request.id)
-        async with aclosing(self.stream(request, context)) as events:
-            async for event in events:
-                fold.add(event)
-                if fold.finish is not None:
-                    break
+        await _fold_all(fold, self.stream(request, context))
         return whole(fold)
 
     async def stream(self, request: ChatRequest[None], context: ProviderContext) -> AsyncGenerator[ChatEvent, None]:
@@ -119,6 +118,26 @@ class LargeLanguageModel(AIModel[ChatRequest[None], ChatResult[None]]):
             raise nothing_written(self, "stream or invoke")
         for event in chat_events(await self.invoke(request, context)):
             yield event
+
+
+async def _fold_all(fold: ChatFold | SpeechFold, events: AsyncGenerator[ChatEvent | AudioEvent, None]) -> None:
+    """Put the events of a stream together, up to its end.
+
+    Raises:
+        MalformedResponse: It is too much to be held as a whole.
+    """
+    weight = Weight()
+    async with aclosing(events):
+        async for event in events:
+            if weight.add(event) > _WHOLE:
+                raise MalformedResponse(
+                    f"the answer is larger than {_WHOLE // (1024 * 1024)} MiB",
+                    remedy="take it in pieces with hub.stream; where it should be small, whoever runs the server must "
+                    "see why it goes on",
+                )
+            fold.add(event)
+            if fold.finish is not None:
+                return
 
 
 @overload
@@ -197,11 +216,7 @@ class TTSModel(AIModel[SpeechRequest, SpeechResult]):
         if type(self).stream is TTSModel.stream:
             raise nothing_written(self, "stream or invoke")
         fold = SpeechFold(self.mime(request))
-        async with aclosing(self.stream(request, context)) as events:
-            async for event in events:
-                fold.add(event)
-                if fold.finish is not None:
-                    break
+        await _fold_all(fold, self.stream(request, context))
         return whole(fold)
 
     async def stream(self, request: SpeechRequest, context: ProviderContext) -> AsyncGenerator[AudioEvent, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from sys import getsizeof
 from typing import cast, final
 
 from modelhub.errors import PluginError
@@ -36,9 +37,14 @@ from modelhub.types.records import Warning
 from modelhub.types.results import ChatResult, SpeechResult
 from modelhub.types.usage import Usage
 
-__all__ = ["ChatFold", "SpeechFold", "folded", "is_content", "tool_arguments"]
+__all__ = ["ChatFold", "SpeechFold", "Weight", "folded", "is_content", "tool_arguments"]
 
 _CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, MediaDelta, AudioDelta)
+
+_EVENT = 64
+"""Bytes of memory that every event takes beside what is in it."""
+_PART = 384
+"""Bytes of memory that a part of a message takes beside what is in it."""
 
 
 def _check_event(event: object) -> None:
@@ -55,6 +61,50 @@ def is_content(event: Event) -> bool:
     if type(event) is TextDelta or type(event) is ReasoningDelta:
         return bool(event.text) or event.state is not None
     return isinstance(event, _CONTENT)
+
+
+@final
+class Weight:
+    """Counts how many bytes of memory the events of an answer take, rather more than less.
+
+    Attributes:
+        bytes: So far.
+    """
+
+    __slots__ = ("_part", "bytes")
+
+    def __init__(self) -> None:
+        self.bytes: int = 0
+        self._part: object = None
+
+    def add(self, event: object) -> int:
+        """Count an event; returns how many bytes there are with it."""
+        part = getattr(event, "part", None)
+        if part is not None and part != self._part:
+            self._part = part  # it may be a new one
+            self.bytes += _PART
+        self.bytes += _EVENT
+        match event:
+            case TextDelta(logprobs=None, state=None) | ReasoningDelta(state=None):  # the commonest by far
+                self.bytes += getsizeof(event.text)
+            case _:
+                self.bytes += _size(event)
+        return self.bytes
+
+    def __repr__(self) -> str:
+        return f"<Weight: {self.bytes} bytes>"
+
+
+def _size(value: object) -> int:
+    """Return what a value takes, with all that is in it."""
+    if value is None or isinstance(value, str | bytes | int | float):
+        return getsizeof(value)
+    if isinstance(value, dict):
+        return getsizeof(value) + sum(_size(key) + _size(each) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return getsizeof(value) + sum(map(_size, value))
+    fields = getattr(type(value), "__dataclass_fields__", ())
+    return getsizeof(value) + sum(_size(getattr(value, name)) for name in fields)
 
 
 def tool_arguments(text: str) -> Mapping[str, JSON] | None:
