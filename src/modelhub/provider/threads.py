@@ -191,7 +191,7 @@ class _Channel(Generic[T]):
                 await self._wake.wait()
 
 
-async def reports_of_thread(
+def reports_of_thread(
     function: Callable[[Callable[[T], None]], object],
     *,
     name: str,
@@ -207,14 +207,10 @@ async def reports_of_thread(
     Raises:
         BaseException: What the function raised.
     """
-    channel: _Channel[T] = _Channel()
-    threading.Thread(target=channel.run, args=(function,), name=name, daemon=True).start()
-    async with aclosing(_items(channel, on_cancel)) as items:
-        async for item in items:
-            yield item
+    return _sent_by(lambda channel: channel.run(function), name, on_cancel)
 
 
-async def iterate_in_thread(
+def iterate_in_thread(
     generator: Iterator[T],
     *,
     name: str,
@@ -228,9 +224,15 @@ async def iterate_in_thread(
     Raises:
         BaseException: What the generator raised.
     """
-    channel: _Channel[T] = _Channel()
+    return _sent_by(lambda channel: channel.feed(generator), name, on_cancel)
 
-    threading.Thread(target=channel.feed, args=(generator,), name=name, daemon=True).start()
+
+async def _sent_by(
+    work: Callable[[_Channel[T]], object], name: str, on_cancel: Callable[[], object] | None
+) -> AsyncGenerator[T, None]:
+    """Yield what a thread sends, which begins with the first item that is asked for."""
+    channel: _Channel[T] = _Channel()
+    threading.Thread(target=work, args=(channel,), name=name, daemon=True).start()
     async with aclosing(_items(channel, on_cancel)) as items:
         async for item in items:
             yield item

@@ -293,40 +293,30 @@ def _literal(text: str) -> Address | None:
 
 
 def _metadata(host: str) -> EgressRefused:
-    message = f"no connection is made to {host!r}: it leads to a cloud's metadata service, which gives out machine keys"
-    return EgressRefused(message, sent=False, remedy="whoever gave the base URL must give another: nothing allows this")
+    remedy = "whoever gave the base URL must give another: nothing allows this"
+    return _refused(host, ": it leads to a cloud's metadata service, which gives out machine keys", remedy)
 
 
 def _not_public(host: str) -> EgressRefused:
-    return EgressRefused(
-        f"no connection is made to {host!r}: its address is not public, and the base URL came with the call",
-        sent=False,
-        remedy=_allowing(host),
-    )
+    return _refused(host, ": its address is not public, and the base URL came with the call", _allowing(host))
 
 
 def _not_secure(host: str) -> EgressRefused:
-    return EgressRefused(
-        f"no connection is made to {host!r} without https: the base URL came with the call",
-        sent=False,
-        remedy=f"give it as https://…, or {_allowing(host)}",
-    )
+    remedy = f"give it as https://…, or {_allowing(host)}"
+    return _refused(host, " without https: the base URL came with the call", remedy)
 
 
 def _unencrypted(host: str) -> EgressRefused:
-    return EgressRefused(
-        f"no connection is made to {host!r}: the key would go over the public internet unencrypted",
-        sent=False,
-        remedy=f"give the base URL as https://…, or {_in_settings(host)}",
-    )
+    remedy = f"give the base URL as https://…, or {_in_settings(host)}"
+    return _refused(host, ": the key would go over the public internet unencrypted", remedy)
 
 
 def _unknown(host: str) -> EgressRefused:
-    return EgressRefused(
-        f"no connection is made to {host!r}: its address is not known here, so it cannot be judged",
-        sent=False,
-        remedy=_in_settings(host),
-    )
+    return _refused(host, ": its address is not known here, so it cannot be judged", _in_settings(host))
+
+
+def _refused(host: str, why: str, remedy: str) -> EgressRefused:
+    return EgressRefused(f"no connection is made to {host!r}{why}", sent=False, remedy=remedy)
 
 
 def _allowing(host: str) -> str:
