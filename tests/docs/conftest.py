@@ -93,8 +93,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama: str) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MODELHUB_OLLAMA_LOCAL_BASE_URL", ollama)
-    monkeypatch.setenv(
-        "MODELHUB_LOCAL_MODEL_THREADS", "1"
-    )  # several that wait for each other are slow on a busy machine
+    # Several threads that wait for each other are slow on a busy machine; memory for a long context is slow to get.
+    monkeypatch.setenv("MODELHUB_LOCAL_MODEL_THREADS", "1")
+    monkeypatch.setenv("MODELHUB_LOCAL_MODEL_CONTEXT_SIZE", "1024")
     monkeypatch.delenv("MODELHUB_CONFIG", raising=False)
     return tmp_path

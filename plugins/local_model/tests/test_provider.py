@@ -20,6 +20,14 @@ from modelhub.errors import (
 pytestmark = pytest.mark.anyio
 
 MODEL = "local_model/smollm2-135m-instruct"
+CONTEXT = 1024
+
+
+@pytest.fixture(autouse=True)
+def short_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load the model with a short context: each hub here loads it anew, and memory for the whole is slow to get."""
+    monkeypatch.setenv("MODELHUB_LOCAL_MODEL_CONTEXT_SIZE", str(CONTEXT))
+    monkeypatch.setenv("MODELHUB_LOCAL_MODEL_THREADS", "1")
 
 
 @dataclass
@@ -135,7 +143,7 @@ async def test_operations() -> None:
         freed = [step.message async for step in hub.operate("local_model", "unload")]
         again = [step.message async for step in hub.operate("local_model", "unload")]
     assert pulled[-1].endswith("is here")
-    assert loaded[-1].data == {"context_size": 8192}
+    assert loaded[-1].data == {"context_size": CONTEXT}
     assert freed == ["smollm2-135m-instruct is freed"]
     assert again == ["smollm2-135m-instruct was not loaded"]
 
