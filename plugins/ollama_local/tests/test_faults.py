@@ -1,6 +1,8 @@
 """Refusals: every recorded one, and the forms that no recording has, to errors that say who must act."""
 
+import time
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -212,3 +214,10 @@ def test_any_refusal_is_an_error_of_ours(status: int, body: bytes) -> None:
     assert isinstance(error, ModelHubError)
     assert error.status == status
     assert len(error.message) < 700
+
+
+def test_a_date_to_come_again_at_is_a_wait() -> None:
+    """What stands before a server, and says 503 for it, need not say what time it is there."""
+    error = refusal(503, {"retry-after": formatdate(time.time() + 30, usegmt=True)}, b"")
+    assert error.retry_after is not None
+    assert 20 < error.retry_after <= 30

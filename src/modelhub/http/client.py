@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets as random_source
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from copy import copy
@@ -57,6 +58,7 @@ class HttpClient:
         headers: Sent with every request: authentication and the user's own.
         limits: The attempt's limits of time.
         classify: Turns a status of 400 and more into an error.
+        wall: Unix time, for dates in answers that do not say what time it is there.
 
     Attributes:
         limits: The limits of time.
@@ -74,6 +76,7 @@ class HttpClient:
         "_headers",
         "_open",
         "_opening",
+        "_wall",
         "can_be_given_up",
         "limits",
         "rate",
@@ -88,11 +91,13 @@ class HttpClient:
         headers: Sequence[tuple[str, str | Secret]],
         limits: ReadLimits,
         classify: Classifier,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
         self._endpoint = endpoint
         self._headers = headers
         self._classify = classify
+        self._wall = wall
         self._open: list[Exchange] = []
         self.limits: ReadLimits = limits
         self.renews_limits: bool = False
@@ -242,7 +247,7 @@ class HttpClient:
             self.limits.restart()
         exchange = await self._opened(backend, request)
         self._open.append(exchange)
-        self.rate = rate_facts(exchange.headers)
+        self.rate = rate_facts(exchange.headers, self._wall())
         try:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
                 raise await self._refused(exchange)

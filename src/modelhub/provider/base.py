@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
@@ -143,5 +144,5 @@ class ModelProvider:
 
         Override it for a vendor that hides the reason elsewhere, and call this for the rest.
         """
-        facts = error_facts(status, headers, body)
+        facts = error_facts(status, headers, body, now=time.time())
         return classify(status, facts, self.error_codes)

@@ -8,6 +8,7 @@ expected.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from types import ModuleType
@@ -205,7 +206,7 @@ class BoundProvider:
             error = self._own_classify(status, headers, body)
             if isinstance(error, ModelHubError):
                 return error
-        return classify(status, error_facts(status, headers, body), self._error_codes)
+        return classify(status, error_facts(status, headers, body, now=time.time()), self._error_codes)
 
     def times_itself(self, request: Request[Any]) -> bool:
         """Whether the model that serves a request keeps the limits of time by itself."""

@@ -8,6 +8,7 @@ Source: https://github.com/ollama/ollama/blob/main/server/routes.go (2026-11), a
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 
 from modelhub.errors import (
@@ -48,7 +49,7 @@ _WINDOW = "shorten the messages, or give a larger num_ctx with vendor={'ollama_l
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ModelHubError:
     """Build the error for an answer with a status of 300 and more, or for an error inside a good one."""
-    facts = error_facts(status, headers, body)
+    facts = error_facts(status, headers, body, now=time.time())
     error = _classified(status, facts)
     if isinstance(error, BadRequest):
         error.parameter = error.parameter or _parameter(facts.message)
