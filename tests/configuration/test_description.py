@@ -89,3 +89,12 @@ def test_a_dict_is_told_as_the_configuration() -> None:
     found = {each.path: (each.value, each.origin) for each in described(settings, FORMS, {})}
     assert found["timeouts.idle"] == (3, "the configuration")
     assert found["credentials.acme.api_key"] == ("(a function)", "the configuration")
+
+
+def test_what_functions_return_is_not_told() -> None:
+    """Only that there is one: nobody asks it."""
+    rows = [{"id": "a", "discover": "dns", "values": {"base_url": "http://a"}}, {"discover": lambda: SECRET}]
+    settings = read_settings({"credentials": {"acme": rows, "other": lambda: SECRET}}, {})
+    found = {each.path: each.value for each in described(settings, FORMS, {})}
+    assert found["credentials.other"] == found["credentials.acme[1]"] == "(a function)"
+    assert (found["credentials.acme[0].discover"], found["credentials.acme[0].id"]) == ("dns", "a")

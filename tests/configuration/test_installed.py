@@ -147,6 +147,24 @@ async def test_credentials_are_named_by_store_and_settings() -> None:
     ]
 
 
+async def test_nodes_that_are_to_be_found_are_not_looked_up() -> None:
+    """What stands in the entry is checked as in others; what a function returns is not known."""
+    values = {"base_url": "http://a", "api_key": "k"}
+    entry = {"id": "red", "discover": "dns", "values": values}
+    deployments = {"a": {"target": "acme/m#red@10.0.0.1"}, "b": {"target": "acme/m#blue@10.0.0.1"}}
+    config = {"credentials": {"acme": [entry]}, "deployments": deployments}
+    assert [path for _severity, path, _message in await found(config)] == ["deployments.b.target"]
+    wrong = {**entry, "values": {**values, "base_ulr": "x"}}
+    told = await found({"credentials": {"acme": [wrong]}})
+    assert told == [("error", "credentials.acme[0].values.base_ulr", "did you mean 'base_url'?")]
+
+    def function() -> list[str]:
+        raise NotImplementedError
+
+    for given in (function, [{"discover": function}], [entry, {"discover": function}]):
+        assert await found({"credentials": {"acme": given}, "deployments": {"a": {"target": "acme/m#any"}}}) == []
+
+
 async def test_a_provider_alone_in_a_route_must_be_one_with_a_default_model() -> None:
     """What is no provider may have been meant as a deployment or a route."""
     config = {"deployments": {"fast": {"target": "talk/x"}}, "routes": {"main": {"targets": ["talk"]}}}

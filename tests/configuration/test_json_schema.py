@@ -63,6 +63,8 @@ rpm = 60
 tpm = 10000.5
 concurrency = 2
 budget = { amount = 50, currency = "IDR", per = "day" }
+discover = "dns"
+refresh = 5
 values = { base_url = "http://b", headers = { X-Team = "a" } }
 [models."acme/large"]
 model_type = "llm"
@@ -154,6 +156,10 @@ def test_a_whole_file_is_taken_by_both() -> None:
         "[[credentials.acme]]\nvalues = {}\nx = 1",
         "[[credentials.acme]]\nvalues = {}\nweight = 0",
         "[[credentials.acme]]\nvalues = {}\nrpm = 0",
+        '[[credentials.acme]]\nvalues = {}\ndiscover = "srv"',
+        "[[credentials.acme]]\nvalues = {}\nrefresh = 30",
+        '[[credentials.acme]]\nvalues = {}\ndiscover = "dns"\nrefresh = 4.9',
+        '[[credentials.acme]]\nvalues = {}\ndiscover = "dns"\nrefresh = "30"',
         "[[credentials.acme]]\nvalues = {}\nconcurrency = 0",
         "[[credentials.acme]]\nvalues = {}\nbudget = 5",
         "[[credentials.acme]]\nvalues = {}\nbudget = { amount = 5 }",

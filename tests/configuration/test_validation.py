@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelhub.configuration.credentials import Discovery
 from modelhub.configuration.problems import ConfigProblem, SettingsInvalid, path_text
 from modelhub.configuration.settings import Settings, read_settings
 from modelhub.errors import ConfigurationError
@@ -106,6 +107,27 @@ CASES = {
         "credentials.acme[0].value",
         "credential 0 of 'acme' has an unknown key 'value'",
         "did you mean 'values'?",
+    ),
+    "found in an unknown way": (
+        '[[credentials.acme]]\nvalues = {}\ndiscover = "srv"',
+        3,
+        "credentials.acme[0].discover",
+        "discover of credential 0 of 'acme' is not dns",
+        'write discover = "dns"; in code it may be a function too',
+    ),
+    "found too often": (
+        '[[credentials.acme]]\nvalues = {}\ndiscover = "dns"\nrefresh = 1',
+        4,
+        "credentials.acme[0].refresh",
+        "refresh of credential 0 of 'acme' is no number from 5",
+        "seconds between two look-ups, 5 at least",
+    ),
+    "looked up again, and not at first": (
+        "[[credentials.acme]]\nvalues = {}\nrefresh = 30",
+        3,
+        "credentials.acme[0].refresh",
+        "credential 0 of 'acme' has refresh without discover",
+        'write discover = "dns"; in code it may be a function too',
     ),
     "an id with a mark": (
         '[credentials.acme]\nid = "a#b"\nvalues = {}',
@@ -400,6 +422,46 @@ def test_a_whole_dict_is_read() -> None:
     assert found.prices.source == "manifest"
     assert (found.store.path, found.store.key, found.store.enabled) == ("store.json", "env:STORE_KEY", False)
     assert [(each.id, each.weight) for each in found.credentials["acme"]] == [("a", 2)]
+
+
+async def later() -> list[str]:
+    """Find nodes."""
+    return []
+
+
+def test_nodes_may_be_found() -> None:
+    """By DNS, by functions in the place of one credential or of all of them; half a minute is usual."""
+    entry = {"id": "a", "discover": "dns", "values": {"base_url": "http://a"}}
+    rows = [entry, {**entry, "id": "b", "refresh": 5}, {"discover": later, "refresh": 60.5}]
+    found = read_settings({"credentials": {"acme": rows, "other": later}}, {}).credentials
+    assert [(each.id, each.discovery, each.function) for each in (*found["acme"], *found["other"])] == [
+        ("a", Discovery(), None),
+        ("b", Discovery(5.0), None),
+        ("2", Discovery(60.5, later), later),
+        ("default", Discovery(function=later), later),
+    ]
+
+
+@pytest.mark.parametrize("beside", [{"id": "a"}, {"values": {}}, {"weight": 2}, {"rpm": 5}, {"refresh": 4}])
+def test_a_function_stands_alone(beside: dict[str, Any]) -> None:
+    """What it returns says the rest."""
+    with pytest.raises(SettingsInvalid, match="credential 0 of 'acme'"):
+        read_settings({"credentials": {"acme": {"discover": later, **beside}}}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("a", True), ("a@10.0.0.1", True), ("b", True), ("b@10.0.0.1", False), ("c", False)]
+)
+def test_a_deployment_may_name_a_node_that_is_to_be_found(name: str, *, known: bool) -> None:
+    """Of an entry that stands for several; where there is a function, whichever it may return."""
+    rows: list[Any] = [{"id": "a", "discover": "dns", "values": {}}, {"id": "b", "values": {}}]
+    config = {"deployments": {"one": {"target": "acme/m", "credential": name}}, "store": {"enabled": False}}
+    read_settings({**config, "credentials": {"acme": [*rows, {"discover": later}]}}, {})
+    if known:
+        read_settings({**config, "credentials": {"acme": rows}}, {})
+    else:
+        with pytest.raises(SettingsInvalid, match="has no credential"):
+            read_settings({**config, "credentials": {"acme": rows}}, {})
 
 
 def test_a_place_can_be_asked_for_later(tmp_path: Path) -> None:

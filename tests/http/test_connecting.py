@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from modelhub.errors import ConfigurationError, ConnectFailed, ConnectionLost, MalformedResponse, ModelHubError, Timeout
-from modelhub.http.addresses import connected_socket, fastest
+from modelhub.http.addresses import addresses_of, connected_socket, fastest, only
 from modelhub.http.httpx_backend import HttpxBackend, tls_context
 from modelhub.http.seam import Exchange, HttpCall, HttpRequest, ReadLimits
 from modelhub.rules.endpoint import endpoint_of
@@ -357,3 +357,26 @@ async def test_the_next_address_is_tried_beside_a_silent_one(full: int) -> None:
         with pytest.raises(ConnectionRefusedError):
             await fastest([refuses, refuses], connected_socket, closed)
     gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("address", "family", "target"),
+    [
+        ("127.0.0.1", socket.AF_INET, ("127.0.0.1", 80)),
+        ("::1", socket.AF_INET6, ("::1", 80, 0, 0)),
+        ("fe80::1%lo", socket.AF_INET6, ("fe80::1%lo", 80, 0, socket.if_nametoindex("lo"))),
+        ("fe80::1%7", socket.AF_INET6, ("fe80::1%7", 80, 0, 7)),
+    ],
+)
+async def test_one_address_alone(address: str, family: int, target: tuple[object, ...]) -> None:
+    """Whatever name it is asked for, and nothing is looked up."""
+    ((found_family, kind, _, _, found),) = await only(address)("no-such-host.test", 80)
+    assert (found_family, kind, found) == (family, socket.SOCK_STREAM, target)
+
+
+def test_addresses_are_the_same_in_any_order() -> None:
+    """Each once, the shorter kind first."""
+    found = [(None, None, 0, "", (each, 80)) for each in ("::1", "10.0.0.10", "10.0.0.9", "10.0.0.10", "fe80::1%lo")]
+    assert addresses_of(found) == addresses_of(found[::-1]) == ["10.0.0.9", "10.0.0.10", "::1", "fe80::1%lo"]
+    with pytest.raises(ValueError, match="rubbish"):
+        addresses_of([(None, None, 0, "", ("rubbish", 80))])

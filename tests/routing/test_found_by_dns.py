@@ -11,6 +11,7 @@ import pytest
 from tests.canary import CANARY
 from tests.routing.completions import CompletionsProvider
 from tests.routing.found_nodes import MODEL, Caller, Names, by_dns, caller, given, nodes_at
+from tests.runtime.test_sharing import Board
 
 from modelhub import ModelHub
 from modelhub.errors import (
@@ -26,6 +27,7 @@ from modelhub.provider import HttpCall, ProviderContext
 from modelhub.testing.dialects import Pace, completions_dialect
 from modelhub.testing.fault_server import FaultServer
 from modelhub.testing.faults import Fault
+from modelhub.types.schema import ModelType
 
 pytestmark = pytest.mark.anyio
 
@@ -417,6 +419,26 @@ async def test_money_is_counted_for_all_addresses_together(tmp_path: Path) -> No
             await hub.chat()
             assert isinstance(await failure(hub), BudgetExceeded)
             assert {info.state for info in hub.known().values()} == {"budget"}
+
+
+async def test_several_processes_tell_addresses_apart(tmp_path: Path) -> None:
+    """What one finds out of an address, the others know of that address; a limit is one for all addresses."""
+    board = Board()
+    async with nodes_at(ONE, TWO) as nodes:
+        nodes[ONE].fault = Fault.status(500)
+        entry = by_dns(nodes[ONE].port, rpm=1000)
+        async with (
+            caller([entry], tmp_path, Names(ONE, TWO), shared=board) as one,
+            caller([entry], tmp_path, Names(TWO, ONE), shared=board) as two,
+        ):
+            await two.runtime.deployments.find([MODEL], ModelType.LLM, None)
+            await until_ejected(one, f"nodes@{ONE}")
+            await until(lambda: two.known()[f"nodes@{ONE}"].state == "ejected")
+            assert two.known()[f"nodes@{TWO}"].state == "ready"
+            calls = nodes[ONE].calls
+            assert await two.used(4) == {f"nodes@{TWO}"}
+            assert nodes[ONE].calls == calls
+    assert len(board.buckets) == 1
 
 
 async def test_a_key_that_is_good_again_is_so_at_each_address() -> None:

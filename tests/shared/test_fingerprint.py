@@ -51,3 +51,16 @@ def test_anything_else_makes_another(other: dict[str, str]) -> None:
     assert found != of()
     assert len(found) == 32
     assert set(found) <= set("0123456789abcdef")
+
+
+def test_each_address_has_its_own() -> None:
+    """It is the same in all processes; what is counted for all addresses has the one without."""
+    credential = Credential({"team": "a", "api_key": "sk-1"}, secret_names=frozenset({"api_key"}))
+    here, there = credential.at("10.0.0.1"), credential.at("10.0.0.2")
+    prints = [fingerprint(each, provider="acme", namespace="n") for each in (credential, here, there)]
+    assert len(set(prints)) == 3
+    again = Credential({"api_key": Secret("sk-1"), "team": "a"}, id="other").at("10.0.0.1")
+    assert fingerprint(again, provider="acme", namespace="n") == prints[1]
+    assert {fingerprint(each, provider="acme", namespace="n", whole=True) for each in (credential, here, there)} == {
+        of()
+    }

@@ -148,3 +148,17 @@ def test_a_key_shows_no_value() -> None:
     shown = repr({credential().key: 1, Credential({}, key="k-secret-given").key: 2})
     assert "k-secret" not in shown
     assert "http" not in shown
+
+
+def test_at_an_address_it_is_another_with_the_same_account() -> None:
+    """Equal for equal addresses and values, and called after the address."""
+    made = credential()
+    here, there = made.at("10.0.0.1"), made.at("fd00::1")
+    assert (here.id, there.id) == ("b@10.0.0.1", "b@fd00::1")
+    assert (made.address, here.address, there.address) == (None, "10.0.0.1", "fd00::1")
+    assert dict(here) == dict(made)
+    assert (here.endpoint, here.endpoint_field, here.tenant_endpoint) == ("http://a", None, False)
+    assert here.secret("api_key").reveal() == KEY
+    assert made.account == made.key == here.account == there.account
+    assert len({made.key, here.key, there.key, credential().at("10.0.0.1").key}) == 3
+    assert credential(api_key="k-other").at("10.0.0.1").key != here.key

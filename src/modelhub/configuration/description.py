@@ -124,7 +124,7 @@ def _credentials(given: Any, keys: Keys, form: Sequence[FormField]) -> Iterator[
         yield keys, masked({name: given}, form)[name]
         return
     if callable(given) or (isinstance(given, Mapping) and callable(given.get("discover"))):
-        yield keys, "what a function returns"
+        yield keys, "(a function)"
         return
     if not isinstance(given, Mapping):
         for number, row in enumerate(given):

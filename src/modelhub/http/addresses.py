@@ -27,7 +27,6 @@ Address: TypeAlias = tuple[Any, Any, int, str, Any]
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 """From a host and a port to its addresses, in the order to try them; raises `OSError` where there is none."""
 
-_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _NEXT_ADDRESS_SECONDS = 0.25
 """RFC 8305 §5: how long one address may take before the next is tried beside it."""
 
@@ -39,7 +38,8 @@ async def looked_up(host: str, port: int) -> Sequence[Address]:
         OSError: The name has no address.
     """
     try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric)
     except socket.gaierror:
         pass
     loop = anyio.lowlevel.current_token().native_token
@@ -62,10 +62,11 @@ def only(address: str) -> Resolver:
     """
 
     async def resolve(_host: str, port: int) -> Sequence[Address]:
-        if "%" in address:  # only the system knows the number of the zone
-            return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=_NUMERIC)
-        family, more = (socket.AF_INET6, (0, 0)) if ":" in address else (socket.AF_INET, ())
-        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, *more))]
+        if ":" not in address:
+            return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+        zone = address.partition("%")[2]
+        number = int(zone) if zone.isdigit() else socket.if_nametoindex(zone) if zone else 0
+        return [(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, number))]
 
     return resolve
 
