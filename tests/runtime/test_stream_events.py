@@ -138,6 +138,27 @@ async def test_many_signs_of_life_do_not_hold_a_stream_up() -> None:
     assert 0.05 < result.timing.first_content <= (result.timing.total or 0)
 
 
+@pytest.mark.parametrize(("size", "held"), [(100, 31), (10_000, 6), (100_000, 1)])
+async def test_signs_of_life_are_held_back_within_bounds(size: int, held: int) -> None:
+    """Not more of them than 64 KiB: then the stream is shown, and whatever happens to it happens to its caller."""
+    given = 0
+
+    async def body() -> AsyncGenerator[Any, None]:
+        nonlocal given
+        for _ in range(40):
+            given += 1
+            yield Notice(Warning("loading", "x" * size))
+        raise Overloaded("busy")
+
+    async with (
+        ModelHub(providers=[Custom(body), ScriptedProvider("other")]) as hub,
+        hub.stream(["custom/m", "scripted/m"], "Hi") as stream,
+    ):
+        assert held <= given <= held + 1
+        with pytest.raises(StreamInterrupted):
+            _ = [event async for event in stream]
+
+
 @pytest.mark.parametrize("raised", [Overloaded("busy"), KeyError("choices"), RuntimeError("bug")])
 async def test_before_content_the_next_model_answers(raised: Exception) -> None:
     """Whatever went wrong; what the first model had said of itself is not shown."""

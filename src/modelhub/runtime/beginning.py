@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import final
 
 from modelhub.errors import ConnectionLost
-from modelhub.rules.fold import ChatFold, SpeechFold, is_content
+from modelhub.rules.fold import ChatFold, SpeechFold, Weight, is_content
 from modelhub.runtime.source import Source
 from modelhub.types.events import Event, Finish
 
@@ -18,6 +18,8 @@ __all__ = ["Beginning"]
 
 _HELD = 32
 """Lifecycle events that may be held back before the stream counts as begun."""
+_HELD_BYTES = 64 * 1024
+"""What they may take in memory, all together."""
 
 
 @final
@@ -55,6 +57,7 @@ class Beginning:
         Raises:
             ConnectionLost: It ended before either.
         """
+        weight = Weight()
         for _ in range(_HELD):
             check_wanted()
             try:
@@ -70,6 +73,8 @@ class Beginning:
                 break
             if isinstance(event, Finish):
                 self.finish = event
+                break
+            if weight.add(event) > _HELD_BYTES:
                 break
         check_wanted()
 
