@@ -43,6 +43,12 @@ from modelhub.types.forms import CredentialSchema, EndpointRule, FormField
 from modelhub.types.requests import ChatRequest, EmbedRequest, RerankRequest, TranscriptionRequest
 from modelhub.wire.json import loads
 
+ON_ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an answer says, once it has come: it is read by the same code, which knows no event loop.
+
+How connections, encryption, breaks and limits of time come out is a matter of the loop, and is shown on both.
+"""
+
 CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "tls" / "localhost.pem"
 
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from tests.canary import CANARY
-from tests.runtime.matrix import CALLS, CERTIFICATE, Expected, check, failure, server_tls, short
+from tests.runtime.matrix import CALLS, CERTIFICATE, ON_ONE_LOOP, Expected, check, failure, server_tls, short
 
 from modelhub.errors import (
     AuthenticationFailed,
@@ -199,6 +199,7 @@ def refusing(status: int, words: str, *, page: bool = False) -> Callable[[Reques
 
 
 @CALL
+@ON_ONE_LOOP
 @pytest.mark.parametrize(("status", "words"), STATUSES, ids=lambda value: str(value) or "alone")
 async def test_every_status_becomes_its_error(call: str, status: int, words: str) -> None:
     """By the vendor's code, by the status, and by the words last."""

@@ -9,7 +9,18 @@ from dataclasses import replace
 
 import pytest
 from tests.canary import CANARY
-from tests.runtime.matrix import CALLS, CERTIFICATE, GOOD, Expected, check, failure, hub_at, server_tls, short
+from tests.runtime.matrix import (
+    CALLS,
+    CERTIFICATE,
+    GOOD,
+    ON_ONE_LOOP,
+    Expected,
+    check,
+    failure,
+    hub_at,
+    server_tls,
+    short,
+)
 
 from modelhub.errors import (
     AuthenticationFailed,
@@ -142,6 +153,7 @@ NO_JSON = {
 }
 
 
+@ON_ONE_LOOP
 @pytest.mark.parametrize("call", [*IN_JSON, "chat-stream"])
 @pytest.mark.parametrize("name", NO_JSON)
 async def test_json_that_is_none(call: str, name: str) -> None:
@@ -154,6 +166,7 @@ async def test_json_that_is_none(call: str, name: str) -> None:
         check(error, UNREADABLE if call == "transcribe" else MALFORMED)
 
 
+@ON_ONE_LOOP
 @pytest.mark.parametrize("call", SOUND)
 @pytest.mark.parametrize(
     ("body", "expected"),
@@ -181,6 +194,7 @@ SHAPES = {
 }
 
 
+@ON_ONE_LOOP
 @pytest.mark.parametrize("call", SHAPES)
 async def test_json_of_another_shape(call: str) -> None:
     """A list where an object is, too few vectors, a document that does not exist."""
@@ -208,6 +222,7 @@ INSIDE: Mapping[str, tuple[type[ModelHubError], Scope, Retry]] = {
 }
 
 
+@ON_ONE_LOOP
 @pytest.mark.parametrize("call", ["chat", "chat-stream"])
 @pytest.mark.parametrize("code", INSIDE)
 async def test_an_error_in_a_good_answer_before_any_content(call: str, code: str) -> None:
