@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
 
-from modelhub.errors import AuthenticationFailed, ModelHubError, NoDeploymentAvailable
+from modelhub.errors import AuthenticationFailed, ModelHubError
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.frames import clear_locals
 from modelhub.rules.pricing import usual_price
@@ -102,7 +102,7 @@ class _Loop(Generic[T]):
         while True:
             try:
                 lease = await self._balancer.lease(self._course)
-            except NoDeploymentAvailable as refused:
+            except ModelHubError as refused:
                 raise self._given_up(refused) from None
             self._failures.clear()
             won = await self._won(Try(lease, self._attempts))
@@ -207,7 +207,7 @@ class _Loop(Generic[T]):
         if this.watch is not None:
             await this.watch.first_content()
 
-    def _given_up(self, refused: NoDeploymentAvailable) -> ModelHubError:
+    def _given_up(self, refused: ModelHubError) -> ModelHubError:
         """Return the error of a call that finds no place any more: what it failed with, if it was tried at all."""
         if self._last is not None:
             return self._last

@@ -59,7 +59,7 @@ class Call:
         if self.lease is None:
             try:
                 self.ticket = self.pool.wait(self.course, now, self.wake)
-            except NoDeploymentAvailable as error:
+            except ModelHubError as error:
                 self.refused(error, now)
                 return
         self.took(now)
@@ -78,7 +78,7 @@ class Call:
                 return
             try:
                 self.pool.look_again(self.ticket, now)
-            except NoDeploymentAvailable as error:
+            except ModelHubError as error:
                 self.ticket = None
                 self.refused(error, now)
                 return
@@ -99,19 +99,21 @@ class Call:
         self.when = min(self.ticket.until(now), self.course.deadline)
         assert self.when > now, "it would look again and again"
 
-    def refused(self, error: NoDeploymentAvailable, now: float) -> None:
+    def refused(self, error: ModelHubError, now: float) -> None:
         """Check that a refusal says what is so."""
         self.over = True
         blocks = [self.course.block(option, now) for option in self.course.left]
         reasons = {"busy" if block is None else block.reason for block in blocks}
         well = reasons - NOT_WELL
-        expected: tuple[type[NoDeploymentAvailable], ...] = (NoDeploymentAvailable,)
+        expected: tuple[type[ModelHubError], ...] = (NoDeploymentAvailable,)
         if "busy" in well:
             expected = (errors.QueueFull, errors.DeadlineExceeded)
         elif well == {"rate limit"}:
             expected = (errors.LocalRateLimited,)
         elif reasons == {"ejected"}:
             expected = (errors.CircuitOpen,)
+        elif reasons == {"refused key"}:
+            expected = tuple(getattr(errors, option.vitals.key.reason) for option in self.course.left)
         assert type(error) in expected
         assert error.retry_after is not None
         assert error.retry_after >= 0.0

@@ -124,6 +124,9 @@ class Course(Generic[D]):
         blocks: Its prompt's beginning, for sticking where there is no session; see `affinity.blocks`.
         prices: What a usual call costs, by the ids of deployments, where that decides.
         last: Those that are asked only where nothing else is well: they have failed the caller already.
+
+    Attributes:
+        hopeless: Whether it has tried already what was known not to serve it: once is enough.
     """
 
     __slots__ = (
@@ -135,6 +138,7 @@ class Course(Generic[D]):
         "blocks",
         "deadline",
         "groups",
+        "hopeless",
         "prices",
         "route",
         "session",
@@ -163,6 +167,7 @@ class Course(Generic[D]):
         self.session: str = session
         self.blocks: Sequence[bytes] = blocks
         self.prices: Mapping[str, float] | None = prices
+        self.hopeless: bool = False
         self._retries = retries
         self._waits = 0
         self._once = False

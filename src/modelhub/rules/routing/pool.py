@@ -18,7 +18,7 @@ from modelhub.rules.routing.queue import Ticket, first
 from modelhub.rules.routing.refusals import refusal
 from modelhub.rules.routing.verdict import Verdict, verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
-from modelhub.rules.routing.waiting import crowded, elsewhere, in_question, places, worthwhile
+from modelhub.rules.routing.waiting import crowded, elsewhere, hopeful, in_question, places, promising, worthwhile
 
 __all__ = ["Change", "Lease", "Pool"]
 
@@ -252,7 +252,7 @@ class Pool:
             found = places(course, now, ticket)
         elif self.panic or "ejected" not in reasons:
             ticket.lease = self._last_resort(ticket, now)
-            found = () if crowded(course.left) else course.left
+            found = course.left if hopeful(course, now) and not crowded(course.left) else ()
         else:
             found = ()
         if ticket.lease is not None:
@@ -340,6 +340,8 @@ class Pool:
         lease.ended = True
         vitals = lease.option.vitals
         vitals.slots.end()
+        if vitals.key.trial_ended(lease.begun):
+            self._nudge_users(vitals.key)
         if vitals.waiting:
             self._serve(lease.option, now)
             if vitals.awaited and self._out(vitals, now):
@@ -369,11 +371,13 @@ class Pool:
             if not option.vitals.slots.full
             and option.vitals.affords(now, course.tokens)
             and course.open(option, now)
+            and promising(option, course, now)
             and first(option.vitals.waiting) in {None, ticket}
         ]
         ejected = [option for option in free if not option.vitals.breaker.ready(now)]
         if not free:
             return None
+        course.hopeless = course.hopeless or not ejected
         return self._begun(min(ejected or free, key=lambda option: option.vitals.breaker.last_fault), course, now)
 
     def _refused(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float) -> None:

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelhub.errors import (
+    AuthenticationFailed,
     BudgetExceeded,
     CircuitOpen,
+    CredentialsInvalid,
     DeadlineExceeded,
     LocalRateLimited,
+    ModelHubError,
     NoDeploymentAvailable,
+    PermissionDenied,
     QueueFull,
+    QuotaExhausted,
 )
 from modelhub.rules.routing.course import Option
 from modelhub.rules.routing.vitals import Block
@@ -32,6 +37,11 @@ _OF_ONE_REASON: dict[str, type[NoDeploymentAvailable]] = {
 }
 
 
+_OF_KEYS: dict[str, type[ModelHubError]] = {
+    cls.__name__: cls for cls in (AuthenticationFailed, CredentialsInvalid, PermissionDenied, QuotaExhausted)
+}
+
+
 _REMEDIES: dict[type[NoDeploymentAvailable], str] = {
     QueueFull: "ask for less at once, add deployments, or raise [routing] queue",
     DeadlineExceeded: "allow more time, ask for less at once, or add deployments",
@@ -41,10 +51,8 @@ _REMEDIES: dict[type[NoDeploymentAvailable], str] = {
 }
 
 
-def refusal(
-    blocks: Sequence[tuple[Option[Any], Block | None]], now: float, *, full: bool = False
-) -> NoDeploymentAvailable:
-    """Build the error: what kept each one, and when it is worth trying again.
+def refusal(blocks: Sequence[tuple[Option[Any], Block | None]], now: float, *, full: bool = False) -> ModelHubError:
+    """Build the error: what kept each one, and when it is worth trying again. Of keys that were refused, it is that.
 
     Args:
         blocks: What keeps each deployment that is left from the call.
@@ -56,6 +64,8 @@ def refusal(
     earliest = min((_when(option, block, now) for option, block in blocks), default=math.inf)
     wait = None if earliest == math.inf else max(0.0, earliest - now)
     said = "; ".join(f"{option.id}: {_shown(block, now)}" for option, block in blocks)
+    if reasons == {"refused key"}:
+        return _refused(blocks, said, wait)
     cls: type[NoDeploymentAvailable] = NoDeploymentAvailable
     if "busy" in reasons:
         cls = QueueFull if full else DeadlineExceeded
@@ -63,6 +73,17 @@ def refusal(
         cls = _OF_ONE_REASON.get(next(iter(reasons)), NoDeploymentAvailable)
     message = f"no deployment can be called now: {said}" if said else "nothing is left to try"
     return cls(message, remedy=_REMEDIES.get(cls), retry_after=wait, sent=False)
+
+
+def _refused(blocks: Sequence[tuple[Option[Any], Block | None]], said: str, wait: float | None) -> ModelHubError:
+    """Return the error of keys that were all refused: as the vendor said of the one that is tried again first."""
+    _, key = min(
+        ((block.until, option.vitals.key) for option, block in blocks if block is not None), key=lambda each: each[0]
+    )
+    cls = _OF_KEYS.get(key.reason, NoDeploymentAvailable)
+    message = f"refused before, and left alone for a while: {said}"
+    remedy = "replace the credential; one that was mended is used again at once after hub.validate"
+    return cls(message, remedy=remedy, retry_after=wait, sent=False)
 
 
 def _when(option: Option[Any], block: Block | None, now: float) -> float:

@@ -73,12 +73,25 @@ class KeyHealth:
         users: The deployments that are called with it.
     """
 
-    __slots__ = ("__weakref__", "_level", "_refused_at", "account", "broke_until", "reason", "refused_until", "users")
+    __slots__ = (
+        "__weakref__",
+        "_level",
+        "_refused_at",
+        "_tried_at",
+        "_trying",
+        "account",
+        "broke_until",
+        "reason",
+        "refused_until",
+        "users",
+    )
 
     def __init__(self, account: object = None) -> None:
         self.account: object = account
         self._level = 0
         self._refused_at = -math.inf
+        self._tried_at = -math.inf
+        self._trying = False
         self.refused_until: float = -math.inf
         self.broke_until: float = -math.inf
         self.reason: str = ""
@@ -97,13 +110,31 @@ class KeyHealth:
         seconds = min(max(least, asked or 0.0), _LONGEST_REFUSAL)
         self._level += 1
         self._refused_at = now
+        self._trying = False
         self.reason = reason
         self.refused_until = max(self.refused_until, now + seconds)
 
     def tried(self, now: float) -> None:
         """A call begins with it although it was refused: for some seconds the others wait for what becomes of that."""
         if self._level:
+            self._tried_at = now
+            self._trying = True
             self.refused_until = max(self.refused_until, now + _TRIAL_SECONDS)
+
+    def on_trial(self, now: float) -> bool:
+        """Whether a call is finding out at present if it is taken again."""
+        return self._trying and now < self._tried_at + _TRIAL_SECONDS
+
+    def trial_ended(self, begun: float) -> bool:
+        """A call that began at ``begun`` is over; returns whether it was one that found out, and has not."""
+        ended = self._trying and begun >= self._tried_at
+        if ended:
+            self._trying = False
+        return ended
+
+    def tolerates_trial(self, now: float) -> bool:
+        """Whether it may be tried although it is to be left alone, where nothing else is left: once in a while."""
+        return now >= max(self._tried_at, self._refused_at) + _TRIAL_SECONDS
 
     def heard(self, until: float, reason: str) -> None:
         """Others were refused it: it is left alone until then, and tried here after that."""
@@ -115,6 +146,7 @@ class KeyHealth:
         """The vendor took it, for what began at ``begun``: before it was refused, that says nothing of now."""
         if self._level and begun >= self._refused_at:
             self._level = 0
+            self._trying = False
             self.refused_until = -math.inf
 
     def __repr__(self) -> str:

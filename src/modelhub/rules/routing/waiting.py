@@ -16,7 +16,7 @@ from modelhub.rules.routing.course import Course, Group, Option
 from modelhub.rules.routing.failover import worth_trying
 from modelhub.rules.routing.queue import Ticket
 
-__all__ = ["crowded", "elsewhere", "in_question", "places", "worthwhile"]
+__all__ = ["crowded", "elsewhere", "hopeful", "in_question", "places", "promising", "worthwhile"]
 
 Options = Sequence[Option[Any]]
 
@@ -94,6 +94,28 @@ def in_question(option: Option[Any], course: Course[Any], now: float) -> bool:
         return False
     block = course.block(option, now)
     return block is None or block.reason != "rate limit" or block.until < float("inf")
+
+
+def promising(option: Option[Any], course: Course[Any], now: float) -> bool:
+    """Whether one that is not well may be tried all the same, where no other is: it may have changed meanwhile.
+
+    A call tries one refused key or missing model at most, and a refused key is tried once in a while at most. What is
+    ejected is tried as often as the budget of retries allows.
+    """
+    vitals = option.vitals
+    refused, lacks = now < vitals.key.refused_until, now < vitals.lacks_until
+    if not (refused or lacks):
+        return True
+    return not course.hopeless and (not refused or vitals.key.tolerates_trial(now))
+
+
+def hopeful(course: Course[Any], now: float) -> bool:
+    """Whether it makes sense to wait where none is well: for a key that nobody is trying it does not."""
+    return any(
+        (now >= option.vitals.key.refused_until or option.vitals.key.on_trial(now))
+        and not (course.hopeless and now < option.vitals.lacks_until)
+        for option in course.left
+    )
 
 
 def _soon(option: Option[Any], course: Course[Any], now: float) -> bool:
