@@ -142,8 +142,8 @@ class ModelHub:
         """Bind a model: ``"provider/model"``, several to try in order, or a dict.
 
         Args:
-            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, or a list of them that
-                share the calls), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
+            config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, a list of them that
+                share the calls, or a function that returns such), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
                 application typed the credentials, so that a base URL among them may lead to public hosts alone.
 
         Raises:
