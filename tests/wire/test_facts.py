@@ -33,6 +33,7 @@ ANY_JSON = st.recursive(
                     "signin_url",
                     "request_id",
                     "status",
+                    "__type",
                 ]
             ),
             inner,
@@ -51,7 +52,7 @@ def said(body: bytes, status: int = 400, content_type: str = "application/json")
 @given(
     ANY_JSON,
     st.integers(-1, 1000),
-    st.dictionaries(st.text(max_size=8), st.text(max_size=8)),
+    st.dictionaries(st.text(max_size=8) | st.just("x-amzn-errortype"), st.text(max_size=8)),
     st.integers(0, 200),
 )
 def test_no_body_raises(document: object, status: int, headers: dict[str, str], cut: int) -> None:
@@ -132,6 +133,34 @@ def test_the_vendors_words_come_most_telling_first() -> None:
     assert error_facts(400, {}, b'{"error":{"code":1113}}').code == "1113"
     assert error_facts(400, {}, b'{"error":{"code":400}}').code is None
     assert error_facts(400, {}, b'{"error":{"code":true,"type":null}}').codes == ()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ThrottlingException",
+        "com.example.runtime#ThrottlingException",
+        "ThrottlingException:http://internal.example.com/errors/",
+        " com.example#ThrottlingException:http://internal.example.com/#errors ",
+    ],
+)
+def test_the_name_of_an_exception_is_a_code(written: str) -> None:
+    """In the body or in a header, without the namespace before it and what follows a colon."""
+    body = json.dumps({"__type": written, "message": "slow down"}).encode()
+    assert error_facts(400, {}, body).codes == ("ThrottlingException",)
+    assert error_facts(400, {"X-Amzn-ErrorType": written}, b'{"message":"slow down"}').codes == ("ThrottlingException",)
+    facts = error_facts(400, {"x-amzn-errortype": written}, body)
+    assert (facts.codes, facts.code) == (("ThrottlingException",), "ThrottlingException")
+
+
+def test_what_a_body_says_is_more_telling_than_a_header() -> None:
+    """Where they differ, both are there; what is no name is none."""
+    body = b'{"error":{"code":"too_long","message":"x"},"__type":"ValidationException"}'
+    facts = error_facts(400, {"x-amzn-errortype": "Other"}, body)
+    assert facts.codes == ("too_long", "ValidationException", "Other")
+    for nothing in ("", " ", "#", ":", "x#", ":http://example.com"):
+        assert error_facts(400, {"x-amzn-errortype": nothing}, json.dumps({"__type": nothing}).encode()).codes == ()
+    assert error_facts(400, {}, b'{"__type":{"a":1}}').codes == ()
 
 
 def test_what_else_the_answer_knows() -> None:

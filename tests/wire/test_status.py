@@ -172,6 +172,8 @@ def test_a_providers_own_codes_come_first() -> None:
     error = classify(400, facts, {"1113": CredentialsInvalid})
     assert isinstance(error, CredentialsInvalid)
     assert error.status == 400
+    facts = error_facts(400, {"x-amzn-errortype": "com.example#ThrottlingException:http://example.com"}, b"{}")
+    assert error_class(400, facts, {"ThrottlingException": RateLimited}) is RateLimited
 
 
 def test_the_error_carries_every_fact() -> None:

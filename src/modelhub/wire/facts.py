@@ -31,6 +31,9 @@ _MOST_ITEMS = 3
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 _INSIDE = ("error", "message", "detail", "errors")
 _CODES = ("code", "type", "status", "error_type", "error_code")
+_EXCEPTION = "__type"
+_EXCEPTION_HEADER = "x-amzn-errortype"
+"""https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization"""
 _USERINFO = re.compile(r"//[^/@]*@")
 _FIRST_REFUSAL = 400
 _FIRST_REDIRECT = 300
@@ -112,7 +115,7 @@ def error_facts(
     return ErrorFacts(
         status=status,
         message=message,
-        codes=tuple(dict.fromkeys(clean(code, secrets=secrets, limit=_WORD) for code in _codes(layers))),
+        codes=tuple(dict.fromkeys(clean(code, secrets=secrets, limit=_WORD) for code in _codes(headers, layers))),
         parameter=_text(layers, "param", "parameter", secrets=secrets),
         request_id=_request_id(headers, layers, secrets),
         retry_after=_wait(headers, layers, now),
@@ -187,7 +190,7 @@ def _complaint(item: object) -> str:
     return f"{where}: {said}" if where else said
 
 
-def _codes(layers: Iterable[Layer]) -> Iterator[str]:
+def _codes(headers: Mapping[str, str], layers: Iterable[Layer]) -> Iterator[str]:
     for layer in layers:
         details = layer.get("details")
         for detail in details if isinstance(details, list) else ():
@@ -200,6 +203,16 @@ def _codes(layers: Iterable[Layer]) -> Iterator[str]:
                 yield value
             elif isinstance(value, int) and not isinstance(value, bool):
                 yield str(value)
+        yield from _exception(layer.get(_EXCEPTION))
+    yield from _exception(header(headers, _EXCEPTION_HEADER))
+
+
+def _exception(value: object) -> Iterator[str]:
+    """Yield the name of an exception, out of ``namespace#Name:where it is described``."""
+    if isinstance(value, str):
+        name = value.partition(":")[0].rpartition("#")[2].strip()
+        if name:
+            yield name
 
 
 def _text(layers: Iterable[Layer], *keys: str, secrets: Sequence[str]) -> str | None:
