@@ -46,6 +46,9 @@ from modelhub.types.usage import Usage
 
 pytestmark = pytest.mark.anyio
 
+ONCE = {"routing": {"retries": 0}}
+"""The settings of a hub that tries a call once, for what is not about trying again and would wait for it."""
+
 ONCE: dict[str, Any] = {"routing": {"pick": "priority", "retries": 0}}
 WHOLE = ChatResult(message=AssistantMessage("ok"), finish_reason=FinishReason.STOP, usage=Usage(3, 7), output=None)
 
@@ -237,7 +240,7 @@ async def test_a_lone_failure_of_a_task_group_comes_out_bare(depth: int) -> None
     error: Exception = Overloaded("busy")
     for _ in range(depth):
         error = ExceptionGroup("group", [error])
-    async with ModelHub(providers=[Custom(raising(error))]) as hub:
+    async with ModelHub(ONCE, providers=[Custom(raising(error))]) as hub:
         with pytest.raises(Overloaded):
             await hub.chat("custom/m", "Hi")
 
@@ -245,7 +248,7 @@ async def test_a_lone_failure_of_a_task_group_comes_out_bare(depth: int) -> None
 async def test_of_several_failures_the_first_counts() -> None:
     """What the others failed with is what the first one's failure did to them."""
     error = ExceptionGroup("group", [ServerError("first"), KeyError("second")])
-    async with ModelHub(providers=[Custom(raising(error))]) as hub:
+    async with ModelHub(ONCE, providers=[Custom(raising(error))]) as hub:
         with pytest.raises(ServerError, match="first"):
             await hub.chat("custom/m", "Hi")
 
@@ -350,7 +353,7 @@ async def test_a_key_that_a_plugin_repeats_is_taken_out() -> None:
     """Its own exceptions as well as ours, message, remedy and excerpt."""
     error = ServerError("key-secret-1 failed", remedy="replace key-secret-1", excerpt="key-secret-1")
     for raised in (error, KeyError("key-secret-1")):
-        async with ModelHub(providers=[Custom(raising(raised))]) as hub:
+        async with ModelHub(ONCE, providers=[Custom(raising(raised))]) as hub:
             with pytest.raises(ModelHubError) as caught:
                 await hub.chat("custom/m", "Hi", credentials={"api_key": "key-secret-1"})
         shown = f"{caught.value} {caught.value!r} {caught.value.args} {caught.value.remedy} {caught.value.excerpt}"

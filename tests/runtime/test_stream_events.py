@@ -43,6 +43,9 @@ from modelhub.types.usage import Usage
 
 pytestmark = pytest.mark.anyio
 
+ONCE = {"routing": {"retries": 0}}
+"""The settings of a hub that tries a call once, for what is not about trying again and would wait for it."""
+
 END = Finish(FinishReason.STOP, "stop", Usage(3, 2))
 Body = Callable[[], AsyncGenerator[Any, None]]
 
@@ -182,7 +185,7 @@ async def test_an_end_without_a_finish_before_content_is_a_broken_connection() -
     async def body() -> AsyncGenerator[Any, None]:
         yield Started()
 
-    async with ModelHub(providers=[Custom(body), ScriptedProvider("ok")]) as hub:
+    async with ModelHub(ONCE, providers=[Custom(body), ScriptedProvider("ok")]) as hub:
         with pytest.raises(ConnectionLost):
             await read(hub)
         _, result = await read(hub, ["custom/m", "scripted/m"])

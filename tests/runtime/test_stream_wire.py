@@ -25,6 +25,9 @@ from modelhub.testing.wire_server import WireServer
 
 pytestmark = pytest.mark.anyio
 
+ONCE = {"routing": {"retries": 0}}
+"""The settings of a hub that tries a call once, for what is not about trying again and would wait for it."""
+
 ONCE = {"routing": {"retries": 0}}  # so that every request of a test is a call of its own
 TEXTS = ["Halo", " dunia", " é日本🙂‍↕️", " a\u2028b\u0085c"]
 
@@ -131,7 +134,7 @@ async def test_a_malformed_line_is_an_error_and_never_skipped(lines: type, bad: 
 async def test_entering_raises_before_any_content(lines: type) -> None:
     """A web handler can still answer with the right status: errors come when the stream is entered."""
     reply = Reply(503, {"content-type": "application/json"}, b'{"error": "server busy"}')
-    async with WireServer(reply) as server, ModelHub(providers=[lines]) as hub:
+    async with WireServer(reply) as server, ModelHub(ONCE, providers=[lines]) as hub:
         with pytest.raises(Overloaded):
             async with hub.stream("lines/m", "Hi", credentials={"base_url": server.url}):
                 pytest.fail("entered")
@@ -141,7 +144,7 @@ async def test_refused_connection_names_the_host(lines: type) -> None:
     """Nothing was sent, and the message says where to."""
     async with WireServer() as server:
         url = server.url
-    async with ModelHub(providers=[lines]) as hub:
+    async with ModelHub(ONCE, providers=[lines]) as hub:
         with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as caught:
             await read(hub, url)
     assert caught.value.sent is False
