@@ -1,4 +1,4 @@
-"""What an answer's headers say of rate limits is kept, for whoever sends the next request."""
+"""What an answer's headers say of rate limits is told when its head comes, for whoever sends the next request."""
 
 import time
 from email.utils import formatdate
@@ -19,25 +19,29 @@ FIVE_LEFT = {"x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests"
 NONE_LEFT = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}
 
 
-async def test_the_last_answer_says_what_remains(client_to: Any) -> None:
-    """Answers and refusals alike are read; one that says nothing leaves nothing."""
+async def test_each_answer_says_what_remains(client_to: Any) -> None:
+    """Answers and refusals alike are read; of one that says nothing, nothing is told."""
+    told: list[RateFacts] = []
     replies = [Reply(body="{}", headers=FIVE_LEFT), Reply(429, headers=NONE_LEFT), Reply(body="{}")]
     async with WireServer(replies) as server, client_to(server.url) as client:
-        assert client.rate is None
+        client.on_rates = told.append
         await client.json(CALL)
-        assert client.rate == RateFacts(RateFact(remaining=5.0, reset=2.0))
         with pytest.raises(RateLimited):
             await client.json(CALL)
-        assert client.rate == RateFacts(RateFact(remaining=0.0, reset=1.0))
         await client.json(CALL)
-        assert client.rate is None
+    assert told == [RateFacts(RateFact(remaining=5.0, reset=2.0)), RateFacts(RateFact(remaining=0.0, reset=1.0))]
 
 
 async def test_a_date_is_one_without_the_servers_own_clock(client_to: Any) -> None:
     """Where an answer does not say what time it is there, it is as late as it is here."""
     headers = {"x-ratelimit-remaining-requests": "0"}
     headers["x-ratelimit-reset-requests"] = formatdate(time.time() + 30, usegmt=True)
+    told: list[RateFacts] = []
     async with WireServer(Reply(body="{}", headers=headers)) as server, client_to(server.url) as client:
+        client.on_rates = told.append
         await client.json(CALL)
-    assert client.rate.requests.remaining == 0
-    assert 25 < client.rate.requests.reset <= 30
+    ((requests,),) = ((each.requests,) for each in told)
+    assert requests is not None
+    assert requests.remaining == 0
+    assert requests.reset is not None
+    assert 25 < requests.reset <= 30

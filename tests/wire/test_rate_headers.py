@@ -180,3 +180,16 @@ def test_no_header_raises(headers: dict[str, str], now: float | None) -> None:
 def test_an_answer_without_them_says_nothing() -> None:
     """Usual headers hold no word of rate limits."""
     assert rate_facts(USUAL) is rate_facts({}) is None
+
+
+def test_questions_and_answers_apart_say_something_of_both_together() -> None:
+    """Where either are used up, so are both; else what is left of each is left together. One alone says nothing."""
+    asked, answered = RateFact(100.0, 10.0, 30.0), RateFact(20.0, 5.0, 20.0)
+    assert RateFacts(input_tokens=asked, output_tokens=answered).all_tokens == RateFact(120.0, 15.0, 20.0)
+    spent = RateFact(20.0, 0.0, 20.0)
+    assert RateFacts(input_tokens=asked, output_tokens=spent).all_tokens == RateFact(None, 0.0, 20.0)
+    assert RateFacts(input_tokens=spent).all_tokens == RateFact(None, 0.0, 20.0)
+    assert RateFacts(input_tokens=asked).all_tokens is None
+    assert RateFacts(tokens=asked, input_tokens=answered, output_tokens=answered).all_tokens == asked
+    assert RateFacts(input_tokens=RateFact(1.0), output_tokens=RateFact(2.0)).all_tokens == RateFact(3.0)
+    assert RateFacts().all_tokens is None

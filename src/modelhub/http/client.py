@@ -65,7 +65,7 @@ class HttpClient:
         renews_limits: Whether each request has as long as the first one, as in a session.
         can_be_given_up: Whether somebody may `give_up` or `abort` requests that wait for their answer; to be set before
             they are sent.
-        rate: What the last answer's headers said of rate limits, a refusal's too.
+        on_rates: Told what an answer's headers say of rate limits, a refusal's too, when its head comes.
     """
 
     __slots__ = (
@@ -79,7 +79,7 @@ class HttpClient:
         "_wall",
         "can_be_given_up",
         "limits",
-        "rate",
+        "on_rates",
         "renews_limits",
     )
 
@@ -104,7 +104,7 @@ class HttpClient:
         self.can_be_given_up: bool = False
         self._given_up: ModelHubError | None = None
         self._opening: list[anyio.CancelScope] = []
-        self.rate: RateFacts | None = None
+        self.on_rates: Callable[[RateFacts], None] | None = None
 
     async def request(self, call: HttpCall) -> HttpResponse:
         """Send a request and read the whole answer.
@@ -247,7 +247,8 @@ class HttpClient:
             self.limits.restart()
         exchange = await self._opened(backend, request)
         self._open.append(exchange)
-        self.rate = rate_facts(exchange.headers, self._wall())
+        if self.on_rates is not None and (facts := rate_facts(exchange.headers, self._wall())) is not None:
+            self.on_rates(facts)
         try:
             if exchange.status >= 300:  # noqa: PLR2004  redirects are refused too: a key must not follow one
                 raise await self._refused(exchange)

@@ -313,7 +313,7 @@ class Balancer:
             rates.requests.settle(0.0, float(requests), self.clock())
 
     def settled(self, lease: Lease[Deployment], usage: Usage | None, cost: Cost | None) -> None:
-        """A call was answered: correct what was reserved for it to what it used, and count what it cost."""
+        """A call was answered, or given up: correct what was reserved to what it used, and count what it cost."""
         if lease.option.vitals.rates is not None:
             asked, answered = counted_tokens(usage)
             if asked is not None and answered is not None:
@@ -361,7 +361,7 @@ class Balancer:
             vitals.rates = Rates(RateBucket(math.inf), RateBucket(math.inf))
         rates, now = vitals.rates, self.clock()
         assert isinstance(rates, Rates)  # noqa: S101  nothing else is made here
-        for bucket, fact in ((rates.requests, facts.requests), (rates.tokens, facts.tokens)):
+        for bucket, fact in ((rates.requests, facts.requests), (rates.tokens, facts.all_tokens)):
             if bucket is not None and fact is not None:
                 bucket.tighten(now, limit=fact.limit, remaining=fact.remaining, reset=fact.reset)
 

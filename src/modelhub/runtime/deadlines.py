@@ -1,4 +1,4 @@
-"""Deadlines: one for all calls within a block, whoever makes them (a tool, a library, a plugin), and what ends at one."""
+"""Deadlines: one for all calls in a block, whoever makes them (a tool, a library, a plugin), and what ends at one."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio
@@ -103,6 +104,8 @@ class Server:
             self.prices.begin(schema, deployment.plugin.schema)
         else:  # what is given up must be counted at once
             await self.prices.pricing_for(schema, deployment.plugin.schema)
+        if context.open_http is not None:
+            context.open_http.on_rates = partial(runtime.balancer.learned, this.lease)
         options = request.vendor.get(deployment.provider_id, {})
         if deployment.options:
             options = {**deployment.options, **options}
@@ -147,8 +150,7 @@ class Server:
             raise
 
     async def broke_off(self, prepared: Prepared, error: BaseException) -> None:
-        """A whole answer did not come: learn from it what there is to learn, and break what is still open."""
-        self._learn(prepared)
+        """A whole answer did not come: count what it used all the same, and break what is still open."""
         if may_be_charged(error):
             self.given_up(prepared)
         await released(prepared.context)
@@ -161,7 +163,7 @@ class Server:
         *,
         before: Result | None = None,
     ) -> None:
-        """Count what an answer cost that was given up under way, where its key has a budget: the vendor bills it.
+        """Count what an answer used that was given up under way: the vendor counts it, and bills it.
 
         Args:
             prepared: Where it came from.
@@ -170,20 +172,14 @@ class Server:
             before: What of ``partial`` came from elsewhere.
         """
         deployment, lease = prepared.deployment, prepared.this.lease
-        if deployment.budget is None:
+        if deployment.budget is None and lease.option.vitals.rates is None:
             return
-        used = used_so_far(prepared.request, partial, counted, before=before)
-        seconds = self.runtime.clock() - lease.begun
-        result = replace(partial or Result(), usage=used)
-        provider = deployment.plugin.schema
-        cost = self.prices.known_cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
-        self.runtime.balancer.spent(lease, cost)
-
-    def _learn(self, prepared: Prepared) -> None:
-        """Heed what the last answer's headers say of rate limits."""
-        http = prepared.context.open_http
-        if http is not None and http.rate is not None:
-            self.runtime.balancer.learned(prepared.this.lease, http.rate)
+        used, cost = used_so_far(prepared.request, partial, counted, before=before), None
+        if deployment.budget is not None:
+            result = replace(partial or Result(), usage=used)
+            seconds, provider = self.runtime.clock() - lease.begun, deployment.plugin.schema
+            cost = self.prices.known_cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
+        self.runtime.balancer.settled(lease, used, cost)
 
     async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
@@ -228,7 +224,6 @@ class Server:
         Raises:
             OutputInvalid: The answer does not have the shape that was asked for.
         """
-        self._learn(prepared)
         timing = result.timing or Timing()
         cost = await self._cost(prepared, result, seconds)
         settled = result if own is None else replace(result, usage=own)

@@ -76,6 +76,30 @@ class RateFacts:
     input_tokens: RateFact | None = None
     output_tokens: RateFact | None = None
 
+    @property
+    def all_tokens(self) -> RateFact | None:
+        """What is said of questions and answers together, or follows for them from what is said of each.
+
+        Where either are used up no call can be made. Else what is left of each is left of both together, at most.
+        """
+        asked, answered = self.input_tokens, self.output_tokens
+        if self.tokens is not None or asked is None or answered is None:
+            return self.tokens or _spent(asked) or _spent(answered)
+        return _spent(asked) or _spent(answered) or _together(asked, answered)
+
+
+def _spent(fact: RateFact | None) -> RateFact | None:
+    return RateFact(None, fact.remaining, fact.reset) if fact is not None and fact.remaining == 0.0 else None
+
+
+def _together(asked: RateFact, answered: RateFact) -> RateFact:
+    def both(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else one + other
+
+    resets = [each.reset for each in (asked, answered) if each.reset is not None]
+    limit, remaining = both(asked.limit, answered.limit), both(asked.remaining, answered.remaining)
+    return RateFact(limit, remaining, min(resets, default=None))
+
 
 def rate_facts(headers: Mapping[str, str], now: float | None = None) -> RateFacts | None:
     """Return what headers say of rate limits, or ``None`` where they say nothing usable.

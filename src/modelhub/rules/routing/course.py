@@ -294,7 +294,8 @@ class Course(Generic[D]):
 
 def _with_last(groups: Sequence[Group[D]], last: Sequence[Option[D]]) -> Sequence[Group[D]]:
     """Return groups with some deployments behind all the others."""
-    first, behind = [], []
+    first: list[Group[D]] = []
+    behind: list[Group[D]] = []
     for group in groups:
         for kept, wanted in ((first, False), (behind, True)):
             options = tuple(option for option in group.options if (option in last) is wanted)

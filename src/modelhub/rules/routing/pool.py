@@ -27,6 +27,9 @@ D = TypeVar("D", bound=Named)
 _LAST_RESORTS = frozenset({"ejected", "refused key", "no such model"})
 """What a deployment may be tried in spite of, where every other is in no better state."""
 
+_REFUSED = 400
+"""Answers with this status and more used no tokens."""
+
 
 class Change(NamedTuple):
     """Something about a deployment that operators want to know.
@@ -54,9 +57,10 @@ class Lease(Generic[D]):
         probe: Whether it is the one call that finds out whether the deployment is well again.
         first_content: Seconds from then to the first content, where it has come.
         ended: Whether it was given back.
+        settled: Whether it is known what it used.
     """
 
-    __slots__ = ("begun", "course", "ended", "first_content", "option", "probe")
+    __slots__ = ("begun", "course", "ended", "first_content", "option", "probe", "settled")
 
     def __init__(self, option: Option[D], course: Course[D], begun: float, *, probe: bool) -> None:
         self.option: Option[D] = option
@@ -65,6 +69,7 @@ class Lease(Generic[D]):
         self.probe: bool = probe
         self.first_content: float | None = None
         self.ended: bool = False
+        self.settled: bool = False
 
     def __repr__(self) -> str:
         return f"<Lease of {self.option.id}: {'ended' if self.ended else 'probing' if self.probe else 'in flight'}>"
@@ -208,6 +213,8 @@ class Pool:
         self._learn(lease, error, verdict, now)
         if vitals.rates is not None and error.sent is False:
             vitals.rates.refund(lease.course.tokens, now, since=lease.begun)
+        elif error.status is not None and error.status >= _REFUSED:
+            self.used(lease, 0.0, now)
         self._end(lease, now)
         if sound and now < vitals.key.refused_until:
             self._nudge_users(vitals.key)
@@ -237,9 +244,10 @@ class Pool:
         self.abandoned(lease, now)
 
     def used(self, lease: Lease[D], tokens: float, now: float) -> None:
-        """Correct what a call was expected to use to what it used."""
+        """Correct what a call was expected to use to what it used. The first word counts."""
         rates = lease.option.vitals.rates
-        if rates is not None:
+        if rates is not None and not lease.settled:
+            lease.settled = True
             rates.settle(lease.course.tokens, tokens, now, since=lease.begun)
 
     def _stand(self, ticket: Ticket, now: float) -> None:
