@@ -12,15 +12,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, final
 
+from modelhub.rules.routing.capped import CappedBucket
 from modelhub.rules.routing.rates import RateBucket
 from modelhub.rules.routing.sliding import SlidingLog
-from modelhub.rules.routing.told import Told
 from modelhub.shared.link import LIFE, TURN, Link
 from modelhub.shared.script import CELLS
 
 __all__ = ["LeasedBucket"]
 
-_SLACK = 1 + 1e-9
 _ADVANCE = 0.03
 """The share of the limit that all processes together may use before they tell."""
 _KEEP = 2.0
@@ -88,7 +87,7 @@ class _Demand:
 
 
 @final
-class LeasedBucket:
+class LeasedBucket(CappedBucket):
     """A limit that all processes keep together; see `modelhub.rules.routing.rates.Bucket`.
 
     Args:
@@ -99,14 +98,13 @@ class LeasedBucket:
     """
 
     __slots__ = (
-        "__weakref__", "_demand", "_dry_until", "_leases", "_link", "_local", "_own", "_refunds", "_seen", "_told",
-        "_under_way", "_untold", "key", "limit", "period",
+        "__weakref__", "_demand", "_dry_until", "_leases", "_link", "_local", "_own", "_refunds", "_seen", "_under_way",
+        "_untold", "key",
     )  # fmt: skip
 
     def __init__(self, key: str, limit: float, period: float, link: Link) -> None:
+        super().__init__(limit, period)
         self.key: str = key
-        self.limit: float = limit
-        self.period: float = period
         self._link = link
         self._demand = _Demand()
         self._dry_until = -math.inf
@@ -117,21 +115,9 @@ class LeasedBucket:
         self._under_way = SlidingLog(period)
         self._refunds = SlidingLog(period)
         self._seen: list[tuple[float, float]] = []
-        self._told = Told(period)
 
-    def reserve(self, amount: float, now: float) -> float:
-        """Take an amount at once or not at all; see `Bucket.reserve`."""
-        wait = self.wait(amount, now)
-        if wait <= 0 < amount:
-            self._take(amount, now)
-        return wait
-
-    def wait(self, amount: float, now: float) -> float:
-        """Return what `reserve` would; a wait that is not 0 counts as asked for, so that it may be there then."""
-        if not amount > 0:
-            return 0.0
-        if amount > self.limit * _SLACK:
-            return math.inf
+    def _until_free(self, amount: float, now: float) -> float:
+        """Return how long to wait; what is not 0 counts as asked for, so that it may be there then."""
         told = self._told
         held = told.wait(amount, now, self._own) if told.until > now else 0.0
         if held > 0:
@@ -165,10 +151,6 @@ class LeasedBucket:
             more = -back
         if self._local is not None:
             self._local.settle(max(-more, 0.0), max(more, 0.0), now, since=since)
-
-    def tighten(self, now: float, *, limit: float | None, remaining: float | None, reset: float | None) -> None:
-        """Heed what headers say to this process; see `Bucket.tighten`."""
-        self._told.hear(now, limit=limit, remaining=remaining, reset=reset)
 
     def ask(self, now: float) -> dict[str, Any] | None:
         """Return what the shared state must be told and asked now, or ``None`` where there is nothing."""

@@ -15,13 +15,11 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, final
 
+from modelhub.rules.routing.capped import CappedBucket
 from modelhub.rules.routing.sliding import SlidingLog
-from modelhub.rules.routing.told import Told
+from modelhub.rules.routing.told import SLACK
 
 __all__ = ["Bucket", "RateBucket", "Rates"]
-
-_SLACK = 1 + 1e-9
-"""What a sum of floating point numbers may be off by."""
 
 
 class Bucket(Protocol):
@@ -62,7 +60,7 @@ class Bucket(Protocol):
 
 
 @final
-class RateBucket:
+class RateBucket(CappedBucket):
     """A limit that no period exceeds, wherever it begins.
 
     What is offered beyond it uses at least 99 % of the limit: the log is kept in 120 cells.
@@ -72,38 +70,20 @@ class RateBucket:
         period: Seconds.
         burst: What may be taken at once; the rest of the limit is then spread evenly over the period. By default all
             of it. An amount that is larger than the burst is let through where nothing else was taken for a while.
-
-    Attributes:
-        limit: What may be taken in a period; may be changed at any time.
-        period: Seconds.
     """
 
-    __slots__ = ("_burst", "_even_at", "_log", "_told", "limit", "period")
+    __slots__ = ("_burst", "_even_at", "_log")
 
     def __init__(self, limit: float, period: float = 60.0, *, burst: float | None = None) -> None:
-        self.limit: float = limit
-        self.period: float = period
+        super().__init__(limit, period)
         self._burst = burst
         self._even_at = -math.inf
         self._log = SlidingLog(period)
-        self._told = Told(period)
 
-    def reserve(self, amount: float, now: float) -> float:
-        """Take an amount; see `Bucket.reserve`."""
-        wait = self.wait(amount, now)
-        if wait <= 0 < amount:
-            self._take(amount, now)
-        return wait
-
-    def wait(self, amount: float, now: float) -> float:
-        """Return what `reserve` would; see `Bucket.wait`."""
-        if not amount > 0:
-            return 0.0
-        if amount > self.limit * _SLACK:
-            return math.inf
+    def _until_free(self, amount: float, now: float) -> float:
         log = self._log
         log.forget(now)
-        left = self.limit * _SLACK - amount
+        left = self.limit * SLACK - amount
         wait = log.until(left, now) if log.total > left else 0.0
         if self._burst is not None:
             wait = max(wait, self._even_at - max(self._burst - amount, 0.0) * self.period / self.limit - now)
@@ -120,10 +100,6 @@ class RateBucket:
             back = self._log.remove(-more, since)
             self._even_at -= back * self.period / self.limit
             self._told.give_back(back, since)
-
-    def tighten(self, now: float, *, limit: float | None, remaining: float | None, reset: float | None) -> None:
-        """Heed what headers say; see `Bucket.tighten`. It wears off at ``reset``, a lower limit after a period."""
-        self._told.hear(now, limit=limit, remaining=remaining, reset=reset)
 
     def used(self, now: float) -> float:
         """Return how much of the limit the last period has used."""

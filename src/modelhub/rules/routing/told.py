@@ -10,9 +10,9 @@ from typing import final
 
 from modelhub.rules.routing.sliding import SlidingLog
 
-__all__ = ["Told"]
+__all__ = ["SLACK", "Told"]
 
-_SLACK = 1 + 1e-9
+SLACK = 1 + 1e-9
 """What a sum of floating point numbers may be off by."""
 _LONGEST = 10
 """Periods that a word counts at most: a reset that is hours away costs one more refused request every ten periods, and
@@ -53,7 +53,7 @@ class Told:
         """
         reset = self._period if reset is None or not reset >= 0 else min(reset, _LONGEST * self._period)
         if limit is not None and 0 < limit < math.inf:
-            self._hear_limit(limit * _SLACK, now, now + max(reset, self._period))
+            self._hear_limit(limit * SLACK, now, now + max(reset, self._period))
         if remaining is not None and 0 <= remaining < math.inf and reset > 0:
             self._hear_remaining(remaining, now, now + reset)
         self.until = max(self._limit_until, self._remaining_until)
