@@ -21,6 +21,7 @@ __all__ = [
     "EgressTable",
     "ModelOverlay",
     "Pick",
+    "PlainTables",
     "PluginSettings",
     "PluginTable",
     "PolicyTable",
@@ -299,7 +300,21 @@ class ModelOverlay:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsFile:
+class PlainTables:
+    """The tables that have their keys from a class each, and no names of the application's own."""
+
+    plugins: PluginTable = field(default_factory=PluginTable)
+    policy: PolicyTable = field(default_factory=PolicyTable)
+    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
+    prices: PricesTable = field(default_factory=PricesTable)
+    store: StoreTable = field(default_factory=StoreTable)
+    routing: RoutingTable = field(default_factory=RoutingTable)
+    egress: EgressTable = field(default_factory=EgressTable)
+    sharing: SharingTable = field(default_factory=SharingTable)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile(PlainTables):
     """The settings of an application that uses modelhub.
 
     Attributes:
@@ -320,14 +335,6 @@ class SettingsFile:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    plugins: PluginTable = field(default_factory=PluginTable)
-    policy: PolicyTable = field(default_factory=PolicyTable)
-    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
-    prices: PricesTable = field(default_factory=PricesTable)
-    store: StoreTable = field(default_factory=StoreTable)
-    routing: RoutingTable = field(default_factory=RoutingTable)
-    egress: EgressTable = field(default_factory=EgressTable)
-    sharing: SharingTable = field(default_factory=SharingTable)
     credentials: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any] | str]] = field(
         default_factory=dict, repr=False
     )

@@ -23,6 +23,7 @@ from modelhub.configuration.tables import (
     DeploymentTable,
     EgressTable,
     ModelOverlay,
+    PlainTables,
     PluginTable,
     PolicyTable,
     PricesTable,
@@ -45,17 +46,9 @@ _SCHEMA_KEY = "$schema"
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(PlainTables):
     """All tables, each as its class."""
 
-    plugins: PluginTable = field(default_factory=PluginTable)
-    policy: PolicyTable = field(default_factory=PolicyTable)
-    timeouts: TimeoutTable = field(default_factory=TimeoutTable)
-    prices: PricesTable = field(default_factory=PricesTable)
-    store: StoreTable = field(default_factory=StoreTable)
-    routing: RoutingTable = field(default_factory=RoutingTable)
-    egress: EgressTable = field(default_factory=EgressTable)
-    sharing: SharingTable = field(default_factory=SharingTable)
     credentials: Mapping[str, Sequence[CredentialSource]] = field(default_factory=dict, repr=False)
     models: Mapping[str, ModelOverlay] = field(default_factory=dict)
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
