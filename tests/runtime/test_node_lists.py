@@ -123,13 +123,13 @@ def test_a_change_is_told_and_nothing_else_is() -> None:
 def test_credentials_of_nodes_are_gone_for_two_look_ups_unless_they_come_back() -> None:
     """Calls that had chosen a node just before may open a connection just after."""
     source = Source("a", "b")
-    keys = {name: Credential({"name": name}).key for name in ("a", "b")}
+    credentials = {name: Credential({"name": name}) for name in ("a", "b")}
     gone: list[set[Any]] = []
 
     async def body(lists: NodeLists) -> None:
         async def changed(nodes: NodeList[Any]) -> None:
-            for name in nodes.items:  # as whoever makes credentials of them does
-                nodes.keys.setdefault(name, set()).add(keys[name])
+            for name in nodes.items:
+                nodes.made(name, [credentials[name]])
             gone.append(nodes.gone())
 
         lists.changed = changed
@@ -140,7 +140,7 @@ def test_credentials_of_nodes_are_gone_for_two_look_ups_unless_they_come_back() 
             await nodes_looked_up(source)
 
     in_virtual_time(body)
-    left = {keys["b"]}
+    left = {credentials["b"].key}
     assert gone == [set(), left, left, set(), set(), left, set()]
 
 
@@ -234,23 +234,33 @@ def test_those_who_come_first_wait_for_one_look_up() -> None:
     assert len(source.times) == 1
 
 
-def test_one_that_nobody_uses_makes_room() -> None:
-    """Bound models come and go; who still holds a list has it looked up again."""
-    source = Source("a")
+def test_what_was_not_used_for_longest_makes_room() -> None:
+    """Bound models come and go; who still holds a list has it looked up again when it is used."""
+    source, others = Source("a"), [Source("x") for _ in range(600)]
 
     async def body(lists: NodeLists) -> None:
         nodes = await lists.find("k", source)
-        await anyio.sleep(1200.0)
-        for number in range(256):
-            await lists.find(number, Source("x"))
-        assert repr(lists) == "<NodeLists: 256>"
+        for number, other in enumerate(others):
+            await anyio.sleep(0.01)
+            await lists.find(number, other)
+        assert repr(lists) == "<NodeLists: 217>"
+        await anyio.sleep(400.0)
+        assert len(source.times) == 1
+        assert sum(len(other.times) > 1 for other in others) == 217
         assert await lists.find("k", Source("b")) is not nodes
-        looked_up = len(source.times)
         lists.use(nodes)
         await anyio.sleep(1.0)
-        assert len(source.times) == looked_up + 1
+        assert len(source.times) == 2
 
     in_virtual_time(body)
+
+
+def test_what_is_remembered_of_a_node_has_an_end() -> None:
+    """Any number of tenants may have credentials of theirs for it."""
+    nodes = NodeList(Source("a"))
+    for number in range(2000):
+        nodes.made("a", [Credential({"number": number})])
+    assert len(nodes.keys["a"]) == 1024
 
 
 def test_when_the_hub_is_left_nobody_waits_any_more() -> None:

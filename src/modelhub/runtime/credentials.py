@@ -112,7 +112,7 @@ class _Made:
         """Keep those of one source that can be used."""
         self.credentials += credentials
         if source.id in self.returned:
-            self.returned[source.id].keys.setdefault(source.id, set()).update(each.key for each in credentials)
+            self.returned[source.id].made(source.id, credentials)
         self.sources.update({each.id: source for each in credentials})
 
     def refuse(self, id: str, error: ModelHubError) -> None:
@@ -215,7 +215,7 @@ class Credentials:
         for given, memory in [(None, self._usable), *self._given.items()]:
             for key in [key for key, usable in memory.items() if not usable.current]:
                 await self._renewed(memory, key, given)
-        if edition != self._lists_edition:
+        if edition > self._lists_edition:
             self._lists_edition = edition
             self.edition += 1
 
@@ -301,7 +301,7 @@ class Credentials:
             raise self._lists.failure(nodes)
         found = {address: credential.at(address) for address in nodes.items}
         for address, each in found.items():
-            nodes.keys.setdefault(address, set()).add(each.key)
+            nodes.made(address, [each])
         name = wanted.name if wanted.given is None else None
         named = [each for each in found.values() if name in {None, credential.id, each.id}]
         if not named:

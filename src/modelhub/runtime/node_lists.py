@@ -11,7 +11,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, final
@@ -23,7 +23,7 @@ from modelhub.http.addresses import Resolver, looked_up
 
 if TYPE_CHECKING:
     from modelhub.runtime.background import Background
-    from modelhub.types.credential import CredentialKey
+    from modelhub.types.credential import Credential, CredentialKey
 
 __all__ = ["Lookup", "NodeList", "NodeLists"]
 
@@ -42,6 +42,10 @@ _IN_USE_SECONDS = 600.0
 """For how long after the last call to it a list is kept up to date."""
 
 _REMEMBERED = 256
+"""Lists that are kept up to date: there are as many as bound models with functions of their own."""
+
+_MOST_KEYS = 1024
+"""Credentials of one node whose connections are closed once it is gone; those of others end when room is made."""
 
 _log = logging.getLogger("modelhub")
 
@@ -75,6 +79,7 @@ class NodeList(Generic[T]):
         edition: Another number once they are others.
         error: Why the last look-up failed; ``None`` where it did not.
         keys: The credentials that were made of each node.
+        dropped: Whether others need its room more: it is not kept up to date until it is used again.
         used: When a call went there last.
         due: When it is looked up next.
         kept: Whether a task looks it up.
@@ -86,6 +91,7 @@ class NodeList(Generic[T]):
         "_left_before",
         "_lookup",
         "_misses",
+        "dropped",
         "due",
         "edition",
         "error",
@@ -108,6 +114,7 @@ class NodeList(Generic[T]):
         self.used: float = -math.inf
         self.due: float = -math.inf
         self.kept: bool = False
+        self.dropped: bool = False
         self.found: anyio.Event = anyio.Event()
 
     async def look(self) -> bool:
@@ -150,6 +157,12 @@ class NodeList(Generic[T]):
         if self.items:
             return self._lookup.refresh * jitter
         return min(_AGAIN_SECONDS * 2.0 ** min(self._misses - 1, 8), _AGAIN_LONGEST) * jitter
+
+    def made(self, name: str, credentials: Iterable[Credential]) -> None:
+        """Remember what was made of a node."""
+        keys = self.keys.setdefault(name, set())
+        if len(keys) < _MOST_KEYS:
+            keys.update(each.key for each in credentials)
 
     def gone(self) -> set[CredentialKey]:
         """Return the credentials of nodes that are gone since the last look-up or the one before it.
@@ -232,7 +245,7 @@ class NodeLists:
 
     def use(self, nodes: NodeList[Any]) -> None:
         """A call goes to a list's nodes: keep it up to date."""
-        nodes.used = self._clock()
+        nodes.used, nodes.dropped = self._clock(), False
         if nodes.kept or self._background is None:
             return
         if not nodes.items:
@@ -245,14 +258,14 @@ class NodeLists:
             nodes.kept = True
 
     def _thin_out(self) -> None:
-        """Forget lists that nobody uses; who still holds one keeps it."""
-        for key in [key for key, nodes in self._lists.items() if not nodes.kept]:
-            del self._lists[key]
+        """Forget the lists that were not used for longest; who still holds one keeps it, and may use it again."""
+        for key in sorted(self._lists, key=lambda key: self._lists[key].used)[: _REMEMBERED // 2]:
+            self._lists.pop(key).dropped = True
 
     async def _keep(self, nodes: NodeList[Any]) -> None:
         """Look a list up again and again, for as long as calls go there."""
         try:
-            while self._clock() - nodes.used < _IN_USE_SECONDS:
+            while self._clock() - nodes.used < _IN_USE_SECONDS and not nodes.dropped:
                 seconds = nodes.due - self._clock()
                 if seconds > 0.0:
                     await anyio.sleep(seconds)
