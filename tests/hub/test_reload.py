@@ -6,9 +6,11 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from tests.ollama_node import OLLAMA
 
 from modelhub import AssistantMessage, ChatResult, FinishReason, ModelHub, Usage
 from modelhub.errors import BudgetExceeded, ConfigurationError
+from modelhub.testing.fault_server import FaultServer
 from modelhub.testing.scripted import ScriptedProvider
 from modelhub.testing.wire_server import WireServer
 
@@ -74,6 +76,28 @@ async def test_no_call_is_lost(acme: Any, vendor: Any, tmp_path: Path) -> None:
                 await hub.reload()
                 await anyio.sleep(0.005)
     assert done == 200
+
+
+async def test_servers_that_are_not_named_any_more_are_left_alone(tmp_path: Path) -> None:
+    """They are neither listed nor checked, with a key that may have been taken away from us."""
+    file = tmp_path / "modelhub.toml"
+    async with FaultServer(OLLAMA) as old, FaultServer(OLLAMA) as new:
+
+        def settings(node: FaultServer) -> str:
+            return f'[credentials.ollama_local]\nbase_url = "{node.url}"\n[routing]\nprobe_seconds = 0.05\n'
+
+        file.write_text(settings(old))
+        async with ModelHub(file) as hub:
+            await hub.chat("ollama_local/llama3", "Hi")
+            before = len(old.requests)
+            await old.until(lambda node: len(node.requests) > before)  # it is idle, so it is checked
+            file.write_text(settings(new))
+            await hub.reload()
+            await hub.chat("ollama_local/llama3", "Hi")
+            assert len(await hub.deployments()) == 1
+            before, checked = len(old.requests), len(new.requests)
+            await new.until(lambda node: len(node.requests) > checked + 3)
+            assert len(old.requests) <= before + 1  # one check may have been on its way
 
 
 def test_settings_are_read_anew_on_whichever_event_loop_the_hub_was_entered_in(acme: Any) -> None:

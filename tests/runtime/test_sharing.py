@@ -118,6 +118,25 @@ async def test_an_ejection_is_heard_by_the_others(lines: type, tmp_path: Any) ->
     assert board.closed == 2
 
 
+async def test_what_another_finds_well_again_may_be_tried_at_once(lines: type, tmp_path: Any) -> None:
+    """A hint that is taken back keeps nobody away any longer; one call finds out, as after any ejection."""
+    board = Board()
+    async with WireServer(answer) as well:
+        rows = [{"id": "a", "values": {"base_url": well.url}}, {"id": "b", "values": {"base_url": well.url}}]
+        config = {"credentials": {"lines": rows}, "routing": {"pick": "priority"}}
+        async with served(lines, config, board, tmp_path) as one, served(lines, config, board, tmp_path) as two:
+            await chat(one)
+            vitals, _ = await known(two)
+            names = two.runtime.balancer._sharing._names  # type: ignore[union-attr]  # noqa: SLF001  as others tell it
+            board.ejected(names[vitals][0], time.monotonic() + 300.0)
+            await until(lambda: not vitals.breaker.closed)
+            assert not vitals.breaker.ready(time.monotonic())
+            board.ejected(names[vitals][0], time.monotonic())
+            await until(lambda: vitals.breaker.ready(time.monotonic()))
+            await chat(two, "lines/m#a")
+            assert vitals.breaker.closed
+
+
 async def known(server: Server) -> list[Vitals]:
     """Have a hub know the model's deployments, and return what it knows of them."""
     route = (await server.runtime.deployments.find(["lines/m"], ModelType.LLM, None)).route
@@ -180,6 +199,7 @@ async def test_a_key_that_serves_again_is_told_of(lines: type, tmp_path: Any) ->
             balancer.failed(first, refused, verdict(refused))
             balancer.succeeded(old)
             assert board.found.disabled
+            vitals.key.refused_until = time.monotonic()  # the minute is over
             balancer.succeeded(await balancer.lease(Course(route)))
             assert not board.found.disabled
             assert vitals.key.refused_until < time.monotonic()

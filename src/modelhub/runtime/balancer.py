@@ -125,6 +125,7 @@ class Balancer:
         self._budgets.clear()
         self._hedges.clear()
         for vitals in self._vitals.values():
+            vitals.gone = True  # until a route leads there again
             vitals.queue = settings.queue
             vitals.breaker.ejection = self._ejection
         for key in self._keys.values():
@@ -385,8 +386,6 @@ class Balancer:
         for (_, _, credential, _), vitals in list(self._vitals.items()):
             if credential in credentials:
                 vitals.gone = True
-                if self.prober is not None:
-                    self.prober.gone(vitals.key)
 
     def abandoned(self, lease: Lease[Any]) -> None:
         """A call ended without a verdict; see `Pool.abandoned`."""

@@ -199,12 +199,6 @@ class Prober:
             node.used = max(node.used, self._clock())
             self._start_rounds()
 
-    def gone(self, key: KeyHealth) -> None:
-        """Nobody calls an endpoint any more: check it no more, until somebody does."""
-        node = self._nodes.get(key)
-        if node is not None:
-            node.used = -math.inf
-
     def _node(self, option: Option[Deployment]) -> _Node:
         key = option.vitals.key
         node = self._nodes.get(key)
@@ -264,6 +258,8 @@ class Prober:
     def _is_due(self, node: _Node) -> bool:
         now, seconds = self._clock(), self._between
         if now - node.checked < (1.0 - _SPREAD) * seconds or now - node.used >= _INTEREST_SECONDS:
+            return False
+        if all(vitals.gone for vitals in node.options):
             return False
         idle = now - node.used >= seconds and not node.busy
         return self._in_use() and (idle or node.ejected)

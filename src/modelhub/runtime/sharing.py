@@ -103,6 +103,9 @@ class Sharing:
             if until > now and name not in self._told and vitals.breaker.closed:
                 vitals.breaker.hint(until)
                 pool.changed(vitals)
+            elif until <= now and vitals.breaker.hinted:
+                vitals.breaker.answered(now)  # who had ejected it has found it well
+                pool.changed(vitals)
             refused = hints.disabled.get(key)
             if refused is not None and refused.until > now and key not in self._told:
                 vitals.key.heard(refused.until, refused.reason)

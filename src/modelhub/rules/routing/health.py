@@ -180,6 +180,11 @@ class Breaker:
             self._proven = _PROBES_TO_CLOSE - 1
         self.until = max(self.until, until)
 
+    @property
+    def hinted(self) -> bool:
+        """Whether it is kept out for what others said alone."""
+        return self._state == "half_open" and self._opened_at == -math.inf
+
     def answered(self, now: float) -> None:
         """A cheap check was answered: its probe may come at once."""
         if self._state != "closed":

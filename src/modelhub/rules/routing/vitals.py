@@ -166,7 +166,7 @@ class Vitals:
         rates: What is left of requests and tokens per time; ``None`` where nothing limits them.
 
     Attributes:
-        gone: Whether it was a node that is not found any more.
+        gone: Whether no route leads there: a node that is not found any more, or one of before the settings changed.
         latencies: How fast it was, by what was measured.
         ramp: The share of its weight that it has, as of when it was looked at last.
         rests_until: A server that asked for a pause is left alone until then.
