@@ -1,5 +1,6 @@
 """Settings beside what is installed: each question that a file cannot answer by itself, and no value in any answer."""
 
+import os
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
@@ -90,7 +91,7 @@ async def test_references_are_looked_up_where_the_file_is(tmp_path: Path) -> Non
     (tmp_path / "key").write_text(CANARY)
     (tmp_path / "key").chmod(0o600)
     file = tmp_path / "modelhub.toml"
-    file.write_text('[credentials.acme]\nbase_url = "env:NO_SUCH_URL"\napi_key = "file:key"\n')
+    file.write_text('[credentials.acme]\nbase_url = "env:NO_SUCH_URL"\napi_key = "env:KEY_OF_ACME"\n')
     assert await found(file) == [
         ("error", "credentials.acme.base_url", "the environment variable NO_SUCH_URL is not set")
     ]
@@ -276,3 +277,17 @@ async def test_a_server_to_share_with_must_be_somewhere(monkeypatch: pytest.Monk
     monkeypatch.setenv("REDIS_URL", CANARY)
     wrong = "[sharing] redis cannot be used: it leads to no URL that begins with redis://, rediss:// or unix://"
     assert await found(config) == [("error", "sharing.redis", wrong)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no such permissions there")
+async def test_a_secret_in_a_file_that_others_can_read(tmp_path: Path) -> None:
+    """Is warned of, by its place; one that is referred to is not, nor one in a file of one's own."""
+    file = tmp_path / "modelhub.toml"
+    file.write_text(f'[credentials.acme]\nbase_url = "http://127.0.0.1:1"\napi_key = "{CANARY}"\n')
+    said = "it is a secret, and other users of this machine can read the file"
+    for mode, findings in ((0o644, [("warning", "credentials.acme.api_key", said)]), (0o600, [])):
+        file.chmod(mode)
+        assert await found(file) == findings
+    file.write_text('[credentials.acme]\nbase_url = "http://127.0.0.1:1"\napi_key = "env:KEY_OF_ACME"\n')
+    file.chmod(0o644)
+    assert said not in [message for _, _, message in await found(file)]

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -22,9 +23,10 @@ from modelhub.configuration.routes import deployment_named, entries
 from modelhub.configuration.settings import Settings
 from modelhub.configuration.sharing import shared_url
 from modelhub.configuration.tables import DeploymentTable
-from modelhub.credentials.references import resolved
+from modelhub.credentials.references import is_open_to_others, is_reference, resolved
 from modelhub.credentials.store import StoredCredential
 from modelhub.errors import ConfigurationError, CredentialsInvalid
+from modelhub.provider.threads import run_in_thread
 from modelhub.rules.forms import layered, model_form, problems
 from modelhub.rules.names import did_you_mean
 from modelhub.types.credential import CredentialValue
@@ -72,7 +74,9 @@ async def installed_findings(settings: Settings, installed: Installed, environ: 
         installed: What they are compared with.
         environ: The environment.
     """
-    checks = _Checks(settings, installed, environ)
+    source = settings.source
+    open_file = source is not None and await run_in_thread(partial(_is_open, source), name="settings")
+    checks = _Checks(settings, installed, environ, open_file)
     found = [*checks.providers(), *checks.targets(), *[each async for each in _credential_complaints(checks)]]
     found += [(each, False) for each in RouteChecks(settings, installed.providers, installed.described).complaints()]
     found += [(each, True) for each in await _sharing_complaints(settings)]
@@ -86,6 +90,13 @@ async def installed_findings(settings: Settings, installed: Installed, environ: 
     found_there.sort(key=lambda each: each.problem.line or math.inf)
     unknown = [Finding(each, "warning") for each in unknown_variables(environ, forms)]
     return [*found_there, *map(Finding, _of_environment(forms, environ)), *unknown]
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return is_open_to_others(path, path.stat())
+    except OSError:
+        return False
 
 
 async def _sharing_complaints(settings: Settings) -> list[Complaint]:
@@ -124,6 +135,7 @@ class _Checks:
     settings: Settings
     installed: Installed
     environ: Mapping[str, str]
+    open_file: bool = False
 
     @property
     def folder(self) -> Path | None:
@@ -211,6 +223,18 @@ class _Checks:
         if name not in (known or ["default"]) and not any(source.answers_to(name) for source in sources):
             message = f"{shown_key(table.provider)} has no credential {shown_key(name)}"
             yield Complaint(keys, message, did_you_mean(name, known or ["default"], what="credentials")), True
+
+    def exposed(self, credential: _Layers, keys: Keys) -> Iterator[_Found]:
+        """Yield the secrets of a credential that stand in a file which others can read."""
+        if not self.open_file:
+            return
+        written = [*credential.lower, *credential.upper][-1]
+        for each in credential.form:
+            value = written.get(each.variable)
+            if each.secret and value and not is_reference(value):
+                message = "it is a secret, and other users of this machine can read the file"
+                remedy = f"chmod 600 {self.settings.source}, or refer to it by env:, file: or keyring:"
+                yield Complaint((*keys, each.variable), message, remedy), False
 
     def stored(self, provider: str, name: str, model: str | None = None) -> Mapping[str, object]:
         """Return the values of a stored credential; none where there is no such one."""
@@ -318,6 +342,7 @@ async def _form_complaints(checks: _Checks, credential: _Layers, keys: Keys) -> 
         if layer is layers[-1]:
             remedy = "whoever runs the program must put it there, or say where it is"
             found += [(Complaint((*keys, *path.split(".")), said, remedy), True) for path, said in failures.items()]
+    found += checks.exposed(credential, keys)
     for problem in problems(credential.form, credential.whole(read, checks.environ)):
         variable = re.split(r"[.\[]", problem.path)[0]
         if variable not in unread:

@@ -24,6 +24,7 @@ from modelhub.types.secret import Secret
 __all__ = [
     "ReferenceUnreadable",
     "is_dynamic",
+    "is_open_to_others",
     "is_reference",
     "leaves",
     "literal",
@@ -266,9 +267,14 @@ def _content(path: Path) -> bytes:
         os.close(descriptor)
     if len(content) > _MOST_BYTES:
         raise ReferenceUnreadable(f"the file {path} has more than {_MOST_BYTES // 1024} KiB")
-    if os.name == "posix" and facts.st_mode & _OTHERS and not str(path).startswith(_MOUNTED):
+    if is_open_to_others(path, facts):
         _LOG.warning("%s holds a credential and is open to other users: chmod 600 it", path)
     return content
+
+
+def is_open_to_others(path: Path, facts: os.stat_result) -> bool:
+    """Whether other users of the machine may read a file, other than one that is put there for this program alone."""
+    return os.name == "posix" and bool(facts.st_mode & _OTHERS) and not str(path).startswith(_MOUNTED)
 
 
 def _password(given: str) -> str:
