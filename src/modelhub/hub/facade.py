@@ -143,8 +143,9 @@ class ModelHub:
 
         Args:
             config: The dict's keys are ``provider``, ``model``, ``credentials`` (flat values, a list of them that
-                share the calls, or a function that returns such), ``parameters``, ``vendor``, ``timeout``, and ``tenant``: ``True`` where users of the
-                application typed the credentials, so that a base URL among them may lead to public hosts alone.
+                share the calls, or a function that returns such), ``parameters``, ``vendor``, ``timeout``, and
+                ``tenant``: ``True`` where users of the application typed the credentials, so that a base URL among
+                them may lead to public hosts alone.
 
         Raises:
             ConfigurationError: It cannot be bound; the message names the key.
