@@ -4,12 +4,13 @@ Tests use `CANARY` (and `canary("name")` where they need several) as keys. After
 what was printed, logged and warned of, in the errors that the test caught, with the variables of their tracebacks, and
 in the files below its ``tmp_path``: as they are, cut short, and in base64, hex, URL and JSON escapes. Owns no rule
 about where a secret may lawfully be: a test whose files hold some says so with
-``@pytest.mark.holds_secrets("*.toml")``.
+``@pytest.mark.holds_secrets("*.toml")``. What is still in memory is looked through where a test asks: `holders`.
 
 It looks at pytest's own seams for what tests caught and printed, so those are wrapped for the length of the run.
 """
 
 import base64
+import gc
 import hashlib
 import logging
 import os
@@ -29,7 +30,7 @@ import pytest
 
 from modelhub.errors import ModelHubError
 
-__all__ = ["CANARY", "RUN", "canary", "found_in"]
+__all__ = ["CANARY", "RUN", "canary", "found_in", "holders"]
 
 # The workers that share a run collect the same tests, some of which have a secret in their names.
 RUN = hashlib.sha256(os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(8)).encode()).hexdigest()[:16]
@@ -74,6 +75,31 @@ def found_in(text: str | bytes) -> str | None:
         return None
     before, after = data[max(match.start() - 60, 0) : match.start()], data[match.end() : match.end() + 30]
     return _ANY.sub(b"***", before + b"<HERE>" + after).decode("utf-8", "backslashreplace")
+
+
+def holders(name: str) -> list[str]:
+    """Return the types of what has the secret of this name in a text or in bytes, as far as the collector can see.
+
+    Whoever asks must not have it in a variable.
+    """
+    secret = canary(name)
+    data = secret.encode()
+    gc.collect()
+    found: list[str] = []
+    waiting: list[Any] = gc.get_objects()
+    seen = {id(waiting), id(found)}
+    while waiting:
+        holder = waiting.pop()
+        if id(holder) in seen:
+            continue
+        seen.add(id(holder))
+        for each in gc.get_referents(holder):
+            if isinstance(each, str | bytes | bytearray):
+                if (secret in each) if isinstance(each, str) else (data in each):
+                    found.append(f"{type(holder).__module__}.{type(holder).__qualname__}")
+            elif id(each) not in seen:  # the collector itself does not look at what has texts alone
+                waiting.append(each)
+    return found
 
 
 class Watch:

@@ -2,14 +2,16 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.canary import CANARY, RUN, canary, found_in
+from tests.canary import CANARY, RUN, canary, found_in, holders
+
+from modelhub.types.secret import Secret
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -154,6 +156,61 @@ def test_nothing_else_is_found(text: str) -> None:
     """No other text holds what a run made up."""
     assert found_in(text) is None
     assert found_in(base64.b64encode(text.encode())) is None
+
+
+class Box:
+    """Has something."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: object) -> None:
+        self.content = content
+
+
+def begun(secret: str) -> Iterator[str]:
+    """Return a generator that has a secret in a variable."""
+
+    def generator() -> Iterator[str]:
+        key = secret.lower()
+        yield ""
+        yield key
+
+    made = generator()
+    next(made)
+    return made
+
+
+def raised(secret: str) -> BaseException:
+    """Return an error that came through a function with a secret in a variable."""
+    try:
+        raise LookupError
+    except LookupError as error:
+        assert secret
+        return error
+
+
+def everywhere(secret: str) -> list[object]:
+    """Return a secret in all that can hold one."""
+    return [
+        [f"Bearer {secret}"],
+        {"headers": {"authorization": secret.encode()}},
+        Box(((secret, 1), 2)),
+        {secret, 1},
+        Box(bytearray(secret.encode())),
+        Secret(secret),
+        begun(secret),
+        lambda: secret,
+        raised(secret),
+    ]
+
+
+def test_what_has_a_secret_in_memory_is_found() -> None:
+    """Deep in whatever it is, and no longer once nobody has it."""
+    held = everywhere(canary("memory"))
+    kinds = {each.rpartition(".")[2] for each in holders("memory")}
+    assert kinds >= {"list", "dict", "tuple", "set", "Box", "Secret", "generator", "cell", "frame"}
+    del held
+    assert holders("memory") == []
 
 
 def test_a_run_fails_where_a_secret_was_written(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
