@@ -234,4 +234,4 @@ async def test_what_came_says_what_the_vendor_has_counted() -> None:
             with pytest.raises(StreamInterrupted) as caught:
                 await read(hub)
             assert caught.value.partial is not None
-            assert caught.value.partial.usage == usage
+            assert (caught.value.partial.usage, caught.value.partial.model) == (usage, MODEL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, final
 
@@ -377,7 +378,10 @@ class Stream(Generic[E_co, R_co]):
     @property
     def partial(self) -> R_co:
         """What has come so far; the whole answer after the end."""
-        return cast("R_co", self._result if self._result is not None else self._fold.result())
+        if self._result is not None:
+            return cast("R_co", self._result)
+        partial = self._fold.result()
+        return cast("R_co", partial if self._deployment is None else replace(partial, model=self._deployment.name))
 
     def text(self) -> AsyncIterator[str]:
         """Return an iterator over the text alone, as it comes; what it raises is what the stream raises."""
