@@ -144,6 +144,7 @@ async def test_the_web_application_answers(ollama: str, no_fallback: pytest.Monk
 )
 async def test_an_error_has_its_status(path: str, refusal: int, status: int, no_fallback: pytest.MonkeyPatch) -> None:
     """A stream is refused with the same status as a whole answer: entering it raises before anything is sent."""
+    no_fallback.setenv("MODELHUB_ROUTING_RETRIES", "0")  # which would be waited for
     async with WireServer(json_reply({"error": "no"}, status=refusal)) as server:
         no_fallback.setenv("MODELHUB_OLLAMA_LOCAL_BASE_URL", server.url)
         exchange = await Exchange(path).run()

@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import yaml
 
 import modelhub
 from modelhub import errors, hookspecs
-from modelhub.cli.app import COMMANDS
+from modelhub.cli.app import COMMANDS, run
 from modelhub.configuration import settings as configuration
 from modelhub.configuration.environment import setting_variables
 from modelhub.manifest.lint import CODES
@@ -220,14 +219,18 @@ def test_the_codes_of_lint_are_documented() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_documented_with_its_options(command: str) -> None:
+def test_every_command_is_documented_with_its_options(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each command has its section, and each of its options stands there or among those of every command."""
     page = (REPOSITORY / "docs" / "command-line.md").read_text("utf-8")
     text = section(page, command) + section(page, "Options of every command")
-    arguments = [sys.executable, "-m", "modelhub", *command.split(), "--help"]
-    environment = {**os.environ, "MODELHUB_LANG": "en", "COLUMNS": "200"}
-    helped = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
-    assert {option for option in re.findall(r"--[a-z][a-z-]+", helped) if f"`{option}" not in text} == set()
+    for name, value in {"MODELHUB_LANG": "en", "LANGUAGE": "en", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+    assert run([*command.split(), "--help"]) == 0
+    options = re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)
+    assert "--help" in options
+    assert {option for option in options if f"`{option}" not in text} == set()
 
 
 @pytest.mark.parametrize("provider", ["local_model", "ollama_local"])

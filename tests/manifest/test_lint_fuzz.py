@@ -19,7 +19,7 @@ from modelhub.manifest.reading import read_manifest, read_models
 CLEAN = Path(__file__).parents[1] / "fixtures" / "lint" / "clean"
 PROVIDERS = [CLEAN / "project/src/acme_clean/provider.yaml", CLEAN / "dify/provider/acme.yaml"]
 MODELS = [CLEAN / "project/src/acme_clean/models/llm/acme-1.yaml", CLEAN / "dify/models/llm/acme-large.yaml"]
-SEVERAL = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+SEVERAL = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
 SCALARS = st.one_of(
     st.none(),
