@@ -142,7 +142,8 @@ class Talkative(ModelProvider):
 @asynccontextmanager
 async def hub_of() -> AsyncIterator[ModelHub]:
     """Enter a hub with the provider."""
-    async with ModelHub({}, providers=[Talkative]) as hub:
+    config = {"routing": {"retries": 0}}  # each try shows what the first does, and is waited for
+    async with ModelHub(config, providers=[Talkative]) as hub:
         yield hub
 
 

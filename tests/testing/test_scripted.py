@@ -112,7 +112,7 @@ async def test_a_function_answers_what_is_asked() -> None:
         text = request.messages[-1].content
         return Overloaded("busy") if text == "break" else (lambda _: f"{text}!")
 
-    async with ModelHub(providers=[ScriptedProvider("first", answer)]) as hub:
+    async with ModelHub({"routing": {"retries": 0}}, providers=[ScriptedProvider("first", answer)]) as hub:
         texts = [(await hub.chat("scripted/m", word)).text for word in ("a", "b", "c")]
         with pytest.raises(Overloaded):
             await hub.chat("scripted/m", "break")

@@ -216,7 +216,8 @@ async def test_vectors_that_do_not_fit_the_texts_are_refused(ollama: Routes, emb
 )
 async def test_refusals_have_their_class(ollama: Routes, recordings: Recordings, recording: str, cls: Any) -> None:
     """The same as of conversations."""
-    async with WireServer(ollama(embed=recorded(recordings[recording]))) as server, ModelHub() as hub:
+    once = {"routing": {"retries": 0}}
+    async with WireServer(ollama(embed=recorded(recordings[recording]))) as server, ModelHub(once) as hub:
         with pytest.raises(cls):
             await hub.embed("ollama_local/all-minilm:22m", "a", credentials={"base_url": server.url})
 
