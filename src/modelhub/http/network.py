@@ -155,7 +155,9 @@ async def _connected(
 
 
 def _seconds(timeout: Any) -> float | None:
-    seconds: float | None = timeout.remaining() if isinstance(timeout, ReadLimits | Connecting) else timeout
+    if isinstance(timeout, ReadLimits):  # of every read of an answer: asked first and alone, it costs the least
+        return timeout.remaining()
+    seconds: float | None = timeout.remaining() if isinstance(timeout, Connecting) else timeout
     return seconds
 
 
