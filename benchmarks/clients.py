@@ -14,7 +14,7 @@ from canned_server import BURST_MODEL, CALL_MODEL, PACED_MODEL
 from modelhub import ModelHub, UserMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from types import TracebackType
 
     from modelhub import BoundModel
@@ -155,8 +155,12 @@ class OfficialOllama(_Opened):
 class Hub(_Opened):
     """The whole path: a bound model of the plugin, its parameters checked, the answer folded to a result."""
 
+    def __init__(self, url: str, sinks: Sequence[Callable[[object], None]] = ()) -> None:
+        super().__init__(url)
+        self._sinks = sinks
+
     async def __aenter__(self) -> Self:
-        self._hub = await self._stack.enter_async_context(ModelHub({}))
+        self._hub = await self._stack.enter_async_context(ModelHub({}, sinks=self._sinks))
         self._bound = {model: self._bind(model) for model in (CALL_MODEL, BURST_MODEL, PACED_MODEL)}
         return self
 
@@ -187,11 +191,17 @@ class Hub(_Opened):
         return found
 
 
+def _ignored(record: object) -> None:
+    """Do what the cheapest sink does."""
+
+
 OURS = "modelhub"
+OBSERVED = "modelhub with a sink"
 CLIENTS: Mapping[str, Callable[[str], Client]] = {
     "bare httpx": BareHttpx,
     "official client": OfficialOllama,
     OURS: Hub,
+    OBSERVED: lambda url: Hub(url, [_ignored]),
     "bare aiohttp": BareAiohttp,
 }
 """By the names in the table; each takes the server's address."""

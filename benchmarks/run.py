@@ -74,10 +74,18 @@ def compared(
 
 def run(groups: Sequence[str], effort: Effort) -> Iterator[Comparison]:
     """Measure the groups, yielding each comparison as soon as it is known."""
+    own: dict[str, Sequence[float]] = {}
     for section in SECTIONS:
         if section.group in groups:
             slices = measured(section, effort)
-            yield from compared(section.name, section.title, "µs", slices=slices, targets=section.targets)
+            own[section.name] = slices[section.ours]
+            yield from compared(
+                section.name, section.title, "µs", slices=slices, targets=section.targets, ours=section.ours
+            )
+    if "calls" in groups:
+        title, many = "  … 500 at once, beside one at a time", "500 at once"
+        slices = {"one at a time": own["call_1"], many: own["call_500"]}
+        yield from compared("rise", title, "µs", slices=slices, targets={"one at a time": 1.2}, ours=many)
     if "import" in groups:
         slices = imports(effort.processes)
         title = "from modelhub import ModelHub, UserMessage"

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canned_server import ANSWER, BURST_MODEL, PACED_MODEL
-from clients import CLIENTS, OURS, Client
+from clients import CLIENTS, OBSERVED, OURS, Client
 
 __all__ = ["SECTIONS", "Effort", "Section", "measured"]
 
@@ -69,6 +69,7 @@ class Section:
         work: A slice.
         targets: The clients to compare with, and what the hub may cost in proportion to each; ``None`` where no such
             target is set.
+        ours: The client that is compared with them.
     """
 
     group: str
@@ -76,6 +77,7 @@ class Section:
     title: str
     work: Slice
     targets: Mapping[str, float | None]
+    ours: str = OURS
 
 
 async def _call(client: Client, times: int) -> None:
@@ -131,6 +133,7 @@ SECTIONS = (
     Section("calls", "call_64", "a call, 64 at once", _by_64, _targets(1.2, None)),
     # With so many busy connections httpx takes milliseconds for a call: it would only hold up the others.
     Section("calls", "call_500", "a call, 500 at once", _by_500, {"bare aiohttp": None}),
+    Section("calls", "observed", "a call that a sink hears of", _one_by_one, {OURS: 1.2}, OBSERVED),
     Section("streams", "burst", "a piece of a stream, in a burst", _burst, _targets(1.6, 1.0)),
     Section("streams", "paced", "a piece of a stream, paced", _paced, _targets(1.1, 1.0)),
 )
@@ -167,7 +170,7 @@ def _server(effort: Effort) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def _opened(section: Section, url: str) -> AsyncIterator[Mapping[str, Client]]:
-    wanted = {name: client for name, client in CLIENTS.items() if name in section.targets or name == OURS}
+    wanted = {name: client for name, client in CLIENTS.items() if name in section.targets or name == section.ours}
     async with AsyncExitStack() as stack:
         yield {name: await stack.enter_async_context(client(url)) for name, client in wanted.items()}
 

@@ -27,7 +27,9 @@ def test_a_quick_run_fills_the_table_and_writes_nothing() -> None:
     assert [line[43:60].strip() for line in lines[1:]] == [
         *("bare httpx", "official client", "bare aiohttp") * 2,
         "bare aiohttp",
+        "modelhub",
         *("bare httpx", "official client", "bare aiohttp") * 2,
+        "one at a time",
         "import httpx",
         "AsyncClient()",
         *("entry_points()",) * 2,
