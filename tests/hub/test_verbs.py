@@ -252,21 +252,24 @@ async def test_a_limit_of_time_for_the_whole_call(acme: Any) -> None:
 
 async def test_an_error_inside_an_answer(acme: Any) -> None:
     """Before content it is the error itself, after it an interruption, and the key is in neither."""
-    error = {"error": {"message": "bad k-secret-1", "code": 401}}
-    replies = [json_reply(error), sse_reply([error]), sse_reply([{"text": "half"}, error])]
+    errors = [{"error": {"message": f"bad k-secret-{number}", "code": 401}} for number in (1, 2, 3)]
+    replies = [json_reply(errors[0]), sse_reply([errors[1]]), sse_reply([{"text": "half"}, errors[2]])]
     async with WireServer(replies) as server, ModelHub(providers=[acme]) as hub:
-        options: dict[str, Any] = {"credentials": {"base_url": server.url, "api_key": "k-secret-1"}}
+
+        def key(number: int) -> dict[str, Any]:
+            return {"credentials": {"base_url": server.url, "api_key": f"k-secret-{number}"}}
+
         with pytest.raises(AuthenticationFailed) as first:
-            await hub.chat("acme/m", "Hi", **options)
+            await hub.chat("acme/m", "Hi", **key(1))
         with pytest.raises(AuthenticationFailed) as second:
-            async with hub.stream("acme/m", "Hi", **options):
+            async with hub.stream("acme/m", "Hi", **key(2)):
                 pytest.fail("entered")
         with pytest.raises(StreamInterrupted) as third:
-            async with hub.stream("acme/m", "Hi", **options) as stream:
+            async with hub.stream("acme/m", "Hi", **key(3)) as stream:
                 _ = [event async for event in stream]
     assert isinstance(third.value.__cause__, AuthenticationFailed)
     for caught in (first.value, second.value, third.value, third.value.__cause__):
-        assert "k-secret-1" not in f"{caught} {caught!r}"
+        assert "k-secret-" not in f"{caught} {caught!r}"
 
 
 async def test_many_streams_at_once(acme: Any) -> None:

@@ -125,7 +125,7 @@ async def test_the_last_error_is_raised_with_everything_tried() -> None:
 
 
 async def test_results_name_provider_and_model_in_one_word_and_errors_apart() -> None:
-    """Streams too; what they had received by then has no model yet."""
+    """Streams too, and what they had received."""
     provider = ScriptedProvider("well", [TextDelta(0, "half")], ServerError("broke"))
     async with ModelHub(ONCE, providers=[provider]) as hub:
         assert (await hub.chat("scripted/m", "Hi")).model == "scripted/m"
@@ -133,7 +133,7 @@ async def test_results_name_provider_and_model_in_one_word_and_errors_apart() ->
             with pytest.raises(StreamInterrupted) as interrupted:
                 [event async for event in stream]
         assert interrupted.value.partial is not None
-        assert interrupted.value.partial.model == ""
+        assert interrupted.value.partial.model == "scripted/m"
         with pytest.raises(ServerError) as failed:
             await hub.chat("scripted/m", "Hi")
     for error in (interrupted.value, failed.value):
