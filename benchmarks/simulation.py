@@ -25,7 +25,7 @@ from modelhub.rules.routing.verdict import verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.types.credential import Credential
 
-__all__ = ["Answer", "Client", "Outcome", "Place", "Server", "World", "option", "poisson"]
+__all__ = ["Answer", "Client", "Outcome", "Place", "Server", "World", "option", "poisson", "saturated"]
 
 Answer: TypeAlias = Callable[[ModelHubError | None, float], None]
 """Told how a call ended, and after how many seconds its first token came."""
@@ -74,7 +74,8 @@ class Server:
         sigma: How widely.
 
     Attributes:
-        fault: What calls meet with from now on: ``refused`` at once, ``broken`` within 5 ms, ``hangs`` for 20 s.
+        fault: What calls meet with from now on: ``refused`` at once, ``broken`` or ``busy`` within 5 ms, ``hangs`` for
+            20 s.
         asked: Calls that came.
         wasted: Those that met with a fault.
         most: The most calls that were there at a time.
@@ -120,6 +121,8 @@ class Server:
             return 0.001, ConnectFailed("refused", sent=False)
         if self.fault == "hangs":
             return 20.0, Timeout("silent", phase="first_token", seconds=20.0)
+        if self.fault == "busy":
+            return 0.005, Overloaded("busy", status=503)
         return 0.005, ServerError("broken", status=500)
 
     def _begin(self, asked: float, seconds: float, answer: Answer) -> None:
@@ -313,3 +316,19 @@ def poisson(world: World, rate: float, seconds: float, call: Callable[[], None])
     when = world.now
     while (when := when + world.random.expovariate(rate)) < world.now + seconds:
         world.at(when, call)
+
+
+def saturated(client: Client, callers: int, until: float) -> None:
+    """Have so many callers call one after the other without a break."""
+    world, outcome, watched = client.world, client.outcome, [0]
+
+    def watch() -> None:
+        while watched[0] < outcome.calls and world.now < until:
+            watched[0] += 1
+            client.call()
+        if world.now < until:
+            world.at(world.now + 0.02, watch)
+
+    for _ in range(callers):
+        client.call()
+    watch()

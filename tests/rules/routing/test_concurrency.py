@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from benchmarks.simulation import Client, Server, World, option
+from benchmarks.simulation import Client, Server, World, option, saturated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,17 +20,20 @@ def answers(slots: Slots, number: int, *, pace: float = 1.0) -> None:
 
 @given(
     st.floats(1.0, 300.0),
-    st.lists(st.tuples(st.booleans(), st.floats(0.0, 100.0), st.integers(0, 300)), max_size=100),
+    st.lists(st.tuples(st.sampled_from("yno"), st.floats(0.0, 100.0), st.integers(0, 300)), max_size=100),
 )
-def test_the_limit_stays_within_its_bounds(start: float, steps: list[tuple[bool, float, int]]) -> None:
+def test_the_limit_stays_within_its_bounds(start: float, steps: list[tuple[str, float, int]]) -> None:
     """Never below one and never beyond the most, whatever comes."""
     slots = Slots(start)
-    for number, (good, pace, in_flight) in enumerate(steps):
+    for number, (answer, pace, in_flight) in enumerate(steps):
         slots.in_flight = in_flight
-        if good:
-            slots.answered(pace, pace)
-        else:
-            slots.overloaded(float(number), number - 0.5)
+        match answer:
+            case "y":
+                slots.answered(pace, pace, number - pace)
+            case "n":
+                slots.refused(float(number), number - 0.5)
+            case _:
+                slots.overloaded(float(number), number - 0.5)
         assert 1.0 <= slots.limit <= max(256.0, start)
         assert slots.full == (in_flight + 1 > slots.limit)
 
@@ -78,6 +81,55 @@ def test_before_the_first_overload_it_doubles_with_each_round() -> None:
     assert slots.limit == pytest.approx(8.3, abs=0.1)
 
 
+def refusals(slots: Slots, number: int, now: float, *, begun: float) -> None:
+    """Have calls refused one after the other, and end."""
+    for _ in range(number):
+        slots.refused(now, begun)
+        slots.end()
+
+
+def test_what_is_left_of_a_burst_is_what_a_server_takes() -> None:
+    """Of sixteen calls it takes eight and refuses the others at once: the limit is seven tenths of the eight."""
+    slots = Slots(16.0)
+    slots.in_flight = 16
+    refusals(slots, 2, 1.0, begun=0.5)
+    assert slots.limit == pytest.approx(11.2)
+    refusals(slots, 6, 1.0, begun=0.5)
+    assert slots.limit == pytest.approx(0.7 * 8)
+
+
+def test_a_server_that_takes_nothing_is_sent_one_at_a_time_in_the_end() -> None:
+    """What it had from before ends well and makes the limit no greater."""
+    slots = Slots(16.0)
+    answers(slots, 10)
+    assert slots.limit == 17.0
+    slots.in_flight = 10
+    refusals(slots, 3, 10.0, begun=9.9)
+    assert slots.limit == pytest.approx(0.7 * 7)
+    for _ in range(7):
+        slots.answered(5.0, 1.0, 8.0)
+        slots.end()
+    assert slots.limit == pytest.approx(0.7 * 7)
+    slots.begin()
+    refusals(slots, 1, 12.0, begun=11.0)
+    assert slots.limit == 1.0
+    slots.begin()
+    slots.answered(1.0, 1.0, 13.0)
+    assert slots.limit == 2.0
+    answers(slots, 10)
+    assert slots.limit == 12.0  # it takes calls again, and is soon given nearly as many as before
+
+
+def test_refusals_between_successes_are_as_any_overload() -> None:
+    """A server that refuses some is given fewer, by three tenths each time, however few it has at the moment."""
+    slots = Slots(16.0)
+    slots.in_flight = 3
+    for turn in range(4):
+        slots.refused(turn + 1.0, turn + 0.5)
+        slots.answered(1.0, 1.0, turn + 1.0)
+    assert slots.limit == pytest.approx(16.0 * 0.7**4)
+
+
 def test_slower_answers_stop_it_beyond_what_it_began_with() -> None:
     """They come from a queue; but what it began with is always reached again."""
     slots = Slots(8.0)
@@ -99,22 +151,6 @@ def test_its_rate_is_how_many_it_ends() -> None:
     slots.answered(2.0, 1.0)
     assert slots.rate == 2.0
     assert repr(slots) == "<Slots: 0 of 4.0 in use>"
-
-
-def saturated(client: Client, callers: int, until: float) -> None:
-    """Have so many callers call one after the other without a break."""
-    world, outcome, watched = client.world, client.outcome, [0]
-
-    def watch() -> None:
-        while watched[0] < outcome.calls and world.now < until:
-            watched[0] += 1
-            client.call()
-        if world.now < until:
-            world.at(world.now + 0.02, watch)
-
-    for _ in range(callers):
-        client.call()
-    watch()
 
 
 def limits_each_second(client: Client, server: Server, capacities: dict[float, int], end: int) -> Iterator[float]:

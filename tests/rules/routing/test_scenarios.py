@@ -4,7 +4,7 @@ from functools import partial
 from random import Random
 
 import pytest
-from benchmarks.simulation import Client, Server, World, option, poisson
+from benchmarks.simulation import Client, Server, World, option, poisson, saturated
 from tests.rules.routing.places import Place
 
 from modelhub.errors import CircuitOpen, RateLimited, ServerError
@@ -54,6 +54,34 @@ def test_one_dead_node_of_three_is_noticed_by_nobody(fault: str) -> None:
     assert servers[0][1].wasted <= 3 + len(ejections)
     assert len(ejections) <= 6 + 4000 / 150
     assert all(server.most <= 2 for _, server in servers)
+
+
+@pytest.mark.parametrize("mean", [0.1, 1.0])
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_node_that_falls_sick_and_says_that_it_is_busy_is_sent_little(seed: int, mean: float) -> None:
+    """One of three refuses all that comes while twenty calls are under way: six find out, and one after each pause.
+
+    Those that it had end well in the meantime. When it takes calls again it soon has its share of them.
+    """
+    world = World(seed)
+    servers = [(option(f"e{number}", limit=2), Server(world, 64, mean=mean, sigma=0.5)) for number in range(3)]
+    client, sick = Client(world, servers), servers[0][1]
+    fallen, end = 40.0 * mean, 100.0 * mean + 60.0
+    saturated(client, 20, end)
+    fault_at(world, sick, fallen, "busy")
+    world.run(fallen + 0.006)
+    before = sick.wasted  # they were sent before the first refusal came back
+    world.run(fallen + 1.0)
+    assert sick.wasted - before <= 6 + 2
+    world.run(fallen + 30.0)
+    assert sick.wasted - before <= 6 + 8
+    sick.fault = ""
+    world.run(fallen + 30.0 + 8.0 + 10.0 * mean)
+    asked = [server.asked for _, server in servers]
+    world.run(end)
+    shares = [server.asked - earlier for (_, server), earlier in zip(servers, asked, strict=True)]
+    assert shares[0] >= 0.8 * sum(shares) / 3
+    assert not client.outcome.errors
 
 
 def test_a_total_outage_is_not_made_worse() -> None:

@@ -4,6 +4,10 @@ Additive increase, multiplicative decrease, as in TCP: until the first sign of o
 round of answers; after one it is soon back at nine tenths of what was too many, and then grows by one a round. A server
 that only queues and never refuses is told by its pace: where answers take longer than twice what they took at best, the
 limit does not grow beyond what it was at the start.
+
+One that refuses whatever it is sent takes nothing, and calls from before it did so tell nothing of that by ending well.
+From the third refusal in a row on, of calls none of which began since the first one and succeeded, the limit is a share
+of what it has besides, and only a call that began since makes it grow.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ _IN_USE = 0.5
 
 _NEARLY = 0.9
 """The share of the limit that was too many which it comes back to at once; beyond, it grows by one a round."""
+
+_IN_A_ROW = 3
+"""Refusals without a success between them that say that a server may take nothing, not merely no more."""
 
 _ALPHA = 0.1
 _SLOWER = 2.0
@@ -50,6 +57,8 @@ class Slots:
         "_best",
         "_most",
         "_pace",
+        "_refusals",
+        "_refused_at",
         "_samples",
         "_shrunk_at",
         "_start",
@@ -70,6 +79,8 @@ class Slots:
         self._best = math.inf
         self._shrunk_at = -math.inf
         self._too_many = math.inf
+        self._refusals = 0
+        self._refused_at = math.inf
 
     @property
     def full(self) -> bool:
@@ -84,13 +95,16 @@ class Slots:
         """Give a slot back."""
         self.in_flight -= 1
 
-    def answered(self, seconds: float, pace: float) -> None:
+    def answered(self, seconds: float, pace: float, begun: float = math.inf) -> None:
         """A call succeeded, its slot being in use still.
 
         Args:
             seconds: How long it took.
             pace: Seconds to its first token or per token: what grows where a server queues.
+            begun: When it began.
         """
+        if begun >= self._refused_at:
+            self._refusals, self._refused_at = 0, math.inf
         self.service = seconds if self.service == 0.0 else self.service + _ALPHA * (seconds - self.service)
         self._samples += 1
         self._pace += (pace - self._pace) * max(_ALPHA, 1.0 / self._samples)
@@ -99,7 +113,7 @@ class Slots:
             self._best = min(self._best * _FORGET if idle else self._best, self._pace)
         if idle or self.limit >= self._most or (self.limit >= self._start and self._pace > self._best * _SLOWER):
             return
-        if self._samples >= _LEAST_SAMPLES:
+        if self._samples >= _LEAST_SAMPLES and self._refusals < _IN_A_ROW:
             step = 1.0 if self.limit + 1.0 <= self._too_many * _NEARLY else 1.0 / self.limit
             self.limit = min(self._most, self.limit + step)
 
@@ -109,6 +123,17 @@ class Slots:
             self._too_many = self.limit
             self.limit = max(_LEAST, self.limit * _SHRINK)
             self._shrunk_at = now
+
+    def refused(self, now: float, begun: float) -> None:
+        """A call that began at ``begun`` was refused as too many, its slot being in use still."""
+        if self._refusals == 0:
+            self._refused_at = now
+        self._refusals += 1
+        if self._refusals < _IN_A_ROW:
+            self.overloaded(now, begun)
+            return
+        self.limit = max(_LEAST, min(self.limit, (self.in_flight - 1) * _SHRINK))
+        self._shrunk_at = now  # but what was too many is what it was before: it is back there soon where it is well
 
     @property
     def rate(self) -> float:

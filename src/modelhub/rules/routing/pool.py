@@ -193,7 +193,7 @@ class Pool:
             return
         vitals = lease.option.vitals
         seconds, sound = now - lease.begun, now >= vitals.key.refused_until
-        vitals.slots.answered(seconds, seconds if sample is None else sample)
+        vitals.slots.answered(seconds, seconds if sample is None else sample, lease.begun)
         vitals.answered(lease.begun)
         if sample is not None:
             vitals.sample(lease.course.signal, sample)
@@ -282,7 +282,9 @@ class Pool:
 
     def _learn(self, lease: Lease[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
         vitals = lease.option.vitals
-        if verdict.overload:
+        if verdict.overload and not verdict.cools and verdict.fault == 0.0:
+            vitals.slots.refused(now, lease.begun)
+        elif verdict.overload:
             vitals.slots.overloaded(now, lease.begun)
         if verdict.fault > 0.0:
             ejected = vitals.breaker.failed(now, verdict.fault, self._random, begun=lease.begun, probe=lease.probe)
