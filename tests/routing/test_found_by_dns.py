@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import anyio
 import pytest
 from tests.canary import CANARY
 from tests.routing.completions import CompletionsProvider
-from tests.routing.found_nodes import MODEL, Caller, Names, by_dns, caller, given, nodes_at
+from tests.routing.found_nodes import MODEL, REFRESH, Caller, Names, by_dns, caller, given, nodes_at
 from tests.runtime.test_sharing import Board
 
 from modelhub import ModelHub
@@ -247,7 +248,7 @@ async def test_a_callers_deadline_is_its_own(tmp_path: Path) -> None:
     """It does not wait longer for the first list, which is found all the same."""
     names = Names(ONE)
     names.delay = 0.3
-    async with nodes_at(ONE) as nodes, caller([by_dns(nodes[ONE].port)], tmp_path, names) as hub:
+    async with nodes_at(ONE) as nodes, caller([by_dns(nodes[ONE].port)], tmp_path, names, refresh=1000.0) as hub:
         for _ in range(2):
             with anyio.move_on_after(0.05) as scope:
                 await hub.chat()
@@ -278,6 +279,44 @@ async def until_ejected(hub: Caller, name: str) -> None:
         if hub.known()[name].state == "ejected":
             return
     pytest.fail("it is not ejected")
+
+
+async def test_nothing_is_looked_up_that_nobody_uses(tmp_path: Path) -> None:
+    """Ten minutes after the last call no more, and at once when there is another, which goes by the list of before."""
+    names, later = Names(ONE), 0.0
+    async with (
+        nodes_at(ONE, TWO) as nodes,
+        caller([by_dns(nodes[ONE].port)], tmp_path, names, clock=lambda: time.monotonic() + later) as hub,
+    ):
+        await hub.chat()
+        later = 601.0
+        await anyio.sleep(3 * REFRESH)  # the task that looks up ends when it wakes
+        asked = len(names.asked)
+        await anyio.sleep(3 * REFRESH)
+        assert len(names.asked) == asked
+        names.answer = [TWO]
+        assert await hub.used(1) == {f"nodes@{ONE}"}
+        await names.rounds(2)
+        assert await hub.used(3) == {f"nodes@{TWO}"}
+
+
+@pytest.mark.holds_secrets("key")
+async def test_a_reference_that_cannot_be_read_when_nodes_change_stays_what_it_was(tmp_path: Path) -> None:
+    """Until it can be read again, calls go on as before."""
+    key = tmp_path / "key"
+    key.write_text(CANARY)
+    names = Names(ONE)
+    async with nodes_at(ONE, TWO) as nodes:
+        entry = by_dns(nodes[ONE].port)
+        entry["values"]["api_key"] = f"file:{key}"
+        async with caller([entry], tmp_path, names) as hub:
+            await hub.chat()
+            moved = await anyio.to_thread.run_sync(key.rename, tmp_path / "elsewhere")
+            await names.answers(TWO)
+            assert await hub.used(3) == {f"nodes@{ONE}"}
+            await anyio.to_thread.run_sync(moved.rename, key)
+            await names.rounds()
+            assert await hub.used(3) == {f"nodes@{TWO}"}
 
 
 async def test_settings_that_are_read_anew_keep_the_list(tmp_path: Path) -> None:
@@ -414,9 +453,10 @@ async def test_money_is_counted_for_all_addresses_together(tmp_path: Path) -> No
     price = {"input": "1", "output": "1", "unit": "1", "currency": "USD"}
     tables = {"models": {MODEL: {"pricing": price}}, "routing": {"pick": "round_robin"}}
     async with nodes_at(ONE, TWO) as nodes:
-        budget = {"amount": 0.5, "per": "month"}
+        budget = {"amount": 40, "per": "month"}  # a call costs 15
         async with caller([by_dns(nodes[ONE].port, budget=budget)], tmp_path, Names(ONE, TWO), tables=tables) as hub:
-            await hub.chat()
+            for _ in range(3):
+                await hub.chat()
             assert isinstance(await failure(hub), BudgetExceeded)
             assert {info.state for info in hub.known().values()} == {"budget"}
 

@@ -195,6 +195,28 @@ async def test_no_call_waits_for_a_session_to_end() -> None:
 CLOCK = MockClock()
 
 
+NODES_CLOCK = MockClock()
+
+
+@pytest.mark.parametrize("anyio_backend", [("trio", {"clock": NODES_CLOCK})], ids=["trio"])
+async def test_sessions_of_nodes_that_are_gone_make_room() -> None:
+    """Their credentials are the operator's, who uses them no more."""
+    provider, names = SessionProvider(), [str(number) for number in range(KEPT + 2)]
+
+    async def nodes() -> list[dict[str, object]]:
+        return [{"id": name, "values": {"tenant": name}} for name in names]
+
+    async with ModelHub({"credentials": {"custom": nodes}}, providers=[provider], clock=trio.current_time) as hub:
+        for name in names:
+            await hub.chat(f"custom/any#{name}", "Hi")
+        assert len(provider.open_now) == KEPT + 2
+        names[:] = ["new"]
+        NODES_CLOCK.autojump_threshold = 0.0
+        await anyio.sleep(40.0)
+        await hub.chat("custom/any", "Hi")
+        await settled(provider, KEPT + 1)
+
+
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": CLOCK})], ids=["trio"])  # asyncio has no such clock
 async def test_sessions_that_hang_are_left_together(caplog: pytest.LogCaptureFixture) -> None:
     """Each has some seconds to end; a hub with a hundred of them is left in as many, not in a hundred times as many."""

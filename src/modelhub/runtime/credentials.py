@@ -212,25 +212,28 @@ class Credentials:
     async def renew(self) -> None:
         """Make anew what stands in lists that are others now; until that is done, calls go on with what was before."""
         edition = self._lists.edition
+        changed = edition > self._lists_edition
         for given, memory in [(None, self._usable), *self._given.items()]:
             for key in [key for key, usable in memory.items() if not usable.current]:
-                await self._renewed(memory, key, given)
-        if edition > self._lists_edition:
-            self._lists_edition = edition
+                changed = await self._renewed(memory, key, given) or changed
+        if changed:
+            self._lists_edition = max(edition, self._lists_edition)
             self.edition += 1
 
-    async def _renewed(self, memory: MutableMapping[_Key, Usable], key: _Key, given: GivenCredentials | None) -> None:
+    async def _renewed(self, memory: MutableMapping[_Key, Usable], key: _Key, given: GivenCredentials | None) -> bool:
+        """Make something anew that is remembered; returns whether it is another now."""
         id, model, kind, name = key
         forgotten = self._forgotten.get(id)
         try:
             usable = await self._found(_Wanted(self._plugins[id], model, kind, given, name))
         except CredentialsInvalid:
-            return  # a reference cannot be read at the moment: what was read before stays until the next look-up
+            return False  # a reference cannot be read at the moment: what was read before stays until the next look-up
         except ModelHubError:
             memory.pop(key, None)  # the node that it names is gone: the next call says so
-        else:
-            if forgotten == self._forgotten.get(id):
-                memory[key] = usable
+            return True
+        if forgotten == self._forgotten.get(id):
+            memory[key] = usable
+        return True
 
     async def names(self, plugin: Plugin, model: str = "") -> Sequence[str]:
         """Return the ids of the credentials configured and stored for a model: its own, else the provider's."""
