@@ -59,6 +59,94 @@ def test_the_routes_way_to_pick_is_heeded(pick: Pick, course: dict[str, Any], ex
     assert counts == pytest.approx(expected, abs=30)
 
 
+class Turns:
+    """Calls of a route whose deployments take turns, many of them under way at once.
+
+    Attributes:
+        counts: How often each deployment was chosen since the last `afresh`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random, self.pool = Random(seed), Pool(Random(seed))
+        self.way = Route("r", (Group(tuple(option(name, limit=64) for name in "abc"), "round_robin"),), RetryBudget())
+        self.leases: list[Lease[Place]] = []
+        self.counts: Counter[str] = Counter()
+
+    def afresh(self) -> None:
+        """Count from now on."""
+        self.counts.clear()
+
+    def off(self, names: str) -> float:
+        """Return how many calls any of some deployments is away from its share of theirs."""
+        counts = [self.counts[name] for name in names]
+        return max(abs(count - sum(counts) / len(counts)) for count in counts)
+
+    def step(self, now: float) -> None:
+        """Have a call begin, or any of those under way end well; fifty at once at most."""
+        if self.random.random() < 0.6 and len(self.leases) < 50:
+            self.leases.append(chosen(self.pool, self.way, now))
+            self.counts[self.leases[-1].option.id] += 1
+        elif self.leases:
+            lease = self.leases.pop(self.random.randrange(len(self.leases)))
+            self.pool.succeeded(lease, now, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_turns_are_equal_whatever_is_under_way(seed: int) -> None:
+    """With many calls at once, that end in any order, no deployment is ever a whole turn away from its share."""
+    turns = Turns(seed)
+    for number in range(2000):
+        turns.step(number / 100.0)
+        assert turns.off("abc") < 1
+    assert turns.counts.total() > 900
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_is_out_misses_its_turns_and_then_has_them_as_before(seed: int) -> None:
+    """The others share them equally. Who is back gets none for those it missed, and its full share ten seconds later."""
+    turns = Turns(seed)
+    for number in range(200):
+        turns.step(number / 100.0)
+    second = turns.way.options[1]
+    for lease in [lease for lease in turns.leases if lease.option is second][:3]:
+        fail(turns.pool, lease, ServerError("x"), 2.0)
+        turns.leases.remove(lease)
+    assert not second.vitals.breaker.closed
+    turns.afresh()
+    for number in range(200):
+        turns.step(2.0 + number / 1000.0)
+        assert turns.counts["b"] == 0
+        assert turns.off("ac") <= 1
+    now = second.vitals.breaker.until
+    while not second.vitals.breaker.closed:
+        turns.step(now)
+        now += 0.01
+    back = now
+    turns.afresh()
+    while now < back + 5.0:
+        turns.step(now)
+        now += 0.01
+    assert 0 < turns.counts["b"] < turns.counts["a"] / 2
+    assert turns.off("ac") <= 1
+    turns.step(back + 10.0)
+    turns.afresh()
+    for _ in range(1000):
+        turns.step(back + 10.0)
+        assert turns.off("abc") <= 1
+
+
+def test_a_turn_that_a_busy_deployment_cannot_take_is_not_saved_up() -> None:
+    """It is the next one's; when a slot is free again, it is one of three as before."""
+    turns = Turns(1)
+    second = turns.way.options[1].vitals.slots
+    second.limit = 1.0
+    leases = [chosen(turns.pool, turns.way) for _ in range(30)]
+    assert Counter(lease.option.id for lease in leases) == pytest.approx({"a": 14.5, "b": 1, "c": 14.5}, abs=0.5)
+    second.limit = 64.0
+    order = [chosen(turns.pool, turns.way).option.id for _ in range(12)]
+    assert all(sorted(order[at : at + 3]) == ["a", "b", "c"] for at in range(0, 12, 3))
+
+
 def test_operators_are_told_what_happens() -> None:
     """Of an ejection until when and why, of a recovery, and of a key that is not used any more."""
     told: list[Change] = []
