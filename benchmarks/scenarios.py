@@ -2,9 +2,10 @@
 
 ``python benchmarks/scenarios.py`` makes 10,000 calls for each line, 20 at once, and takes some ten minutes; ``--calls``
 says how many, and names of sicknesses which of them. ``wasted`` are the calls that sick nodes were sent, beyond those
-that went before anybody could know; ``cycles`` is how often one was ejected, or its one probe failed. It fails where a
-call failed of which nothing had come although a node was well, or where an outage of all nodes was made worse than by a
-fifth.
+that went before anybody could know; ``cycles`` is how often one was ejected, or its one probe failed. One that answers
+503 is not ejected: it is sent one call after each of its pauses, which are of up to eight seconds in the end. It fails
+where a call failed of which nothing had come although a node was well, or where an outage of all nodes was made worse
+than by a fifth.
 """
 
 from __future__ import annotations

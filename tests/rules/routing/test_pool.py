@@ -11,8 +11,10 @@ from modelhub.errors import (
     AuthenticationFailed,
     BudgetExceeded,
     ModelHubError,
+    Overloaded,
     PermissionDenied,
     QuotaExhausted,
+    RateLimited,
     ServerError,
 )
 from modelhub.rules.routing.budget import RetryBudget
@@ -103,7 +105,7 @@ def test_turns_are_equal_whatever_is_under_way(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_who_is_out_misses_its_turns_and_then_has_them_as_before(seed: int) -> None:
-    """The others share them equally. Who is back gets none for those it missed, and its full share ten seconds later."""
+    """The others share them equally. Who is back gets none for those it missed, and all its own ten seconds later."""
     turns = Turns(seed)
     for number in range(200):
         turns.step(number / 100.0)
@@ -145,6 +147,34 @@ def test_a_turn_that_a_busy_deployment_cannot_take_is_not_saved_up() -> None:
     second.limit = 64.0
     order = [chosen(turns.pool, turns.way).option.id for _ in range(12)]
     assert all(sorted(order[at : at + 3]) == ["a", "b", "c"] for at in range(0, 12, 3))
+
+
+def rest(pool: Pool, way: Route[Place], leases: list[Lease[Place]], error: ModelHubError, now: float) -> float:
+    """Have calls fail with the same error, and return for how long their deployment rests."""
+    for lease in leases:
+        fail(pool, lease, error, now)
+    return max(0.0, way.options[0].vitals.rests_until - now)
+
+
+def test_who_refuses_the_only_call_rests_for_longer_each_time() -> None:
+    """It is no fault, and nothing else would keep the next call away; the first answer ends it."""
+    pool, way = Pool(Random(1)), Route("r", (Group((option("a"),)),), RetryBudget())
+    now = 0.0
+    for most in (0.5, 1.0, 2.0, 4.0, 8.0, 8.0):
+        assert most / 2 <= rest(pool, way, [chosen(pool, way, now)], Overloaded("x"), now) <= most
+        assert way.options[0].vitals.breaker.closed
+        now = way.options[0].vitals.rests_until
+    pool.succeeded(chosen(pool, way, now), now + 1.0)
+    assert rest(pool, way, [chosen(pool, way, now + 1.0)], Overloaded("x"), now + 1.0) <= 0.5
+
+
+def test_who_refuses_some_of_its_calls_rests_only_where_it_asks_for_it() -> None:
+    """With fewer calls it can go on at once; whoever counts calls by the minute rests in any case."""
+    pool, way = Pool(Random(1)), Route("r", (Group((option("a"),)),), RetryBudget())
+    leases = [chosen(pool, way) for _ in range(8)]
+    assert rest(pool, way, leases[:4], Overloaded("x"), 1.0) == 0.0
+    assert rest(pool, way, leases[4:5], Overloaded("x", retry_after=3.0), 1.0) == 3.0
+    assert 0.5 <= rest(pool, way, leases[5:6], RateLimited("x"), 5.0) <= 1.0
 
 
 def test_operators_are_told_what_happens() -> None:

@@ -216,6 +216,20 @@ def test_an_overload_does_not_spoil_what_can_be_done(seed: int) -> None:
     assert set(client.outcome.errors) <= {"QueueFull", "DeadlineExceeded", "NoDeploymentAvailable", "Overloaded"}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_only_server_answers_more_calls_than_it_takes_at_once(seed: int) -> None:
+    """It works on four, has eight wait, and refuses the others of twenty-five: they are answered later, every one."""
+    world = World(seed)
+    server = Server(world, 4, backlog=8, mean=0.5, sigma=0.5)
+    client = Client(world, [(option("a", limit=16, queue=64), server)])
+    for number in range(1000):
+        world.at(5.0 * (number // 25), client.call)
+    world.run()
+    assert server.refused
+    assert len(client.outcome.seconds) == 1000
+    assert client.outcome.percentile(0.99) <= 5.0
+
+
 def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     """Also from those whose calls were on their way, and none waits for it that another can serve."""
     pool = Pool(Random(1))
