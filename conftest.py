@@ -65,7 +65,7 @@ remember_what_is_installed()
 settings.register_profile("modelhub", deadline=None)
 settings.load_profile("modelhub")
 
-OPEN_FILES = Path("/proc/self/fd")
+OPEN_FILES = "/proc/self/fd"
 PATIENCE = 1.0  # seconds for a server thread to close the connections that a test has just dropped
 
 
@@ -117,11 +117,14 @@ sys.addaudithook(refuse_the_network)
 
 
 def open_sockets() -> set[str]:
-    """Return the sockets of this process by their kernel names; none where there is no /proc."""
+    """Return the sockets of this process by their kernel names; none where there is no /proc.
+
+    Without `Path`, which takes four times as long: each test looks twice.
+    """
     sockets = set()
-    for descriptor in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
+    for descriptor in os.listdir(OPEN_FILES) if os.path.isdir(OPEN_FILES) else ():  # noqa: PTH112, PTH208
         try:
-            name = str(descriptor.readlink())
+            name = os.readlink(f"{OPEN_FILES}/{descriptor}")  # noqa: PTH115
         except FileNotFoundError:  # the descriptor of the listing itself
             continue
         if name.startswith("socket:"):

@@ -159,6 +159,14 @@ def tiny_model(tiny_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def talkative_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny model whose context is long enough to write for seconds."""
+    path = tmp_path_factory.mktemp("models") / "talkative.gguf"
+    path.write_bytes(tiny(context_length=8192).write())
+    return path
+
+
+@pytest.fixture(scope="session")
 def default_model() -> Path:
     """Return the real default model, from its installed wheel."""
     found = ModelFiles(environ={}).find("smollm2-135m-instruct")
