@@ -255,6 +255,51 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
     in_virtual_time(body)
 
 
+def test_what_makes_room_is_looked_up_for_those_who_wait_for_it() -> None:
+    """Where there are more first calls at once than lists are remembered."""
+    sources = [Source(str(number)) for number in range(600)]
+
+    async def body(lists: NodeLists) -> None:
+        async def find(source: Source) -> None:
+            found.append((await lists.find(source, source)).items)
+
+        async with anyio.create_task_group() as group:
+            for source in sources:
+                source.seconds = 1.0
+                group.start_soon(find, source)
+        await anyio.sleep(60.0)
+
+    found: list[object] = []
+    in_virtual_time(body)
+    assert len(found) == 600
+    assert all(found)
+    looked_up = [len(source.times) for source in sources]
+    assert min(looked_up) == 1
+    assert sum(times > 1 for times in looked_up) <= 256
+
+
+def test_what_a_lookup_raises_is_a_failure_like_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Where it is a mistake of the look-up's own: it is logged once, and tried again."""
+
+    class Broken(Source):
+        async def __call__(self) -> Mapping[str, str]:
+            found = await super().__call__()
+            if len(self.times) < 3:
+                raise ZeroDivisionError
+            return found
+
+    source = Broken("a")
+
+    async def body(lists: NodeLists) -> None:
+        nodes = await lists.find("k", source)
+        assert lists.failure(nodes).message == "no nodes: it raised ZeroDivisionError"
+        await anyio.sleep(6.0)
+        assert (await lists.find("k", source)).items == {"a": "a"}
+
+    in_virtual_time(body)
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 def test_what_is_remembered_of_a_node_has_an_end() -> None:
     """Any number of tenants may have credentials of theirs for it."""
     nodes = NodeList(Source("a"))

@@ -132,6 +132,12 @@ class NodeList(Generic[T]):
         except ModelHubError as error:
             self._failed(error)
             return False
+        except Exception as error:  # noqa: BLE001  a mistake in it must neither end the task nor look like anything else
+            name = type(error).__name__
+            if self.error is None:
+                _log.error("looking up nodes raised %s", name, exc_info=error)
+            self._failed(self._lookup.failure(f"it raised {name}"))
+            return False
         if self.error is not None and self.items:
             _log.info("nodes are found again: %s", ", ".join(found))
         self.error, self._misses = None, 0
@@ -265,7 +271,8 @@ class NodeLists:
     async def _keep(self, nodes: NodeList[Any]) -> None:
         """Look a list up again and again, for as long as calls go there."""
         try:
-            while self._clock() - nodes.used < _IN_USE_SECONDS and not nodes.dropped:
+            # Once in any case: somebody waits for it, also where others needed its room before it was looked up.
+            while not nodes.found.is_set() or (self._clock() - nodes.used < _IN_USE_SECONDS and not nodes.dropped):
                 seconds = nodes.due - self._clock()
                 if seconds > 0.0:
                     await anyio.sleep(seconds)
