@@ -134,3 +134,17 @@ async def test_a_model_that_nobody_has_is_asked_for_once_a_call(acme: Any, vendo
         assert len(node.asked) == first + 5
         node.status = None
         assert (await hub.chat("acme/m", "Hi")).text
+
+
+async def test_a_stream_tells_that_a_key_is_taken_when_its_content_comes(acme: Any, vendor: Any) -> None:
+    """The others do not wait for its end, which may be minutes away."""
+    now = [0.0]
+    node = Vendor(401, vendor)
+    async with WireServer(node) as server, hub_with_keys(server.url, acme, 1, lambda: now[0]) as hub:
+        with pytest.raises(AuthenticationFailed):
+            await hub.chat("acme/m", "Hi")
+        node.status = None
+        now[0] += 61.0
+        async with hub.stream("acme/m", "Hi"):
+            with anyio.fail_after(5):
+                assert (await hub.chat("acme/m", "Hi")).text

@@ -214,8 +214,10 @@ class _Loop(Generic[T]):
         call = self._call
         if call.deadline is not None and self._clock() >= call.deadline:
             return too_late(call.request)
-        if call.route.options:
-            attributed(refused, call.route.options[0].deployment, self._attempts)
+        options = call.route.options
+        spoken_of = next((each for each in options if each.id == refused.deployment), options[0] if options else None)
+        if spoken_of is not None:
+            attributed(refused, spoken_of.deployment, self._attempts)
         return refused
 
     def __repr__(self) -> str:

@@ -295,11 +295,19 @@ class Balancer:
         if hedging is not None and not lease.ended:
             seconds = lease.first_content
             hedging.add(lease.course.signal, self.clock() - lease.begun if seconds is None else seconds)
-        vitals = lease.option.vitals
-        was_refused = not lease.ended and self.clock() < vitals.key.refused_until
+        self.answering(lease)
         self.pool.succeeded(lease, self.clock(), sample)
-        if was_refused and self.clock() >= vitals.key.refused_until and self._sharing is not None:
-            self._sharing.accepted(vitals)
+
+    def answering(self, lease: Lease[Any]) -> None:
+        """Content of a call comes: its key is taken, and whoever waits for that need not wait for the end."""
+        vitals = lease.option.vitals
+        if lease.ended or not vitals.key.doubted:
+            return
+        vitals.key.accepted(lease.begun)
+        if not vitals.key.doubted:
+            self.pool.trusted(vitals.key)
+            if self._sharing is not None:
+                self._sharing.accepted(vitals)
 
     def failed(self, lease: Lease[Any], error: ModelHubError, verdict: Verdict) -> None:
         """A call failed; see `Pool.failed`."""

@@ -170,8 +170,9 @@ class Stream(Generic[E_co, R_co]):
             del self._entering[source]
             if prober is not None:
                 prober.came(waiting, answered=beginning.has_content)
-        now = self._clock()
-        this.lease.first_content = now - this.lease.begun if beginning.has_content else None
+        if beginning.has_content:
+            this.lease.first_content = self._clock() - this.lease.begun
+            self._balancer.answering(this.lease)
         return beginning
 
     def _fold_for(self, prepared: Prepared) -> ChatFold | SpeechFold:

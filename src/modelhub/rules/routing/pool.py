@@ -15,7 +15,7 @@ from modelhub.rules.routing.affinity import PrefixIndex
 from modelhub.rules.routing.course import Course, Group, Named, Option
 from modelhub.rules.routing.pick import adaptive, cheapest, priority, rendezvous, round_robin, sticky, weighted
 from modelhub.rules.routing.queue import Ticket, first
-from modelhub.rules.routing.refusals import refusal
+from modelhub.rules.routing.refusals import refusal, refused_with
 from modelhub.rules.routing.verdict import Verdict, verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.rules.routing.waiting import crowded, elsewhere, hopeful, in_question, places, promising, worthwhile
@@ -209,7 +209,7 @@ class Pool:
         if lease.ended:
             return
         vitals = lease.option.vitals
-        well, sound = not self._out(vitals, now), now >= vitals.key.refused_until
+        well, sound = not self._out(vitals, now), now >= vitals.key.refused_until or vitals.key.on_trial(now)
         self._learn(lease, error, verdict, now)
         if vitals.rates is not None and error.sent is False:
             vitals.rates.refund(lease.course.tokens, now, since=lease.begun)
@@ -274,6 +274,10 @@ class Pool:
         for option in found or course.left:  # with none found it waits for a pause to end, and may as well stand
             if in_question(option, course, now):
                 ticket.stand(option)
+
+    def trusted(self, key: KeyHealth) -> None:
+        """A key is taken again: whoever waits for it looks again."""
+        self._nudge_users(key)
 
     def _nudge_users(self, key: KeyHealth) -> None:
         """A key was refused or accepted: that is new to those who wait for all that is called with it."""
@@ -391,13 +395,12 @@ class Pool:
         return self._begun(min(ejected or free, key=lambda option: option.vitals.breaker.last_fault), course, now)
 
     def _refused(self, option: Option[D], error: ModelHubError, verdict: Verdict, now: float) -> None:
-        name = type(error).__name__
         if verdict.model_only:
             option.vitals.lacks(now)  # the right is lacking for this model: the key may be good for others
             return
         quota = verdict.credential == "quota"
-        option.vitals.key.refused(now, name, quota=quota, asked=error.retry_after)
-        self._tell("credential disabled", option, option.vitals.key.refused_until, name)
+        option.vitals.key.refused(now, refused_with(error), quota=quota, asked=error.retry_after)
+        self._tell("credential disabled", option, option.vitals.key.refused_until, type(error).__name__)
 
     def _tell(
         self, what: Literal["ejected", "recovered", "credential disabled"], option: Option[D], until: float, error: str

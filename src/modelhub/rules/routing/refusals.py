@@ -15,14 +15,13 @@ from modelhub.errors import (
     LocalRateLimited,
     ModelHubError,
     NoDeploymentAvailable,
-    PermissionDenied,
     QueueFull,
     QuotaExhausted,
 )
 from modelhub.rules.routing.course import Option
 from modelhub.rules.routing.vitals import Block
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "refused_with"]
 
 _NOT_WELL = frozenset({"ejected", "refused key", "no such model"})
 """What keeps those from a call that are well decides; what the others lack, only where none is."""
@@ -38,8 +37,9 @@ _OF_ONE_REASON: dict[str, type[NoDeploymentAvailable]] = {
 
 
 _OF_KEYS: dict[str, type[ModelHubError]] = {
-    cls.__name__: cls for cls in (AuthenticationFailed, CredentialsInvalid, PermissionDenied, QuotaExhausted)
+    cls.__name__: cls for cls in (AuthenticationFailed, CredentialsInvalid, QuotaExhausted)
 }
+"""What keys are refused with, as a class of ours: plugins' own are told to other processes too, which may lack them."""
 
 
 _REMEDIES: dict[type[NoDeploymentAvailable], str] = {
@@ -77,13 +77,18 @@ def refusal(blocks: Sequence[tuple[Option[Any], Block | None]], now: float, *, f
 
 def _refused(blocks: Sequence[tuple[Option[Any], Block | None]], said: str, wait: float | None) -> ModelHubError:
     """Return the error of keys that were all refused: as the vendor said of the one that is tried again first."""
-    _, key = min(
-        ((block.until, option.vitals.key) for option, block in blocks if block is not None), key=lambda each: each[0]
-    )
-    cls = _OF_KEYS.get(key.reason, NoDeploymentAvailable)
+    first = min(blocks, key=lambda each: math.inf if each[1] is None else each[1].until)[0]
+    cls = _OF_KEYS.get(first.vitals.key.reason, NoDeploymentAvailable)
     message = f"refused before, and left alone for a while: {said}"
     remedy = "replace the credential; one that was mended is used again at once after hub.validate"
-    return cls(message, remedy=remedy, retry_after=wait, sent=False)
+    error = cls(message, remedy=remedy)
+    error.deployment, error.retry_after, error.sent = first.id, wait, False
+    return error
+
+
+def refused_with(error: ModelHubError) -> str:
+    """Return the name of the class that a key was refused with, of those that `refusal` raises again."""
+    return next((name for name, cls in _OF_KEYS.items() if isinstance(error, cls)), type(error).__name__)
 
 
 def _when(option: Option[Any], block: Block | None, now: float) -> float:

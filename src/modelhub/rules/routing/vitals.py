@@ -67,15 +67,17 @@ class KeyHealth:
 
     Attributes:
         account: As given.
-        refused_until: A refused key is left alone until then; after it one call at a time finds out.
+        refused_until: A refused key is left alone until then; after it one call at a time finds out, while the others
+            wait.
         broke_until: Its money is spent until then.
-        reason: The class of the error that it was refused with.
+        reason: The name of the class of the error that it was refused with.
         users: The deployments that are called with it.
     """
 
     __slots__ = (
         "__weakref__",
         "_level",
+        "_pause_until",
         "_refused_at",
         "_tried_at",
         "_trying",
@@ -89,6 +91,7 @@ class KeyHealth:
     def __init__(self, account: object = None) -> None:
         self.account: object = account
         self._level = 0
+        self._pause_until = -math.inf
         self._refused_at = -math.inf
         self._tried_at = -math.inf
         self._trying = False
@@ -100,26 +103,33 @@ class KeyHealth:
     def refused(self, now: float, reason: str, *, quota: bool = False, asked: float | None = None) -> None:
         """The vendor refused it: each time it is left alone for twice as long; a spent quota for 15 minutes at least.
 
+        What is refused before such a pause is over, because it was under way or nothing else was left, does not make it
+        longer: an outage of the vendor's would cost an hour.
+
         Args:
             now: The time.
             reason: The class of the error.
             quota: Whether what was paid for is used up.
             asked: Seconds that the vendor asks to wait.
         """
-        least = _QUOTA_SECONDS if quota else _REFUSED_SECONDS * 2.0 ** min(self._level, _MOST_DOUBLINGS)
-        seconds = min(max(least, asked or 0.0), _LONGEST_REFUSAL)
-        self._level += 1
+        least = _QUOTA_SECONDS if quota else 0.0
+        if now >= self._pause_until:
+            least = max(least, _REFUSED_SECONDS * 2.0 ** min(self._level, _MOST_DOUBLINGS))
+            self._level += 1
         self._refused_at = now
         self._trying = False
         self.reason = reason
-        self.refused_until = max(self.refused_until, now + seconds)
+        self._pause(now + min(max(least, asked or 0.0), _LONGEST_REFUSAL))
+
+    def _pause(self, until: float) -> None:
+        self.refused_until = self._pause_until = max(self._pause_until, until)
 
     def tried(self, now: float) -> None:
         """A call begins with it although it was refused: for some seconds the others wait for what becomes of that."""
         if self._level:
             self._tried_at = now
             self._trying = True
-            self.refused_until = max(self.refused_until, now + _TRIAL_SECONDS)
+            self.refused_until = max(self._pause_until, now + _TRIAL_SECONDS)
 
     def on_trial(self, now: float) -> bool:
         """Whether a call is finding out at present if it is taken again."""
@@ -130,7 +140,14 @@ class KeyHealth:
         ended = self._trying and begun >= self._tried_at
         if ended:
             self._trying = False
+            self._tried_at = -math.inf  # the next one may
+            self.refused_until = self._pause_until
         return ended
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it was refused, and has not been taken since."""
+        return bool(self._level)
 
     def tolerates_trial(self, now: float) -> bool:
         """Whether it may be tried although it is to be left alone, where nothing else is left: once in a while."""
@@ -138,7 +155,7 @@ class KeyHealth:
 
     def heard(self, until: float, reason: str) -> None:
         """Others were refused it: it is left alone until then, and tried here after that."""
-        self.refused_until = max(self.refused_until, until)
+        self._pause(until)
         self.reason = reason
         self._level = max(self._level, 1)
 
@@ -147,7 +164,7 @@ class KeyHealth:
         if self._level and begun >= self._refused_at:
             self._level = 0
             self._trying = False
-            self.refused_until = -math.inf
+            self.refused_until = self._pause_until = -math.inf
 
     def __repr__(self) -> str:
         return f"<KeyHealth: {f'{self.reason} until {self.refused_until:.1f}' if self._level else 'sound'}>"
