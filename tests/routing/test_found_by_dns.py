@@ -288,7 +288,7 @@ async def test_nothing_is_looked_up_that_nobody_uses(tmp_path: Path) -> None:
         nodes_at(ONE, TWO) as nodes,
         caller([by_dns(nodes[ONE].port)], tmp_path, names, clock=lambda: time.monotonic() + later) as hub,
     ):
-        await hub.chat()
+        await hub.used(3)
         later = 601.0
         await anyio.sleep(3 * REFRESH)  # the task that looks up ends when it wakes
         asked = len(names.asked)
