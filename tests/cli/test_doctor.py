@@ -37,6 +37,8 @@ WORKING = {
     "lingers": f"import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()\n{WORKS}",
     "closes": f"import os; os.closerange(0, 3)\n{WORKS}",
 }
+ALONE = {"MODELHUB_PLUGINS_DENY": "modelhub-local-model,modelhub-ollama-local"}
+"""For what is about a plugin of the test: the doctor imports each of the others in a process of its own."""
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_broken_settings_hide_no_plugin(cli: Any, tmp_path: Path, text: str) -> 
     assert "✗ modelhub.toml" in ran.out
     assert "✓ acme  ready" in ran.out
     assert ran.out.endswith("The settings cannot be used.\nAll 3 providers work.\n")
-    document = cli("doctor", "--json").document
+    document = cli("doctor", "--json", environment=ALONE).document
     assert (document["ok"], document["error"]["type"]) == (False, "SettingsInvalid")
 
 
@@ -133,7 +135,7 @@ def test_settings_that_cannot_be_used_are_named(cli: Any, tmp_path: Path, named:
     assert "✗ pengaturan atau argumen tidak dapat dipakai: " in ran.out
     assert f"{file.name}:2: routing.retries: " in ran.out
     assert ran.out.endswith("Pengaturan tidak dapat dipakai.\nSemua penyedia berfungsi (3).\n")
-    document = cli("doctor", "--json", *options, environment=variables).document
+    document = cli("doctor", "--json", *options, environment={**ALONE, **variables}).document
     assert document["config"] == str(file)
     (problem,) = document["error"]["problems"]
     assert (problem["line"], problem["path"]) == (2, "routing.retries")
@@ -176,9 +178,10 @@ def test_broken_settings_and_broken_plugins_are_both_told(cli: Any, acme: Any, t
 def test_tracebacks_are_for_authors(cli: Any, acme: Any) -> None:
     """With `--debug` only, in text and in JSON."""
     acme.write("raises", "raise ValueError('an accident')")
-    assert "Traceback" not in cli("doctor").out
-    assert "Traceback" in cli("doctor", "--debug").out
-    found = {each["id"]: each for each in cli("doctor", "--json", "--debug").document["providers"]}
+    assert "Traceback" not in cli("doctor", environment=ALONE).out
+    assert "Traceback" in cli("doctor", "--debug", environment=ALONE).out
+    document = cli("doctor", "--json", "--debug", environment=ALONE).document
+    found = {each["id"]: each for each in document["providers"]}
     assert "an accident" in found["raises"]["traceback"]
 
 
@@ -187,7 +190,7 @@ def test_garbled_entry_points_hide_no_plugin(cli: Any, acme: Any, content: bytes
     """A distribution whose entry points mean nothing is its own problem."""
     acme.register("garbled", "x:y")
     (acme.folder / "modelhub_garbled-1.0.dist-info" / "entry_points.txt").write_bytes(content)
-    assert "✓ acme  ready" in cli("doctor").out
+    assert "✓ acme  ready" in cli("doctor", environment=ALONE).out
 
 
 def test_an_unreadable_installation_is_no_crash(process: Any, acme: Any) -> None:
@@ -225,7 +228,7 @@ def test_the_doctor_lists_extensions(cli: Any, acme: Any, settings: Path) -> Non
     assert "✓ polite (middleware)  ready  modelhub-polite 1.0\n" in ran.out
     assert "shut (extension)  disabled  modelhub-shut 1.0\n" in ran.out
     assert ran.out.endswith("All 3 providers work.\n")
-    document = cli("doctor", "--json").document
+    document = cli("doctor", "--json", environment=ALONE).document
     assert document["ok"] is True
     assert [(each["id"], each["kind"], each["state"]) for each in document["extensions"]] == [
         ("meter", "sink", "ready"),
@@ -244,6 +247,7 @@ def test_the_doctor_survives_extensions(cli: Any, acme: Any) -> None:
     assert "✗ dies (ekstensi)  gagal  modelhub-dies 1.0\n    impornya mengakhiri proses (kode keluar 3)\n" in ran.out
     assert "✓ meter (middleware)  siap" in ran.out
     assert ran.out.endswith("Semua penyedia berfungsi (3).\n2 ekstensi rusak.\n")
-    found = {each["id"]: each for each in cli("doctor", "--json", "--debug").document["extensions"]}
+    document = cli("doctor", "--json", "--debug", environment=ALONE).document
+    found = {each["id"]: each for each in document["extensions"]}
     assert "an accident" in found["raises"]["traceback"]
     assert "an accident" in found["raises"]["reason"]
