@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,49 @@ async def test_for_one_model_alone(tmp_path: Path) -> None:
             await hub.chat("acme/other", "Hi")
     assert [node.calls for node in nodes.values()] == [1, 1]
     assert nodes[TWO].requests[0].headers.get("authorization") != f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize("sick", ["raises", "hangs"])
+@pytest.mark.parametrize("model", [False, True], ids=["provider", "model"])
+async def test_those_beside_a_function_serve_whatever_becomes_of_it(*, model: bool, sick: str) -> None:
+    """Also a model's own, where the provider has none; they wait a moment for a list, and no longer."""
+
+    async def nodes() -> list[str]:
+        if sick == "hangs":
+            await anyio.sleep_forever()
+        raise RuntimeError
+
+    async with nodes_at(ONE) as found:
+        mixed: list[Any] = [{"discover": nodes}, {"id": "fixed", "values": {"base_url": found[ONE].url}}]
+        config = {"models": {MODEL: {"credentials": mixed}}} if model else {"credentials": {"acme": mixed}}
+        async with ModelHub(config, providers=[CompletionsProvider]) as hub:
+            with anyio.fail_after(15.0):
+                reply = await hub.chat(MODEL, "Hi", timeout=10.0)
+    assert [(each.deployment, each.error) for each in reply.attempts] == [
+        (f"{MODEL}#0", "ConfigurationError"),
+        (f"{MODEL}#fixed", None),
+    ]
+
+
+async def test_a_slow_function_is_waited_for_where_nothing_beside_it_can_be_used(tmp_path: Path) -> None:
+    """As long as one that stands alone."""
+    go = anyio.Event()
+
+    async def nodes(url: str) -> list[str]:
+        await go.wait()
+        return [url]
+
+    async with nodes_at(ONE) as found:
+        mixed = [
+            {"id": "bad", "values": {"base_url": "env:NOT_SET_ANYWHERE"}},
+            {"discover": partial(nodes, found[ONE].url)},
+        ]
+        async with caller(mixed, tmp_path) as hub, anyio.create_task_group() as group:
+            group.start_soon(partial(hub.used, 1))
+            await anyio.sleep(2.2)
+            assert not found[ONE].calls
+            go.set()
+        assert found[ONE].calls == 1
 
 
 async def test_a_call_gives_over_the_first() -> None:

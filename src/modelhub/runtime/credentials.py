@@ -13,7 +13,8 @@ own default and bound models are the operator's; what a call brings was typed by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,9 @@ _Key: TypeAlias = tuple[str, str, ModelType | None, str | None]
 _DEFAULT = (CredentialSource(),)
 _REMEMBERED = 1024
 """Models whose credentials are kept ready: their names come with calls, and there may be any number of them."""
+
+_PATIENCE = 2.0
+"""Seconds that a call waits for a list that was never found, where there are credentials that need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,11 @@ class _Wanted:
 class _Made:
     """What came of a provider's credentials so far."""
 
-    __slots__ = ("credentials", "error", "nodes", "refused", "returned", "sources", "values")
+    __slots__ = ("credentials", "error", "hurried", "nodes", "patience", "refused", "returned", "sources", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = math.inf) -> None:
+        self.patience = patience
+        self.hurried = False
         self.credentials: list[Credential] = []
         self.sources: dict[str, CredentialSource] = {}
         self.refused: dict[str, str] = {}
@@ -119,6 +125,13 @@ class _Made:
         """Keep why one cannot be used."""
         self.error = self.error or error
         self.refused[id] = type(error).__name__
+
+    def waits(self, others: Iterable[CredentialSource]) -> float:
+        """Return how many seconds to wait for a list: fewer where there are others that need none."""
+        if any(source.discovery is None for source in others):
+            self.hurried = self.hurried or self.patience < math.inf
+            return self.patience
+        return math.inf
 
     def usable(self, *, renewable: bool) -> Usable:
         """Return what there is."""
@@ -256,8 +269,8 @@ class Credentials:
             for key in [key for key, usable in memory.items() if key[0] == plugin.id and usable.renewable]:
                 del memory[key]
 
-    async def _found(self, wanted: _Wanted) -> Usable:
-        plugin, given, made = wanted.plugin, wanted.given, _Made()
+    async def _found(self, wanted: _Wanted, patience: float = _PATIENCE) -> Usable:
+        plugin, given, made = wanted.plugin, wanted.given, _Made(patience)
         if given is not None and not given.lasting and any(source.discovery for source in given.sources):
             message = f"credentials of {plugin.id!r} came with a call, and are to be found first"
             raise ConfigurationError(message, remedy="put them into the settings, or bind the model to them: hub.bind")
@@ -273,16 +286,19 @@ class Credentials:
             made.values += each.all
             try:
                 credential = await self._filled(form, each, plugin, wanted.kind)
-                made.add(await self._nodes(credential, each, wanted, made), each.source)
+                seconds = made.waits(other.source for other in layers)
+                made.add(await self._nodes(credential, each, wanted, made, seconds), each.source)
             except ModelHubError as error:
                 made.refuse(each.id, error)
         if made.error is not None and not made.credentials:
+            if made.hurried:  # what needs no list cannot be used: wait for what does
+                return await self._found(wanted, math.inf)
             self._stored.pop(plugin.id, None)  # what is missing may be put there now
             raise made.error if given is not None else _with_places(made.error, plugin.id)
         return made.usable(renewable=self._store is not None)
 
     async def _nodes(
-        self, credential: Credential, layers: Layers, wanted: _Wanted, made: _Made
+        self, credential: Credential, layers: Layers, wanted: _Wanted, made: _Made, patience: float = math.inf
     ) -> Sequence[Credential]:
         """Return a credential for each address of its host, where these are to be found, else itself alone.
 
@@ -298,7 +314,8 @@ class Credentials:
         if endpoint is None:
             raise ConfigurationError(f"{what} has no base URL to look the host of up", remedy="take discover out")
         lookup = Addresses(endpoint, what, refresh=discovery.refresh, resolve=self._lists.resolve)
-        nodes = await self._lists.find((id, credential.id, endpoint.host, endpoint.port, discovery.refresh), lookup)
+        key = (id, credential.id, endpoint.host, endpoint.port, discovery.refresh)
+        nodes = await self._lists.find(key, lookup, patience)
         made.nodes[nodes] = nodes.edition
         if not nodes.items:
             raise self._lists.failure(nodes)
@@ -380,6 +397,7 @@ class Credentials:
         Raises:
             ModelHubError: There are none, because a function failed.
         """
+        failed: ModelHubError | None = None
         found: dict[str, CredentialSource] = {}
         configured = {source.id for source in sources if source.function is None}
         for source in sources:
@@ -388,15 +406,18 @@ class Credentials:
                 continue
             refresh = source.discovery.refresh
             lookup = Returned(source.function, plugin.id, model_form(plugin.schema), refresh=refresh)
-            nodes = await self._lists.find((plugin.id, Function(source.function), refresh), lookup)
+            key = (plugin.id, Function(source.function), refresh)
+            nodes = await self._lists.find(key, lookup, made.waits(sources))
             made.nodes[nodes] = nodes.edition
             if not nodes.items:
-                made.refuse(source.id, self._lists.failure(nodes))
+                error = self._lists.failure(nodes)
+                failed = failed or error
+                made.refuse(source.id, error)
             for id, each in nodes.items.items():
                 if id not in configured and id not in found:  # what is configured by that name stands in its place
                     found[id], made.returned[id] = each, nodes
-        if made.error is not None and not found:
-            raise made.error
+        if failed is not None and not found:
+            raise failed
         return list(found.values())
 
     async def _of_provider(self, plugin: Plugin, made: _Made) -> Sequence[CredentialSource]:

@@ -84,6 +84,7 @@ class NodeList(Generic[T]):
         due: When it is looked up next.
         kept: Whether a task looks it up.
         found: Set once it was looked up, whatever came of it.
+        since: When somebody began to wait for that.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class NodeList(Generic[T]):
         "items",
         "kept",
         "keys",
+        "since",
         "used",
     )
 
@@ -116,6 +118,7 @@ class NodeList(Generic[T]):
         self.kept: bool = False
         self.dropped: bool = False
         self.found: anyio.Event = anyio.Event()
+        self.since: float = -math.inf
 
     async def look(self) -> bool:
         """Look it up; returns whether the nodes are others now.
@@ -183,7 +186,8 @@ class NodeList(Generic[T]):
         Args:
             seconds: Until it is tried again.
         """
-        error = copy.copy(self.error or self._lookup.failure("the hub was left"))
+        why = "the hub was left" if self.found.is_set() else "the look-up has not ended yet"
+        error = copy.copy(self.error or self._lookup.failure(why))
         error.retry_after = seconds
         return error
 
@@ -223,7 +227,7 @@ class NodeLists:
         self.edition: int = 0
         self.changed: Callable[[NodeList[Any]], Awaitable[None]] | None = None
 
-    async def find(self, key: Hashable, lookup: Lookup[T]) -> NodeList[T]:
+    async def find(self, key: Hashable, lookup: Lookup[T], patience: float = math.inf) -> NodeList[T]:
         """Return a list; only the first who wants one waits until it is looked up.
 
         Where it has never been found it has no nodes, and `failure` says why. It is tried again beside calls.
@@ -231,6 +235,7 @@ class NodeLists:
         Args:
             key: What makes it the same list.
             lookup: How it is found, where it is not known.
+            patience: Seconds that all who want it wait at most; then it is looked up beside them.
         """
         nodes: NodeList[T] | None = self._lists.get(key)
         if nodes is None:
@@ -242,7 +247,8 @@ class NodeLists:
             if self._background is None:
                 await self._look(nodes)
             else:  # beside the call, whose own deadline may come before the end of it
-                await nodes.found.wait()
+                with anyio.move_on_after(max(nodes.since + patience - self._clock(), 0.0)):
+                    await nodes.found.wait()
         return nodes
 
     def failure(self, nodes: NodeList[Any]) -> ModelHubError:
@@ -255,7 +261,7 @@ class NodeLists:
         if nodes.kept or self._background is None:
             return
         if not nodes.items:
-            nodes.found = anyio.Event()
+            nodes.found, nodes.since = anyio.Event(), nodes.used
         try:
             self._background.start("looking up nodes", partial(self._keep, nodes))
         except ConfigurationError:
