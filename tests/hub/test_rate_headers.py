@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from modelhub import ModelHub
-from modelhub.errors import LocalRateLimited, ModelHubError, RateLimited
+from modelhub.errors import BadRequest, LocalRateLimited, ModelHubError, RateLimited
 from modelhub.testing.replies import Reply, Request, json_reply
 from modelhub.testing.wire_server import WireServer
 
@@ -135,3 +135,26 @@ async def test_tokens_that_were_not_used_are_given_back(
     """A limit of one call at a time leaves room for the next: of a refusal no tokens count, of the rest what came."""
     async with serving(one_then(first, vendor), acme, tpm=600) as hub:
         await ask_twice(hub, ask)
+
+
+async def test_counting_uses_no_tokens_and_its_limits_are_its_own(acme: Any, vendor: Answer) -> None:
+    """Vendors limit it apart from answers, so what they say of it keeps no call away."""
+
+    def answer(request: Request) -> Reply:
+        reply = vendor(request)
+        return replace(reply, headers=told(reply)) if "count" in request.path else reply
+
+    async with serving(answer, acme, tpm=600) as hub:
+        for _ in range(3):
+            await hub.count_tokens("acme/m", "Hi")
+        assert (await hub.chat("acme/m", "Hi", timeout=5.0)).text
+
+
+async def test_what_was_never_sent_uses_nothing(acme: Any, vendor: Answer) -> None:
+    """A parameter that is refused here leaves the limit of requests as it was."""
+    async with serving(vendor, acme, rpm=1) as hub:
+        for _ in range(3):
+            with pytest.raises(BadRequest) as caught:
+                await hub.chat("acme/m", "Hi", max_tokens=-5)
+            assert caught.value.sent is False
+        assert (await hub.chat("acme/m", "Hi", timeout=5.0)).text

@@ -146,10 +146,10 @@ class ChatFold:
         "_data",
         "_logprobs",
         "_parts",
-        "_usage",
         "finish",
         "id",
         "model",
+        "usage",
         "warnings",
     )
 
@@ -162,7 +162,7 @@ class ChatFold:
         self._data: dict[int, list[bytes]] = {}
         self._logprobs: list[TokenLogprob] = []
         self._citations: list[Citation] = []
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.id: str | None = None
         self.model: str | None = None
@@ -201,7 +201,7 @@ class ChatFold:
             case Started():
                 self.id, self.model = event.id or self.id, event.model or self.model
             case UsageUpdate():
-                self._usage = event.usage
+                self.usage = event.usage
             case Finish():
                 self.finish = event
             case Reset():
@@ -232,7 +232,7 @@ class ChatFold:
             message=AssistantMessage(parts),
             finish_reason=_reason(finish, called=bool(ids)),
             raw_finish_reason=finish.raw_finish_reason if finish else None,
-            usage=_usage(finish, self._usage),
+            usage=_usage(finish, self.usage),
             timing=finish.timing if finish else None,
             raw=finish.raw if finish else None,
             warnings=tuple(self.warnings),
@@ -281,7 +281,7 @@ class SpeechFold:
         mime: The media type of the sound.
     """
 
-    __slots__ = ("_pieces", "_usage", "finish", "mime", "warnings")
+    __slots__ = ("_pieces", "finish", "mime", "usage", "warnings")
 
     def __init__(self, mime: str) -> None:
         self.mime: str = mime
@@ -289,7 +289,7 @@ class SpeechFold:
 
     def _start_over(self) -> None:
         self._pieces: list[bytes] = []
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.warnings: list[Warning] = []
 
@@ -301,7 +301,7 @@ class SpeechFold:
             case Notice():
                 self.warnings.append(event.warning)
             case UsageUpdate():
-                self._usage = event.usage
+                self.usage = event.usage
             case Finish():
                 self.finish = event
             case Reset():
@@ -314,7 +314,7 @@ class SpeechFold:
         return SpeechResult(
             audio=b"".join(self._pieces),
             mime=self.mime,
-            usage=_usage(self.finish, self._usage),
+            usage=_usage(self.finish, self.usage),
             timing=self.finish.timing if self.finish else None,
             warnings=tuple(self.warnings),
         )

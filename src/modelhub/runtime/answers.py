@@ -47,7 +47,7 @@ async def counted(server: Server, call: Call[Any]) -> TokenCount:
     Raises:
         UnsupportedFeature: The provider cannot count.
     """
-    return await tried(server, call, partial(_counted, server))
+    return await tried(server, call, partial(_counted, server), generates=False)
 
 
 async def _answered(server: Server, call: Call[Any], this: Try) -> Result:
@@ -64,7 +64,7 @@ async def _ranked(server: Server, call: Call[Any], this: Try) -> Result:
     start = server.runtime.clock()
     prepared = await server.prepare(call, this, streaming=False)
     request = cast("RerankRequest", prepared.request)
-    result = checked_ranking(await server.invoked(prepared, request), request)
+    result: Result = await server.invoked(prepared, request, lambda came: checked_ranking(came, request))
     return await server.finished(prepared, result, server.runtime.clock() - start)
 
 
@@ -79,7 +79,7 @@ async def _embedded(server: Server, call: Call[Any], this: Try) -> Result:
     size = size if isinstance(size, int) and size > 0 else prepared.bound.batch_size()
     batches = [replace(request, texts=request.texts[at : at + size]) for at in range(0, len(request.texts), size)]
     if len(batches) == 1:
-        result = checked_vectors(await server.invoked(prepared, request), request)
+        result = await server.invoked(prepared, request, lambda came: checked_vectors(came, request))
     else:
         try:
             server.runtime.balancer.more(this.lease, requests=len(batches) - 1)
@@ -92,12 +92,15 @@ async def _embedded(server: Server, call: Call[Any], this: Try) -> Result:
 
 async def _batch(server: Server, prepared: Prepared, batch: EmbedRequest) -> EmbedResult:
     prepared.context.limits.restart()
-    return checked_vectors(await server.timed(prepared, batch), batch)
+    vectors: EmbedResult = await server.timed(prepared, batch, lambda came: checked_vectors(came, batch))
+    return vectors
 
 
 async def _counted(server: Server, call: Call[Any], this: Try) -> TokenCount:
     prepared = await server.prepare(call, this, streaming=False)
     count = None
+    if prepared.context.open_http is not None:
+        prepared.context.open_http.on_rates = None  # vendors limit counting apart
     if prepared.bound.count_tokens is not None:
         counting = prepared.bound.count_tokens(prepared.request, prepared.context)
         try:

@@ -43,7 +43,12 @@ _Discarding: TypeAlias = Callable[[T], Awaitable[object]]
 
 
 async def tried(
-    server: Server, call: Call[Any], attempt: _Attempting[T], *, discard: _Discarding[T] | None = None
+    server: Server,
+    call: Call[Any],
+    attempt: _Attempting[T],
+    *,
+    discard: _Discarding[T] | None = None,
+    generates: bool = True,
 ) -> T:
     """Run ``attempt`` with one deployment after another until one works.
 
@@ -54,11 +59,12 @@ async def tried(
             back when it returns.
         discard: For answers that come in pieces: then the place is kept, for ``attempt`` to give back. Gives up one
             that nobody wants.
+        generates: Whether it uses tokens.
 
     Raises:
         ModelHubError: The last attempt's error; ``attempts`` holds them all.
     """
-    course = await _course(server, call, streaming=discard is not None)
+    course = await _course(server, call, streaming=discard is not None, generates=generates)
     return await _Loop(server, call, course, attempt, discard).run()
 
 
@@ -224,7 +230,7 @@ class _Loop(Generic[T]):
         return f"<loop of {self._call.id}: {len(self._attempts)} attempts, {self._course!r}>"
 
 
-async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course[Deployment]:
+async def _course(server: Server, call: Call[Any], *, streaming: bool, generates: bool) -> Course[Deployment]:
     signal = "seconds"
     if isinstance(call.request, ChatRequest | SpeechRequest):
         signal = "first_token" if streaming else "per_token"
@@ -233,7 +239,7 @@ async def _course(server: Server, call: Call[Any], *, streaming: bool) -> Course
     prices = None
     if cheapest:
         prices = await in_time(_usual_prices(server, call), call.seconds_left(server.runtime.clock), call.request)
-    limited = any(option.vitals.rates is not None for option in call.route.options)
+    limited = generates and any(option.vitals.rates is not None for option in call.route.options)
     return Course(
         call.route,
         retries=server.runtime.settings.routing.retries,

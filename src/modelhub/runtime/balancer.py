@@ -301,10 +301,7 @@ class Balancer:
     def answering(self, lease: Lease[Any]) -> None:
         """Content of a call comes: its key is taken, and whoever waits for that need not wait for the end."""
         vitals = lease.option.vitals
-        if lease.ended or not vitals.key.doubted:
-            return
-        vitals.key.accepted(lease.begun)
-        if not vitals.key.doubted:
+        if not lease.ended and vitals.key.accepted(lease.begun):
             self.pool.trusted(vitals.key)
             if self._sharing is not None:
                 self._sharing.accepted(vitals)

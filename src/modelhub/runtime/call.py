@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.runtime.observation import AttemptObservation, Observation
     from modelhub.runtime.registration import BoundProvider
+    from modelhub.types.pricing import Pricing
     from modelhub.types.schema import ModelSchema
 
 __all__ = ["Call", "Prepared", "Try", "new_call_id"]
@@ -86,7 +87,12 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call made ready for one deployment."""
+    """A call made ready for one deployment.
+
+    Attributes:
+        pricing: What its answer costs, where that is counted against a budget and known.
+        answers: What came whole so far, and what was asked for it: of an embedding there are several.
+    """
 
     call: Call[Any]
     this: Try
@@ -96,3 +102,5 @@ class Prepared:
     context: ProviderContext
     schema: ModelSchema
     warnings: tuple[Warning, ...]
+    pricing: Pricing | None = None
+    answers: list[tuple[Request[Any], Result]] = field(default_factory=list)

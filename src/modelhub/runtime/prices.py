@@ -18,13 +18,14 @@ from modelhub.rules.price_checks import check_pricing
 from modelhub.rules.pricing import cost_of
 from modelhub.rules.usage import billable
 from modelhub.runtime.price_list import NAME, installed, listed_price, loaded
+from modelhub.types.results import Result
 
 if TYPE_CHECKING:
     from modelhub.types.cost import Cost
     from modelhub.types.pricing import PriceSource, Pricing
     from modelhub.types.requests import Request
-    from modelhub.types.results import Result
     from modelhub.types.schema import ModelSchema, ProviderSchema
+    from modelhub.types.usage import Usage
 
 __all__ = ["PriceBook"]
 
@@ -154,24 +155,24 @@ class PriceBook:
             patience: Seconds that looking the prices up may take.
         """
         pricing = await self.pricing_for(schema, provider, patience=patience)
-        return self._cost(request, result, pricing, _key(schema, provider), seconds=seconds)
+        return self._cost(request, result, pricing, f"{provider.provider}/{schema.model}", seconds=seconds)
 
-    def known_cost(
-        self, request: Request[Any], result: Result, schema: ModelSchema, provider: ProviderSchema, *, seconds: float
+    def cost_by(
+        self, pricing: Pricing | None, request: Request[Any], usage: Usage, name: str, *, seconds: float
     ) -> Cost | None:
-        """Return what `cost` would, by prices that have been looked up before; without waiting."""
-        key = _key(schema, provider)
-        _, pricing = self._known.get(key, (None, None))
-        return self._cost(request, result, pricing, key, seconds=seconds)
+        """Return what a usage cost, by prices that have been looked up before; without waiting.
+
+        Args:
+            pricing: The prices.
+            request: What was asked.
+            usage: What was used.
+            name: The model, for the log.
+            seconds: How long ago it was asked: the prices of that time count.
+        """
+        return self._cost(request, Result(usage=usage), pricing, name, seconds=seconds)
 
     def _cost(
-        self,
-        request: Request[Any],
-        result: Result,
-        pricing: Pricing | None,
-        key: tuple[str, str, str],
-        *,
-        seconds: float,
+        self, request: Request[Any], result: Result, pricing: Pricing | None, name: str, *, seconds: float
     ) -> Cost | None:
         if pricing is None:
             return None
@@ -179,7 +180,6 @@ class PriceBook:
         try:
             return cost_of(billable(request, result), pricing, at=at)
         except Exception as error:  # noqa: BLE001  plugins make usages of anything; the answer is paid for and must arrive
-            name = "/".join(key[:2])
             _log.warning("the cost of an answer of %s cannot be told: %s: %s", name, type(error).__name__, error)
             return None
 

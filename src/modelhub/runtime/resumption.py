@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 from modelhub.errors import Scope, StreamInterrupted
 from modelhub.provider.base import REQUEST_TYPES
+from modelhub.rules.fold import ChatFold, SpeechFold
 from modelhub.rules.resuming import Splice, continued, emitted_tokens, family, may_continue
 from modelhub.rules.routing.course import Group, Route
+from modelhub.rules.routing.tokens import used_so_far
 from modelhub.rules.routing.verdict import verdict
 from modelhub.types.events import ChatEvent, Event
 from modelhub.types.requests import ChatRequest
 from modelhub.types.results import ChatResult, Result
+from modelhub.types.usage import Usage
 
 if TYPE_CHECKING:
     from modelhub.runtime.call import Call, Prepared
@@ -52,19 +55,29 @@ class Resumption:
         """Return what is held back still of a continuation that broke off."""
         return () if self.splice is None else self.splice.flush()
 
-    def given_up(self, server: Server, prepared: Prepared, partial: Result) -> None:
+    def given_up(self, server: Server, prepared: Prepared, fold: ChatFold | SpeechFold) -> None:
         """Count what an attempt cost that was given up: of what came, that which it has brought itself.
 
         Args:
             server: What counts it.
             prepared: The attempt.
-            partial: What came of the whole answer.
+            fold: What came of the whole answer.
         """
         splice = self.splice
-        if splice is None:
-            server.given_up(prepared, partial, partial.usage)
-        else:
-            server.given_up(prepared, partial, splice.usage, before=splice.partial)
+
+        def used() -> Usage:
+            partial = fold.result()
+            if splice is None:
+                return used_so_far(prepared.request, partial, partial.usage)
+            return used_so_far(prepared.request, partial, splice.usage, before=splice.partial)
+
+        server.given_up(prepared, used)
+
+    def begun_anew(self, fold: ChatFold | SpeechFold) -> None:
+        """Another attempt begins: what one before it has told of a continuation is none of its own."""
+        if self.splice is not None:
+            self.splice = Splice(self.splice.partial)
+            fold.usage = self.splice.partial.usage
 
     def flagged(self, result: R) -> R:
         """Return a whole answer, which says so where it was continued."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import anyio
 
-from modelhub.errors import PluginError
+from modelhub.errors import ModelHubError, PluginError, StreamInterrupted
 from modelhub.provider.base import REQUEST_TYPES
 from modelhub.rules.capabilities import check_length, fit_to_model
 from modelhub.rules.deprecation import deprecation_warning
@@ -43,14 +43,13 @@ from modelhub.types.results import (
     SpeechResult,
     TranscriptionResult,
 )
-from modelhub.types.usage import Timing
+from modelhub.types.usage import Timing, Usage
 
 if TYPE_CHECKING:
     from modelhub.provider.context import ProviderContext
     from modelhub.runtime.registration import BoundProvider
     from modelhub.types.cost import Cost
     from modelhub.types.schema import ModelSchema, ModelType
-    from modelhub.types.usage import Usage
 
 __all__ = ["Server", "released"]
 
@@ -88,7 +87,12 @@ class Server:
             ModelHubError: It cannot be served there.
         """
         left = call.seconds_left(self.runtime.clock)
-        return await in_time(self._prepared(call, this, streaming=streaming), left, call.request)
+        try:
+            return await in_time(self._prepared(call, this, streaming=streaming), left, call.request)
+        except ModelHubError as error:
+            if error.sent is None:
+                error.sent = False
+            raise
 
     async def _prepared(self, call: Call[Any], this: Try, *, streaming: bool) -> Prepared:
         runtime, deployment = self.runtime, this.deployment
@@ -100,10 +104,11 @@ class Server:
         schema = self.catalogue.known(deployment, kind)
         if schema is None:
             schema = await self._described(this, kind, bound, context)
+        pricing = None
         if deployment.budget is None:
             self.prices.begin(schema, deployment.plugin.schema)
         else:  # what is given up must be counted at once
-            await self.prices.pricing_for(schema, deployment.plugin.schema)
+            pricing = await self.prices.pricing_for(schema, deployment.plugin.schema)
         if context.open_http is not None:
             context.open_http.on_rates = partial(runtime.balancer.learned, this.lease)
         options = request.vendor.get(deployment.provider_id, {})
@@ -124,7 +129,7 @@ class Server:
         if schema.deprecated or schema.deprecation is not None:
             ends = deprecation_warning(schema, dt.datetime.now(dt.UTC).date())
             warnings = (*warnings, *([ends] if ends is not None else ()))
-        return Prepared(call, this, deployment, bound, fitted, context, schema, warnings)
+        return Prepared(call, this, deployment, bound, fitted, context, schema, warnings, pricing)
 
     async def _described(
         self, this: Try, kind: ModelType, bound: BoundProvider, context: ProviderContext
@@ -141,48 +146,58 @@ class Server:
             if prober is not None:
                 prober.came(waiting, answered=False)  # it may have been remembered
 
-    async def invoked(self, prepared: Prepared, request: Request[Any]) -> Any:
-        """Run the plugin's ``invoke``, and break what it leaves open when it fails."""
+    async def invoked(
+        self, prepared: Prepared, request: Request[Any], checked: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """Run the plugin's ``invoke``, and break what it leaves open when it fails.
+
+        Args:
+            prepared: Where it runs.
+            request: What is asked there.
+            checked: Returns the answer, or raises where it cannot be one.
+        """
         try:
-            return await self.timed(prepared, request)
+            return await self.timed(prepared, request, checked)
         except BaseException as error:
             await self.broke_off(prepared, error)
             raise
 
     async def broke_off(self, prepared: Prepared, error: BaseException) -> None:
         """A whole answer did not come: count what it used all the same, and break what is still open."""
-        if may_be_charged(error):
-            self.given_up(prepared)
+        came = error.partial if isinstance(error, StreamInterrupted) else None
+        if prepared.answers:
+            self.given_up(prepared, lambda: _sum_of(prepared.answers))
+        elif may_be_charged(error):
+            self.given_up(prepared, lambda: used_so_far(prepared.request, came, None if came is None else came.usage))
         await released(prepared.context)
 
-    def given_up(
-        self,
-        prepared: Prepared,
-        partial: Result | None = None,
-        counted: Usage | None = None,
-        *,
-        before: Result | None = None,
-    ) -> None:
-        """Count what an answer used that was given up under way: the vendor counts it, and bills it.
+    def given_up(self, prepared: Prepared, used: Callable[[], Usage]) -> None:
+        """Count what an answer used that was given up under way: the vendor counts it, and bills it. Never raises.
 
         Args:
             prepared: Where it came from.
-            partial: What came of it.
-            counted: What the vendor counted by then.
-            before: What of ``partial`` came from elsewhere.
+            used: Says how much, where anybody wants to know.
         """
         deployment, lease = prepared.deployment, prepared.this.lease
         if deployment.budget is None and lease.option.vitals.rates is None:
             return
-        used, cost = used_so_far(prepared.request, partial, counted, before=before), None
-        if deployment.budget is not None:
-            result = replace(partial or Result(), usage=used)
-            seconds, provider = self.runtime.clock() - lease.begun, deployment.plugin.schema
-            cost = self.prices.known_cost(prepared.request, result, prepared.schema, provider, seconds=seconds)
-        self.runtime.balancer.settled(lease, used, cost)
+        try:
+            usage = used()
+            seconds = self.runtime.clock() - lease.begun
+            cost = self.prices.cost_by(prepared.pricing, prepared.request, usage, deployment.name, seconds=seconds)
+            self.runtime.balancer.settled(lease, usage, cost)
+        except Exception as error:  # noqa: BLE001  plugins make anything, and what is given up must be given back
+            prepared.context.log.warning("what an answer used cannot be told: %s", type(error).__name__)
 
-    async def timed(self, prepared: Prepared, request: Request[Any]) -> Any:
+    async def timed(
+        self, prepared: Prepared, request: Request[Any], checked: Callable[[Any], Any] | None = None
+    ) -> Any:
         """Run the plugin's ``invoke``, within the caller's deadline; its node is looked after meanwhile."""
+        result = await self._watched(prepared, request)
+        prepared.answers.append((request, result))
+        return result if checked is None else checked(result)
+
+    async def _watched(self, prepared: Prepared, request: Request[Any]) -> Any:
         prober = self.runtime.balancer.prober
         if prober is None:
             return await self._run(prepared, request)
@@ -252,6 +267,12 @@ class Server:
 
     def _worked(self, prepared: Prepared) -> Attempt:
         return Attempt(prepared.deployment.id, None, self.runtime.clock() - prepared.this.lease.begun)
+
+
+def _sum_of(answers: Iterable[tuple[Request[Any], Result]]) -> Usage:
+    """Return what answers used that came, as the vendor counts it, and else by their length."""
+    used = [used_so_far(request, result, result.usage) for request, result in answers]
+    return reduce(Usage.plus, used)
 
 
 def _result(given: object, request: Request[Any]) -> object:

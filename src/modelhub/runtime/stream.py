@@ -162,7 +162,7 @@ class Stream(Generic[E_co, R_co]):
             await beginning.read(self._check_wanted, self._resumption.spliced)
         except BaseException as error:
             if may_be_charged(error):
-                self._resumption.given_up(self._server, prepared, beginning.fold.result())
+                self._resumption.given_up(self._server, prepared, beginning.fold)
             await source.aclose()
             self._check_wanted()
             raise
@@ -177,6 +177,7 @@ class Stream(Generic[E_co, R_co]):
 
     def _fold_for(self, prepared: Prepared) -> ChatFold | SpeechFold:
         if self._resumption.splice is not None:
+            self._resumption.begun_anew(self._fold)
             return self._fold
         if isinstance(prepared.request, SpeechRequest):
             return SpeechFold(prepared.bound.speech_type(prepared.request))
@@ -260,7 +261,7 @@ class Stream(Generic[E_co, R_co]):
         error = self._interruption(source, raised)
         if not self._closed:
             assert self._server is not None  # noqa: S101  only an entered stream is read
-            self._resumption.given_up(self._server, source.prepared, self.partial)
+            self._resumption.given_up(self._server, source.prepared, self._fold)
             self._balancer.failed(source.prepared.this.lease, error, verdict(error, delivered=True))
             try:
                 await source.aclose()
@@ -407,22 +408,29 @@ class Stream(Generic[E_co, R_co]):
         finally:
             observation = self._observation
             if observation is not None and error is None:
-                await observation.ended("abandoned", result=self.partial)
+                await observation.ended("abandoned", result=self._foldable())
             elif observation is not None and error is not None:
                 await observation.failed(error)
+
+    def _foldable(self) -> Result | None:
+        """Return what came, unless a plugin's events cannot be put together."""
+        try:
+            return self.partial
+        except Exception:  # noqa: BLE001  a plugin's events may hold anything, and the caller who leaves has no use for it
+            return None
 
     def _given_up(self, source: Source) -> None:
         """Nobody wants an attempt any more that had got as far as its first content."""
         assert self._server is not None  # noqa: S101  only an entered stream has one
         lease = source.prepared.this.lease
         if not lease.ended:
-            self._resumption.given_up(self._server, source.prepared, self.partial)
+            self._resumption.given_up(self._server, source.prepared, self._fold)
             self._balancer.abandoned(lease)
 
     async def _discarded(self, beginning: Beginning) -> None:
         """Give up the beginning of a stream that another one was before."""
         assert self._server is not None  # noqa: S101  only an entered stream begins
-        self._resumption.given_up(self._server, beginning.source.prepared, beginning.fold.result())
+        self._resumption.given_up(self._server, beginning.source.prepared, beginning.fold)
         await beginning.source.aclose()
 
     def __repr__(self) -> str:

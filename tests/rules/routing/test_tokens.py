@@ -52,3 +52,10 @@ def test_a_prompt_is_counted_by_its_length_and_an_answer_by_its_limit() -> None:
     assert expected_tokens(CHAT) == 2.0 + 512.0
     assert expected_tokens(EmbedRequest(model="p/m", texts=["1234", "5678"])) == 2.0
     assert used_so_far(EmbedRequest(model="p/m", texts=["1234", "5678"])).input_tokens == 2
+
+
+@pytest.mark.parametrize("limit", [-5, 0, "many", float("nan"), float("inf"), None])
+def test_a_limit_that_is_none_is_not_counted_with(limit: object) -> None:
+    """Nothing has checked it yet when room is made for the call: that it is wrong is said where that is checked."""
+    request = ChatRequest(model="p/m", messages=[UserMessage("1234")], parameters={"max_tokens": limit})  # type: ignore[typeddict-item]
+    assert expected_tokens(request) == 1.0 + 512.0

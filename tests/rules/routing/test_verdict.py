@@ -11,6 +11,7 @@ from modelhub.errors import (
     AuthenticationFailed,
     BadRequest,
     ConnectFailed,
+    ConnectionLost,
     CredentialsInvalid,
     MalformedResponse,
     ModelHubError,
@@ -24,7 +25,7 @@ from modelhub.errors import (
     Timeout,
 )
 from modelhub.rules.fold import folded
-from modelhub.rules.routing.verdict import Verdict, verdict
+from modelhub.rules.routing.verdict import Verdict, may_be_charged, verdict
 from modelhub.types.events import TextDelta
 
 PAGE = (Path(__file__).parents[3] / "docs" / "errors.md").read_text("utf-8")
@@ -150,3 +151,16 @@ def test_a_caller_that_closes_its_stream_is_nobodys_fault() -> None:
     closed = StreamInterrupted("closed while it was read")
     closed.scope, closed.retry = Scope.CALLER, Retry.NO
     assert verdict(closed) == Verdict(cost=0)
+
+
+def test_what_may_be_billed_although_no_answer_came() -> None:
+    """What was under way when nobody waited for it any more; not what was never sent, refused, or failed by itself."""
+    late = Timeout("late", phase="total", seconds=1.0, sent=True)
+    assert may_be_charged(late)
+    assert may_be_charged(StreamInterrupted("cut", partial=None))
+    assert may_be_charged(KeyboardInterrupt())
+    gave_up = Timeout("late", phase="total", seconds=None, sent=True)
+    gave_up.status = 408
+    unsent = Timeout("late", phase="connect", seconds=1.0, sent=False)
+    for error in (gave_up, unsent, ServerError("x", sent=True), ConnectionLost("x", sent=True)):
+        assert not may_be_charged(error)

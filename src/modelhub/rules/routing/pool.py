@@ -211,7 +211,7 @@ class Pool:
         vitals = lease.option.vitals
         well, sound = not self._out(vitals, now), now >= vitals.key.refused_until or vitals.key.on_trial(now)
         self._learn(lease, error, verdict, now)
-        if vitals.rates is not None and error.sent is False:
+        if vitals.rates is not None and error.sent is False and not lease.settled:
             vitals.rates.refund(lease.course.tokens, now, since=lease.begun)
         elif error.status is not None and error.status >= _REFUSED:
             self.used(lease, 0.0, now)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from math import ceil
 from typing import Any
 
 from modelhub.types.messages import ReasoningPart, TextPart, ToolCall
@@ -48,8 +48,9 @@ def expected_tokens(request: Request[Any]) -> float:
     """Return how many tokens a call is taken to use: its prompt by its length, its answer by its limit."""
     if not isinstance(request, ChatRequest):
         return _prompt_tokens(request)
-    limit = request.parameters.get("max_tokens")
-    return _prompt_tokens(request) + (_ANSWER if limit is None else float(limit))
+    limit: object = request.parameters.get("max_tokens")
+    answer = limit if isinstance(limit, int | float) and 0 < limit < math.inf else _ANSWER  # nothing has checked it yet
+    return _prompt_tokens(request) + float(answer)
 
 
 def used_so_far(
@@ -57,20 +58,22 @@ def used_so_far(
 ) -> Usage:
     """Return what an answer used that was given up: the vendor's counts, and by their length what it did not count.
 
+    What the vendor counted of the answer may be long ago, so that more of it has come.
+
     Args:
         request: What was asked.
         partial: What came of the answer, if anything did.
         counted: What the vendor counted by then.
         before: What of ``partial`` another attempt had brought.
     """
-    counted = counted or Usage()
+    counted = counted if isinstance(counted, Usage) else Usage()
     prompt, answer = _count(counted.input_tokens), _count(counted.output_tokens)
-    if prompt is not None and answer is not None:
+    came = math.ceil(max(0, _characters(partial) - _characters(before)) / _CHARACTERS)
+    if prompt is not None and answer is not None and answer >= came:
         return counted
     if prompt is None:
-        prompt = ceil(_prompt_tokens(request))
-    if answer is None:
-        answer = ceil(max(0, _characters(partial) - _characters(before)) / _CHARACTERS)
+        prompt = math.ceil(_prompt_tokens(request))
+    answer = came if answer is None else max(answer, came)
     return replace(counted, input_tokens=prompt, output_tokens=answer, estimated=True)
 
 

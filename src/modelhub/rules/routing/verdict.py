@@ -102,7 +102,9 @@ def may_be_charged(error: BaseException) -> bool:
     """
     if not isinstance(error, Exception):
         return True  # cancelled
-    return isinstance(error, (Timeout, StreamInterrupted)) and error.sent is not False
+    if isinstance(error, Timeout):
+        return error.sent is not False and error.status is None  # a server that gave up by itself says so
+    return isinstance(error, StreamInterrupted)
 
 
 def _interrupted(error: StreamInterrupted) -> Verdict:

@@ -144,11 +144,6 @@ class KeyHealth:
             self.refused_until = self._pause_until
         return ended
 
-    @property
-    def doubted(self) -> bool:
-        """Whether it was refused, and has not been taken since."""
-        return bool(self._level)
-
     def tolerates_trial(self, now: float) -> bool:
         """Whether it may be tried although it is to be left alone, where nothing else is left: once in a while."""
         return now >= max(self._tried_at, self._refused_at) + _TRIAL_SECONDS
@@ -159,12 +154,18 @@ class KeyHealth:
         self.reason = reason
         self._level = max(self._level, 1)
 
-    def accepted(self, begun: float = math.inf) -> None:
-        """The vendor took it, for what began at ``begun``: before it was refused, that says nothing of now."""
-        if self._level and begun >= self._refused_at:
+    def accepted(self, begun: float = math.inf) -> bool:
+        """The vendor took it, for what began at ``begun``: before it was refused, that says nothing of now.
+
+        Returns:
+            Whether it had been refused until now.
+        """
+        taken_again = bool(self._level) and begun >= self._refused_at
+        if taken_again:
             self._level = 0
             self._trying = False
             self.refused_until = self._pause_until = -math.inf
+        return taken_again
 
     def __repr__(self) -> str:
         return f"<KeyHealth: {f'{self.reason} until {self.refused_until:.1f}' if self._level else 'sound'}>"
