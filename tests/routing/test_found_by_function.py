@@ -1,6 +1,7 @@
 """Nodes that a function of the application finds: in the settings, and with a bound model."""
 
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ from tests.routing.found_nodes import MODEL, Caller, caller, given, nodes_at
 
 from modelhub import ModelHub
 from modelhub.errors import ConfigurationError, EgressRefused, ModelHubError
+from modelhub.runtime.nodes import Returned
 from modelhub.testing.faults import Fault
+from modelhub.types.forms import FormField
 from modelhub.types.secret import Secret
 
 pytestmark = pytest.mark.anyio
@@ -266,6 +269,29 @@ async def test_for_one_model_alone(tmp_path: Path) -> None:
             await hub.chat("acme/other", "Hi")
     assert [node.calls for node in nodes.values()] == [1, 1]
     assert nodes[TWO].requests[0].headers.get("authorization") != f"Bearer {CANARY}"
+
+
+async def test_one_that_hangs_is_not_asked_again_until_it_has_come_back() -> None:
+    """Its thread cannot be ended: each further one would stay as well."""
+    asked, go = [], threading.Event()
+
+    def nodes() -> str:
+        asked.append(threading.current_thread())
+        go.wait(10.0)
+        return DEAD
+
+    lookup = Returned(nodes, "acme", [FormField("base_url", role="endpoint")], refresh=5.0)
+    with anyio.move_on_after(0.1):
+        await lookup()
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="called before and has not come back"):
+            await lookup()
+    assert len(asked) == 1
+    go.set()
+    with anyio.fail_after(5.0):
+        while asked[0].is_alive():  # noqa: ASYNC110  a thread that ends has no event
+            await anyio.sleep(0.005)
+    assert [*await lookup()] == ["127.0.0.1:9"]
 
 
 @pytest.mark.parametrize("sick", ["raises", "hangs"])

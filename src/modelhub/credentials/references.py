@@ -11,7 +11,9 @@ import logging
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -303,14 +305,22 @@ def name_of(function: Callable[[], object]) -> str:
     return function.__qualname__ if inspect.isroutine(function) else type(function).__name__
 
 
-async def returned_by(function: Callable[[], object]) -> object:
+async def returned_by(function: Callable[[], object], lock: threading.Lock | None = None) -> object:
     """Call a function of the application, in a thread unless it is async, and return what it returns.
+
+    Args:
+        function: Without arguments.
+        lock: Held by the thread as long as it runs, which may be longer than anybody waits for it. While it is held,
+            the function is not called: of one that never comes back, a thread stays each time.
 
     Raises:
         ReferenceUnreadable: It raised; the text says where, and nothing of what it said: there may be values in that.
+            Or it still runs.
     """
+    if lock is not None and lock.locked():
+        raise ReferenceUnreadable(f"the function {name_of(function)} was called before and has not come back")
     try:
-        return await _given(function)
+        return await _given(function, lock)
     except Exception as error:  # noqa: BLE001  it may raise anything
         failure = ReferenceUnreadable(f"the function {name_of(function)} raised {type(error).__name__}{_line(error)}")
     raise failure
@@ -328,10 +338,14 @@ async def _called(function: Callable[[], object]) -> str | ReferenceUnreadable:
     return text or ReferenceUnreadable(f"the function {name} returned an empty text")
 
 
-async def _given(function: Callable[[], object]) -> object:
+async def _given(function: Callable[[], object], lock: threading.Lock | None) -> object:
+    def in_thread() -> object:
+        with lock or nullcontext():
+            return function()
+
     calling: Any = function if inspect.isroutine(function) else type(function).__call__
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(calling)
-    given = function() if is_async else await run_in_thread(function, name="modelhub-credential-function")
+    given = function() if is_async else await run_in_thread(in_thread, name="modelhub-credential-function")
     return await given if inspect.isawaitable(given) else given
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, final
@@ -85,7 +86,7 @@ class Returned:
         refresh: Seconds between two look-ups, about.
     """
 
-    __slots__ = ("_form", "_function", "_left_out", "_name", "_provider", "refresh")
+    __slots__ = ("_form", "_function", "_left_out", "_name", "_provider", "_running", "refresh")
 
     def __init__(
         self, function: Callable[[], object], provider: str, form: Sequence[FormField], *, refresh: float
@@ -95,6 +96,7 @@ class Returned:
         self._provider = provider
         self._form = form
         self._left_out = ""
+        self._running = threading.Lock()
         self.refresh: float = refresh
 
     async def __call__(self) -> Mapping[str, CredentialSource]:
@@ -104,7 +106,7 @@ class Returned:
             ConfigurationError: There are none that can be used.
         """
         try:
-            given = await returned_by(self._function)
+            given = await returned_by(self._function, self._running)
         except ReferenceUnreadable as error:
             raise self.failure(str(error)) from None
         found, complaints = found_credentials(given, self._provider)
