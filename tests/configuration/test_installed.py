@@ -91,7 +91,7 @@ async def test_references_are_looked_up_where_the_file_is(tmp_path: Path) -> Non
     (tmp_path / "key").write_text(CANARY)
     (tmp_path / "key").chmod(0o600)
     file = tmp_path / "modelhub.toml"
-    file.write_text('[credentials.acme]\nbase_url = "env:NO_SUCH_URL"\napi_key = "env:KEY_OF_ACME"\n')
+    file.write_text('[credentials.acme]\nbase_url = "env:NO_SUCH_URL"\napi_key = "file:key"\n')
     assert await found(file) == [
         ("error", "credentials.acme.base_url", "the environment variable NO_SUCH_URL is not set")
     ]

@@ -192,10 +192,10 @@ async def test_a_vendors_own_words_for_its_errors() -> None:
             return QuotaExhausted("pay first") if b"no_credit" in body else super().classify(status, headers, body)
 
     for provider in (Coded, Classified):
-        replies = [json_reply({"error": {"message": "x", "code": "no_credit"}}, 400), json_reply({}, 503)]
+        replies = [json_reply({}, 503), json_reply({"error": {"message": "x", "code": "no_credit"}}, 400)]
         async with WireServer(replies) as server, ModelHub({"routing": {"retries": 0}}, providers=[provider]) as hub:
             credentials = {"base_url": server.url}
-            with pytest.raises(QuotaExhausted):
-                await hub.chat("base/m", "Hi", credentials=credentials)
             with pytest.raises(ModelHubError, match="503"):
+                await hub.chat("base/m", "Hi", credentials=credentials)
+            with pytest.raises(QuotaExhausted):
                 await hub.chat("base/m", "Hi", credentials=credentials)

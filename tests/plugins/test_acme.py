@@ -488,15 +488,15 @@ async def test_refusals_are_classified_by_the_plugin_first(
 async def test_an_error_inside_an_answer_is_classified_too(vendor: Answering, cache_dir: Path) -> None:
     """Before the first content as what it is; after it as an interruption that carries what came."""
     error = {"error": {"code": "no_credit"}}
+    vendor.chat = [ndjson_reply([error]), ndjson_reply([{"text": "Hel"}, error])]
     async with entered(vendor, cache_dir) as hub:
-        vendor.chat = [ndjson_reply([error]), ndjson_reply([{"text": "Hel"}, error])]
         with pytest.raises(QuotaExhausted):
             async with hub.stream("acme/acme-1", "Hi"):
                 pass
-        async with hub.stream("acme/acme-1", "Hi") as stream:
-            with pytest.raises(StreamInterrupted) as caught:
-                async for _ in stream:
-                    pass
+    async with entered(vendor, cache_dir) as hub, hub.stream("acme/acme-1", "Hi") as stream:
+        with pytest.raises(StreamInterrupted) as caught:
+            async for _ in stream:
+                pass
     assert isinstance(caught.value.__cause__, QuotaExhausted)
     assert stream.partial.text == "Hel"
 
