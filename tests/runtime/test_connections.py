@@ -48,11 +48,46 @@ async def together(*functions: Callable[[], Any]) -> None:
 
 
 async def test_after_several_changes_each_connection_is_closed_once() -> None:
-    """Each change starts a task that closes what is idle; they share the work."""
+    """Each change starts a task that closes what is idle; the first does the work."""
     made, backends, closed = connections(4)
     made.renew(AllowList())
     await together(made.drain, made.drain, made.drain)
     assert sorted(map(id, closed)) == sorted(map(id, backends))
+
+
+async def test_one_task_waits_for_the_answers_that_connections_carry() -> None:
+    """However often something is given up meanwhile, by which others are closed as well."""
+    made, backends, closed = connections(3)
+    backends[0].busy = True
+    made.renew(AllowList())
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.drain)
+        while len(closed) < 2:  # noqa: ASYNC110  what is waited for has no event
+            await anyio.sleep(0.001)
+        late = Slow(closed)
+        made._backends = {("", "", 0, "key"): late}  # type: ignore[dict-item]  # noqa: SLF001  as calls leave them
+        assert made.retire(["key"])  # type: ignore[list-item]
+        for _ in range(100):
+            with anyio.fail_after(1.0):
+                await made.drain()
+        while late not in closed:  # noqa: ASYNC110  what is waited for has no event
+            await anyio.sleep(0.001)
+        backends[0].busy = False
+    assert len(closed) == 4
+
+
+async def test_a_connection_that_does_not_close_keeps_no_other_open(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and given up."""
+    made, backends, closed = connections(3)
+
+    async def fail() -> None:
+        raise OSError
+
+    backends[0].aclose = fail
+    made.renew(AllowList())
+    await made.drain()
+    assert closed == backends[1:]
+    assert [record.message for record in caplog.records] == ["a connection that was given up did not close: OSError"]
 
 
 async def test_closing_everything_is_no_mistake_of_who_drains() -> None:

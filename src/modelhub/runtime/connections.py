@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias, final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from modelhub.types.credential import Credential, CredentialKey
 
 __all__ = ["Connections"]
+
+_log = logging.getLogger("modelhub")
 
 _Key: TypeAlias = "tuple[str, str, int, CredentialKey]"
 
@@ -55,6 +58,7 @@ class Connections:
         self._retired: list[Backend] = []
         self.sessions: Sessions = Sessions(background)
         self._closed = False
+        self._draining = False
         self._tls: ssl.SSLContext | None = None
         self._flights = SingleFlight()
 
@@ -133,13 +137,22 @@ class Connections:
         return bool(left)
 
     async def drain(self) -> None:
-        """Close the connections that were given up, each once the answer that it carries has come."""
-        while self._retired:
-            for backend in list(self._retired):
-                if backend in self._retired and not backend.busy:  # after several changes several tasks do this
-                    self._retired.remove(backend)
-                    await backend.aclose()
-            await anyio.sleep(_DRAIN_SECONDS)
+        """Close the connections that were given up, each once the answer that it carries has come.
+
+        Where a task does that already, it does it for all.
+        """
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._retired:
+                for backend in list(self._retired):
+                    if backend in self._retired and not backend.busy:  # still: closing another one took a while
+                        self._retired.remove(backend)
+                        await _closed(backend)
+                await anyio.sleep(_DRAIN_SECONDS)
+        finally:
+            self._draining = False
 
     def _check_open(self) -> None:
         if self._closed:
@@ -159,3 +172,10 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections: {len(self._backends)} origins, {self.sessions!r}>"
+
+
+async def _closed(backend: Backend) -> None:
+    try:
+        await backend.aclose()
+    except Exception as error:  # noqa: BLE001  whatever it is, others are to be closed as well
+        _log.warning("a connection that was given up did not close: %s", type(error).__name__, exc_info=error)
