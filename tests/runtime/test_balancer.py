@@ -17,6 +17,7 @@ from modelhub.provider import Credential
 from modelhub.rules.routing.course import Course
 from modelhub.rules.routing.pool import Lease
 from modelhub.rules.routing.verdict import verdict
+from modelhub.rules.routing.vitals import Vitals
 from modelhub.runtime.balancer import Balancer
 from modelhub.runtime.deployments import Deployment, DeploymentLimits
 from modelhub.runtime.plugin import Plugin
@@ -25,6 +26,7 @@ from modelhub.testing.scripted import ScriptedProvider
 from modelhub.types.cost import Cost
 from modelhub.types.messages import AssistantMessage
 from modelhub.types.results import ChatResult
+from modelhub.wire.rate_headers import RateFact, RateFacts
 
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +146,44 @@ async def test_names_with_limits_of_their_own_have_one_endpoint(plugin: Plugin) 
     probe = await made.lease(Course(routes[1]))
     assert probe.probe
     assert not one.ready(made.clock(), 0.0)
+
+
+async def test_what_headers_say_of_a_key_counts_at_each_address_that_it_is_used_at(plugin: Plugin) -> None:
+    """Also at one that is found later; not for another model, another key or a name with limits of its own."""
+    made = balancer()
+    home = Credential({"base_url": "http://a:1", "region": "home"}, endpoint_field="base_url")
+    other = Credential({"base_url": "http://a:1", "region": "other"}, endpoint_field="base_url")
+
+    def known(address: str, *, model: str = "m", of: Credential = home, concurrency: int | None = None) -> Vitals:
+        limits = DeploymentLimits(concurrency=concurrency)
+        return made.vitals(Deployment(plugin, model, of.at(address), limits=limits))
+
+    heard, same = "10.0.0.1", [known("10.0.0.2")]
+    apart = [
+        known(heard, model="n"),
+        known(heard, of=other),
+        known(heard, concurrency=7),
+    ]
+    route = made.route("tell/m", [(None, [Deployment(plugin, "m", home.at(heard))])])
+    made.learned(await made.lease(Course(route)), RateFacts(requests=RateFact(limit=10, remaining=0, reset=300.0)))
+    same.append(known("10.0.0.3"))
+    now = made.clock()
+    assert [each.ready(now, 0.0) for each in (known(heard), *same)] == [False] * 3
+    assert all(each.ready(now, 0.0) for each in apart)
+
+
+async def test_names_with_other_limits_count_apart_at_the_same_address(plugin: Plugin) -> None:
+    """Whichever of the limits is another; the addresses of one name count together."""
+    made, home = balancer(), Credential({"base_url": "http://a:1"}, endpoint_field="base_url")
+
+    def rates(address: str, concurrency: int) -> object:
+        limits = DeploymentLimits(rpm=10, concurrency=concurrency)
+        return made.vitals(Deployment(plugin, "m", home.at(address), limits=limits)).rates
+
+    one = rates("10.0.0.1", 1)
+    assert one is not None
+    assert rates("10.0.0.2", 1) is one
+    assert rates("10.0.0.1", 2) is not one
 
 
 async def test_who_waits_at_another_name_of_an_endpoint_hears_that_it_is_down(plugin: Plugin) -> None:

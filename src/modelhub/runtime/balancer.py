@@ -194,14 +194,23 @@ class Balancer:
     def _rates(self, deployment: Deployment) -> Rates | None:
         limits, declared = deployment.limits, deployment.plugin.schema.limits
         rpm, tpm = limits.rpm or declared.get("rpm"), limits.tpm or declared.get("tpm")
-        if rpm is None and tpm is None:
-            return None
         # A vendor counts what comes with a key, to whichever address: all of them share one limit.
-        name = (*_account(deployment), deployment.model, rpm, tpm)
+        name = (*_account(deployment), deployment.model, limits)
         rates = self._shared_rates.get(name) if deployment.credential.address is not None else None
-        if rates is None:
+        if rates is None and not (rpm is None and tpm is None):
             rates = Rates(self._bucket(deployment, "requests", rpm), self._bucket(deployment, "tokens", tpm))
             self._shared_rates[name] = rates
+        return rates
+
+    def _told(self, deployment: Deployment) -> Rates:
+        """Return what keeps the limits that a vendor told us, where we have none of our own, for all addresses."""
+        rates = Rates(RateBucket(math.inf), RateBucket(math.inf))
+        if deployment.credential.address is not None:
+            account, limits = _account(deployment), deployment.limits
+            self._shared_rates[*account, deployment.model, limits] = rates  # for those that are found later
+            for (_, model, _, others), vitals in self._vitals.items():
+                if (vitals.key.account, model, others) == (account, deployment.model, limits):
+                    vitals.rates = vitals.rates or rates
         return rates
 
     def _bucket(self, deployment: Deployment, what: str, limit: float | None) -> Bucket:
@@ -364,7 +373,7 @@ class Balancer:
         """An answer's headers said what is left of the vendor's own limits: they are kept as well as ours."""
         vitals = lease.option.vitals
         if vitals.rates is None:
-            vitals.rates = Rates(RateBucket(math.inf), RateBucket(math.inf))
+            vitals.rates = self._told(lease.option.deployment)
         rates, now = vitals.rates, self.clock()
         assert isinstance(rates, Rates)  # noqa: S101  nothing else is made here
         for bucket, fact in ((rates.requests, facts.requests), (rates.tokens, facts.all_tokens)):
