@@ -66,7 +66,7 @@ async def test_tenants_are_forgotten(plugin: Plugin) -> None:
     tenants(made, plugin)
     assert 2000 < len(made.infos()) <= 4096
     assert len(made._keys) <= 4096  # noqa: SLF001  nothing else shows what is kept of them
-    assert len(made._allowances) <= 4096  # noqa: SLF001  likewise
+    assert len(made._spending._allowances) <= 4096  # noqa: SLF001  likewise
 
 
 async def test_a_budget_is_kept_however_many_tenants_came_between(plugin: Plugin) -> None:

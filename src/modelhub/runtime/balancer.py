@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 from weakref import WeakValueDictionary
@@ -22,15 +20,14 @@ from modelhub.rules.routing.health import Breaker, Ejection
 from modelhub.rules.routing.hedging import Hedging
 from modelhub.rules.routing.pool import Change, Lease, Pool
 from modelhub.rules.routing.rates import RateBucket, Rates
-from modelhub.rules.routing.spending import Allowance, Counted
 from modelhub.rules.routing.tokens import counted_tokens
 from modelhub.rules.routing.verdict import Verdict
 from modelhub.rules.routing.vitals import KeyHealth, Vitals
 from modelhub.runtime.probing import Ask, Prober
+from modelhub.runtime.spending import Spending, account_of
 from modelhub.types.deployments import DeploymentInfo
 
 if TYPE_CHECKING:
-    from modelhub.configuration.limits import BudgetTable
     from modelhub.rules.routing.rates import Bucket
     from modelhub.runtime.background import Background
     from modelhub.runtime.deployments import Deployment, DeploymentLimits
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Balancer"]
 
-_Account: TypeAlias = "tuple[str, CredentialKey]"
 _Key: TypeAlias = "tuple[str, str, CredentialKey, DeploymentLimits]"
 
 _REMEMBERED = 4096
@@ -50,14 +46,6 @@ _REMEMBERED = 4096
 and may never come again."""
 
 _SHORTEST_WAIT = 0.001
-
-_UNCOUNTED: dict[Counted, str] = {
-    "part": "a part of what calls cost is unknown",
-    "unknown": "what calls cost is unknown",
-    "other currency": "calls cost money in another currency",
-}
-
-_log = logging.getLogger("modelhub")
 
 
 @final
@@ -100,9 +88,7 @@ class Balancer:
         self._hedges: dict[str, Hedging] = {}
         self._turns: dict[tuple[str, int], dict[str, float]] = {}
         self._shared_rates: WeakValueDictionary[object, Rates] = WeakValueDictionary()
-        self._allowances: dict[_Account, Allowance] = {}
-        self._uncounted: set[_Account] = set()
-        self._wall = wall
+        self._spending = Spending(wall)
         self.clock: Callable[[], float] = clock
         self.random: Random = random
         self._on_change = on_change
@@ -154,8 +140,7 @@ class Balancer:
 
     def _option(self, deployment: Deployment) -> Option[Deployment]:
         vitals = self.vitals(deployment)
-        if deployment.budget is not None:
-            self._count_money(vitals.key, self._allowance(deployment, deployment.budget))
+        self._count_money(deployment, self._spending.exhausted(deployment))
         vitals.gone = False
         return Option(deployment, vitals, deployment.weight)
 
@@ -175,7 +160,7 @@ class Balancer:
         given = deployment.limits.concurrency
         start = given or deployment.plugin.schema.limits.get("concurrency") or self._settings.concurrency
         key = (deployment.plugin.id, deployment.credential.key)
-        health = self._keys.setdefault(key, KeyHealth(_account(deployment)))
+        health = self._keys.setdefault(key, KeyHealth(account_of(deployment)))
         twin = next((each for each in health.users if each.id == deployment.id), None)
         vitals = Vitals(
             deployment.id,
@@ -195,7 +180,7 @@ class Balancer:
         limits, declared = deployment.limits, deployment.plugin.schema.limits
         rpm, tpm = limits.rpm or declared.get("rpm"), limits.tpm or declared.get("tpm")
         # A vendor counts what comes with a key, to whichever address: all of them share one limit.
-        name = (*_account(deployment), deployment.model, limits)
+        name = (*account_of(deployment), deployment.model, limits)
         rates = self._shared_rates.get(name) if deployment.credential.address is not None else None
         if rates is None and not (rpm is None and tpm is None):
             rates = Rates(self._bucket(deployment, "requests", rpm), self._bucket(deployment, "tokens", tpm))
@@ -206,7 +191,7 @@ class Balancer:
         """Return what keeps the limits that a vendor told us, where we have none of our own, for all addresses."""
         rates = Rates(RateBucket(math.inf), RateBucket(math.inf))
         if deployment.credential.address is not None:
-            account, limits = _account(deployment), deployment.limits
+            account, limits = account_of(deployment), deployment.limits
             self._shared_rates[*account, deployment.model, limits] = rates  # for those that are found later
             for (_, model, _, others), vitals in self._vitals.items():
                 if (vitals.key.account, model, others) == (account, deployment.model, limits):
@@ -230,13 +215,7 @@ class Balancer:
     def _thin_out(self) -> None:
         for key in [key for key, vitals in self._kept.items() if vitals.idle][: _REMEMBERED // 2]:
             del self._kept[key]
-        wall = self._wall()
-        unspent = [key for key, allowance in self._allowances.items() if allowance.left(wall) >= allowance.amount]
-        known = {key.account for key in self._keys.values()}
-        for used in unspent:
-            if used not in known:
-                del self._allowances[used]
-        self._uncounted.intersection_update(known)
+        self._spending.forget({key.account for key in self._keys.values()})
 
     def _budget(self, name: tuple[str, object]) -> RetryBudget:
         budget = self._budgets.get(name)
@@ -333,36 +312,13 @@ class Balancer:
             asked, answered = counted_tokens(usage)
             if asked is not None and answered is not None:
                 self.pool.used(lease, asked + answered, self.clock())
-        self.spent(lease, cost)
-
-    def spent(self, lease: Lease[Deployment], cost: Cost | None) -> None:
-        """A call cost so much, where its key has a budget; ``None`` where nobody knows how much."""
         deployment = lease.option.deployment
-        budget = deployment.budget
-        if budget is None:
-            return
-        key = _account(deployment)
-        # Of a call from before the settings changed it is not the amount that counts any more.
-        allowance = self._allowances.get(key) or self._allowance(deployment, budget)
-        counted = allowance.spent(cost, self._wall())
-        if counted != "all" and key not in self._uncounted:
-            self._uncounted.add(key)
-            _log.warning("the budget of %s does not count everything: %s", deployment.id, _UNCOUNTED[counted])
-        self._count_money(lease.option.vitals.key, allowance)
+        if deployment.budget is not None:
+            self._count_money(deployment, self._spending.spent(deployment, cost))
 
-    def _allowance(self, deployment: Deployment, budget: BudgetTable) -> Allowance:
-        """Return what a key has spent and may spend, by the settings that it is routed to by."""
-        key = _account(deployment)
-        known, amount = self._allowances.get(key), Decimal(str(budget.amount))
-        if known is None or (known.currency, known.per) != (budget.currency, budget.per):
-            known = self._allowances[key] = Allowance(amount, budget.currency, budget.per)
-        known.amount = amount
-        return known
-
-    def _count_money(self, key: KeyHealth, allowance: Allowance) -> None:
-        seconds = allowance.exhausted(self._wall())
+    def _count_money(self, deployment: Deployment, seconds: float | None) -> None:
         if seconds is not None:
-            for each in self._of_account(key.account):
+            for each in self._of_account(account_of(deployment)):
                 each.broke_until = self.clock() + seconds
 
     def _of_account(self, account: object) -> list[KeyHealth]:
@@ -437,8 +393,3 @@ class Balancer:
     def __repr__(self) -> str:
         busy = sum(vitals.slots.in_flight for vitals in self._vitals.values())
         return f"<Balancer: {len(self._vitals)} deployments, {busy} calls in flight>"
-
-
-def _account(deployment: Deployment) -> _Account:
-    """Return what a vendor counts calls as, to whichever address they go."""
-    return deployment.plugin.id, deployment.credential.account
