@@ -47,6 +47,25 @@ def test_a_route_with_few_calls_can_retry() -> None:
     assert sum(budget.spend(1.0, 70.0) for _ in range(20)) == 10
 
 
+def test_a_hundred_are_saved_up_or_the_floor_where_that_is_more() -> None:
+    """However much succeeds; and no success takes anything away."""
+    for floor, most in ((10.0, 100.0), (100.0, 100.0), (150.0, 150.0)):
+        budget = RetryBudget(floor=floor)
+        for _ in range(1000):
+            budget.earn()
+        assert budget.tokens == most
+
+
+def test_a_clock_that_goes_back_takes_nothing() -> None:
+    """What is there stays, and comes back by the time that passes from then on."""
+    budget = RetryBudget()
+    assert all(budget.spend(1.0, 60.0) for _ in range(5))
+    assert budget.spend(1.0, 0.0)
+    assert budget.tokens == 4.0
+    assert budget.spend(1.0, 6.0)
+    assert budget.tokens == 4.0
+
+
 def test_five_successes_pay_for_one_retry() -> None:
     """With the share that is usual."""
     budget = RetryBudget(floor=0.0)

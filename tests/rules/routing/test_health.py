@@ -174,6 +174,33 @@ def test_more_failures_than_successes_eject() -> None:
     assert opened.index(True) == 6  # the tenth call
 
 
+def mixed(breaker: Breaker, now: float, outcomes: str) -> list[bool]:
+    """Have calls succeed and fail, as ``+`` and ``-`` say; return whether each failure ejected."""
+    ejected = []
+    for outcome in outcomes:
+        if outcome == "+":
+            assert not succeeds(breaker, now)
+        else:
+            ejected.append(fails(breaker, now))
+    return ejected
+
+
+def test_nine_calls_are_too_few_to_judge_and_half_of_ten_is_enough() -> None:
+    """The tenth call can eject, and does where fewer than five of them succeeded."""
+    assert mixed(Breaker(), 0.0, "--+--+--+-") == [False] * 6 + [True]
+    assert mixed(Breaker(), 0.0, "--+--+-++-") == [False] * 5 + [True]
+    assert mixed(Breaker(), 0.0, "--+--++++-") == [False] * 5
+
+
+@pytest.mark.parametrize(("now", "counts"), [(29.9, True), (30.1, False)])
+def test_calls_count_for_thirty_seconds(now: float, *, counts: bool) -> None:
+    """In steps of three seconds; the time of a process need not begin at nought."""
+    for start in (0.0, 3e5):
+        breaker = Breaker()
+        assert not any(mixed(breaker, start, "--+--+--+"))
+        assert fails(breaker, start + now) is counts
+
+
 def test_failures_of_long_ago_do_not_count() -> None:
     """After 30 seconds the share begins anew."""
     breaker = Breaker()
@@ -226,6 +253,32 @@ def test_an_ejection_that_is_soon_repeated_is_longer() -> None:
     for _ in range(3):
         fails(breaker, now + 1.0)
     assert 5.0 <= breaker.until - (now + 1.0) <= 10.0
+
+
+@pytest.mark.parametrize(("well", "longest"), [(59.9, 10.0), (60.0, 5.0)])
+def test_a_minute_of_being_well_takes_one_doubling_back(well: float, longest: float) -> None:
+    """It counts from the answer that closed it."""
+    breaker = ejected()
+    now = breaker.until
+    probed_well(breaker, now)
+    for _ in range(3):
+        fails(breaker, now + well)
+    assert longest / 2 <= breaker.until - (now + well) <= longest
+
+
+def test_an_answer_in_panic_proves_as_much_as_that_of_a_probe() -> None:
+    """The next call may go at once; with it the deployment is well, or ejected again."""
+    for succeeded in (True, False):
+        breaker = ejected()
+        assert not breaker.ready(0.5)
+        assert not succeeds(breaker, 1.0, begun=0.5)
+        assert breaker.ready(1.0)
+        assert breaker.state(1.0) == "half_open"
+        if succeeded:
+            assert succeeds(breaker, 2.0, begun=1.5)
+        else:
+            assert fails(breaker, 2.0, begun=1.5)
+            assert not breaker.ready(2.0)
 
 
 def test_two_answers_close() -> None:

@@ -254,6 +254,22 @@ def ejected(pool: Pool, way: Route[Place], now: float) -> None:
     assert pool.choose(Course(way), now) is None
 
 
+def test_the_last_resort_is_what_failed_longest_ago() -> None:
+    """Whatever was ejected for how long: it is the likeliest to be well again."""
+    pool, way = Pool(Random(1)), route("priority")
+    for now, each in zip((3.0, 1.0, 2.0), way.options, strict=True):
+        for _ in range(3):
+            each.vitals.breaker.failed(now, 1.0, Random(1), begun=now, probe=False)
+    order = []
+    for number in range(4):
+        now = 3.1 + number / 100.0
+        lease = pool.wait(Course(way), now, lambda: None).lease
+        assert lease is not None
+        order.append(lease.option.id)
+        fail(pool, lease, ServerError("x"), now)
+    assert order == ["b", "c", "a", "b"]
+
+
 def test_what_is_tried_as_the_last_resort_is_within_its_limits() -> None:
     """Neither requests nor money go beyond what was allowed, although nothing is well."""
     pool, way = Pool(Random(1)), route()
