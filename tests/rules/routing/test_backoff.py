@@ -29,6 +29,9 @@ def test_waits_are_spread() -> None:
     assert max(waits) > 1.9
     assert sum(waits) / 1000 == pytest.approx(1.0, abs=0.1)
     assert max(full_jitter(9, random) for _ in range(1000)) > 7.9
+    waits = [equal_jitter(3, random, base=5.0, cap=300.0) for _ in range(1000)]
+    assert min(waits) < 21.0
+    assert max(waits) > 39.0
 
 
 @given(st.integers(0, 100), st.none() | ANY_NUMBER, ANY_NUMBER, st.integers(0, 99))

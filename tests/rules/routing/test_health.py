@@ -224,6 +224,23 @@ def test_each_ejection_is_twice_as_long(level: int, longest: float) -> None:
     assert longest / 2 <= breaker.until - now <= longest
 
 
+@pytest.mark.parametrize(("level", "longest"), [(0, 5.0), (9, 300.0)])
+def test_ejections_are_spread_over_half_of_their_time(level: int, longest: float) -> None:
+    """So that not all clients come back at once: the first of many, and those of a long outage."""
+    seconds, now = [], 0.0
+    for seed in range(200):
+        random, breaker = Random(seed), Breaker()
+        for _ in range(3):
+            breaker.failed(0.0, 1.0, random, begun=0.0, probe=False)
+        for _ in range(level):
+            now = breaker.until
+            breaker.begin(now)
+            breaker.failed(now, 1.0, random, begun=now, probe=True)
+        seconds.append(breaker.until - now)
+    assert 0.5 * longest <= min(seconds) < 0.52 * longest
+    assert 0.98 * longest < max(seconds) <= longest
+
+
 def test_a_long_outage_is_forgotten_in_minutes() -> None:
     """However often it was ejected, after some minutes without faults the next ejection is a short one."""
     breaker = ejected()
@@ -292,6 +309,33 @@ def test_two_answers_close() -> None:
     assert breaker.begin(now)
     assert succeeds(breaker, now, probe=True)
     assert breaker.closed
+
+
+def test_a_failure_after_the_first_answer_makes_two_answers_needed_again() -> None:
+    """What it proved before it failed again proves nothing."""
+    breaker = ejected()
+    now = breaker.until
+    assert breaker.begin(now)
+    assert not succeeds(breaker, now, probe=True)
+    assert breaker.begin(now)
+    assert fails(breaker, now + 1.0, begun=now, probe=True)
+    now = breaker.until
+    assert breaker.begin(now)
+    assert not succeeds(breaker, now, probe=True)
+    assert breaker.begin(now)
+    assert succeeds(breaker, now, probe=True)
+
+
+def test_what_was_before_an_ejection_counts_no_more_after_it() -> None:
+    """Neither its failures, which were answered for, nor its successes, which would hide new ones."""
+    breaker = Breaker()
+    assert mixed(breaker, 0.0, "--+--+--+-")[-1]
+    probed_well(breaker, breaker.until)
+    assert mixed(breaker, 6.0, "-+--+--+-") == [False] * 6
+    breaker = Breaker()
+    assert mixed(breaker, 0.0, "+" * 100 + "---")[-1]
+    probed_well(breaker, breaker.until)
+    assert mixed(breaker, 6.0, "--+--+--+-") == [False] * 6 + [True]
 
 
 def test_it_starts_slowly() -> None:
