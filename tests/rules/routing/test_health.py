@@ -298,6 +298,17 @@ def test_an_answer_in_panic_proves_as_much_as_that_of_a_probe() -> None:
             assert not breaker.ready(2.0)
 
 
+def test_failures_in_panic_make_no_ejection_longer() -> None:
+    """What goes there although it is ejected is expected to fail; the next ejection is as long as without it."""
+    breaker = ejected()
+    until = breaker.until
+    assert not any(fails(breaker, 0.1 * number) for number in range(1, 20))
+    assert breaker.until == until
+    assert breaker.begin(until)
+    assert fails(breaker, until + 1.0, begun=until, probe=True)
+    assert 5.0 <= breaker.until - (until + 1.0) <= 10.0
+
+
 def test_two_answers_close() -> None:
     """One is not enough, and the second may come at once."""
     breaker = ejected()
