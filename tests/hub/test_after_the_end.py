@@ -106,7 +106,16 @@ async def served(way: Callable[..., Any], acme: type, folder: Path) -> tuple[Mod
 
 
 @pytest.mark.holds_secrets("key", "modelhub.toml")
-@pytest.mark.parametrize("way", [of_a_call, of_a_reference, of_the_settings_file, of_the_settings])
+@pytest.mark.parametrize(
+    ("anyio_backend", "way"),
+    [
+        ("asyncio", of_a_call),
+        ("trio", of_a_call),
+        ("trio", of_a_reference),
+        ("asyncio", of_the_settings_file),
+        ("trio", of_the_settings),
+    ],
+)
 async def test_no_key_is_left_in_memory(acme: type, tmp_path: Path, way: Callable[..., Any]) -> None:
     """Wherever it came from; while the hub is still there, and answers, messages of errors and reports are too."""
     hub, kept = await served(way, acme, tmp_path)
