@@ -288,7 +288,7 @@ async def test_a_request_that_is_wrong_is_wrong_everywhere(*, streamed: bool) ->
     """What the first one says of the request counts, whatever the hedge fails with afterwards."""
     async with hedged(3) as it:
         await it.learn(streamed=streamed)
-        it.nodes[0].fault, it.nodes[1].fault = slowly(400), slowly(500, seconds=0.3)
+        it.nodes[0].fault, it.nodes[1].fault = slowly(400), slowly(500, seconds=1.0)
         with pytest.raises(ModelHubError) as caught:
             await it.ask(streamed=streamed)
         assert it.calls == [1, 1, 0]
