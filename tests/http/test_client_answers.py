@@ -227,6 +227,7 @@ async def test_the_status_of_a_broken_refusal_still_counts(client_to: Any, reply
     assert isinstance(await refused(client_to, reply), Overloaded)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it takes those seconds
 async def test_a_refusal_whose_body_never_ends_is_not_waited_for(client_to: Any) -> None:
     """The status is known; the reason is worth some seconds, and not the limit of a whole answer."""
     reply = Reply(401, JSON, b'{"error": "bad', cut_after=8, cut="hang")

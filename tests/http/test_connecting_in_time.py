@@ -35,6 +35,10 @@ LATE = 0.5
 """How much later a connection may be given up, on a busy machine; what a second limit would add is more."""
 
 
+EACH_ON_ONE_LOOP = pytest.mark.parametrize(("anyio_backend", "by_the_caller"), [("asyncio", False), ("trio", True)])
+"""Each takes as long as its limit."""
+
+
 @pytest.fixture(autouse=True)
 def no_proxy_but_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from an environment without proxies."""
@@ -102,7 +106,7 @@ def limited(*, by_the_caller: bool = False) -> ReadLimits:
     return ReadLimits(time.monotonic, connect=LIMIT)
 
 
-@pytest.mark.parametrize("by_the_caller", [False, True])
+@EACH_ON_ONE_LOOP
 async def test_looking_up_and_shaking_hands_share_it(*, by_the_caller: bool) -> None:
     """A slow name server has taken of the time that a silent server gets; by the caller's deadline too."""
     async with deaf_end() as port:
@@ -112,7 +116,7 @@ async def test_looking_up_and_shaking_hands_share_it(*, by_the_caller: bool) -> 
     assert error.seconds == LIMIT
 
 
-@pytest.mark.parametrize("by_the_caller", [False, True])
+@EACH_ON_ONE_LOOP
 async def test_all_steps_through_a_proxy_share_it(monkeypatch: pytest.MonkeyPatch, *, by_the_caller: bool) -> None:
     """Judging the name, looking the proxy up, the tunnel, and the handshake at its other end."""
     async with deaf_end(grants=True, pause=0.3) as port:

@@ -295,7 +295,9 @@ async def test_one_that_hangs_is_not_asked_again_until_it_has_come_back() -> Non
 
 
 @pytest.mark.parametrize("sick", ["raises", "hangs"])
-@pytest.mark.parametrize("model", [False, True], ids=["provider", "model"])
+@pytest.mark.parametrize(
+    ("anyio_backend", "model"), [("asyncio", False), ("trio", True)], ids=["asyncio-provider", "trio-model"]
+)
 async def test_those_beside_a_function_serve_whatever_becomes_of_it(*, model: bool, sick: str) -> None:
     """Also a model's own, where the provider has none; they wait a moment for a list, and no longer."""
 

@@ -20,7 +20,7 @@ from modelhub.testing.fault_server import FaultServer
 from modelhub.testing.faults import Fault
 from modelhub.testing.replies import Reply
 
-CALLS = 120
+CALLS = 90
 WASTED = 4
 """Calls that finding out about a sick node may cost."""
 
