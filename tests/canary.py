@@ -24,7 +24,14 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    NoneType,
+    TracebackType,
+)
 from typing import Any
 
 import pytest
@@ -37,6 +44,10 @@ __all__ = ["CANARY", "RUN", "canary", "found_in", "holders"]
 RUN = hashlib.sha256(os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(8)).encode()).hexdigest()[:16]
 """What all secrets of a run have in common, and nothing else has."""
 
+_HOLD_NOTHING = (
+    *(int, float, complex, NoneType),
+    *(CodeType, BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType),
+)
 _LARGEST = 1024 * 1024
 _TESTS = re.compile(r"(^|/)(tests?|_pytest|pluggy)/|/conftest\.py$")
 _NOISY = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
@@ -89,18 +100,31 @@ def holders(name: str) -> list[str]:
     found: list[str] = []
     waiting: list[Any] = [sys.modules, *gc.get_objects()]
     seen = {id(waiting), id(found)}
+    kinds: dict[type, type] = {}
     while waiting:
         holder = waiting.pop()
-        if id(holder) in seen or isinstance(holder, CodeType) or str(type(holder).__module__).startswith("_pytest."):
-            continue  # what was written in code, and what pytest has of thousands of tests
+        if id(holder) in seen:
+            continue
         seen.add(id(holder))
         for each in gc.get_referents(holder):
-            if isinstance(each, str | bytes | bytearray):
-                if (secret in each) if isinstance(each, str) else (data in each):
-                    found.append(f"{type(holder).__module__}.{type(holder).__qualname__}")
-            elif id(each) not in seen:  # the collector itself does not look at what has texts alone
-                waiting.append(each)
+            kind = kinds.get(type(each)) or kinds.setdefault(type(each), _kind_of(type(each)))
+            if kind is object:
+                waiting.append(each)  # the collector itself does not look at what has texts alone
+            elif kind is not NoneType and (secret if kind is str else data) in each:
+                found.append(f"{type(holder).__module__}.{type(holder).__qualname__}")
     return found
+
+
+def _kind_of(cls: type) -> type:
+    """Say what objects of a class are: texts, bytes, objects to look into, or nothing that can hold either.
+
+    Into numbers and code nobody looks, nor into what pytest has of thousands of tests.
+    """
+    if issubclass(cls, str):
+        return str
+    if issubclass(cls, bytes | bytearray):
+        return bytes
+    return NoneType if issubclass(cls, _HOLD_NOTHING) or str(cls.__module__).startswith("_pytest.") else object
 
 
 class Watch:
