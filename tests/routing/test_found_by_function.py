@@ -318,6 +318,7 @@ async def test_those_beside_a_function_serve_whatever_becomes_of_it(*, model: bo
     ]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it takes more than two seconds
 async def test_a_slow_function_is_waited_for_where_nothing_beside_it_can_be_used(tmp_path: Path) -> None:
     """As long as one that stands alone."""
     go = anyio.Event()

@@ -29,7 +29,6 @@ REFUSALS = 10
 
 FIRST_TOKEN = 0.3
 
-modes = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 sicknesses = pytest.mark.parametrize("sickness", SICKNESSES)
 
 
@@ -146,7 +145,9 @@ async def test_an_outage_costs_nothing_where_panic_is_not_wanted() -> None:
 
 
 @pytest.mark.anyio
-@modes
+@pytest.mark.parametrize(
+    ("anyio_backend", "streamed"), [("asyncio", True), ("trio", False)], ids=["asyncio-streamed", "trio-whole"]
+)
 async def test_a_node_that_is_well_again_is_found_out_by_one_call_at_a_time(*, streamed: bool) -> None:
     """It serves again soon after the end of its ejection; until then one call at a time goes there."""
     async with hub_of(3, routing={"eject_seconds": 0.3, "probe_seconds": 0.0}) as (hub, nodes, ears):

@@ -172,6 +172,13 @@ GOOD: Mapping[str, tuple[str, bytes]] = {
 """What is answered to each of them, where nothing goes wrong."""
 
 
+ON_BOTH_LOOPS = ("chat", "chat-stream")
+EACH_CALL = pytest.mark.parametrize(
+    ("anyio_backend", "call"), [*(("asyncio", call) for call in CALLS), *(("trio", call) for call in ON_BOTH_LOOPS)]
+)
+"""What calls differ in knows no event loop; that connecting and waiting on both end alike, two of them show."""
+
+
 @dataclass(frozen=True)
 class Expected:
     """What an error must be.

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from tests.canary import CANARY
-from tests.runtime.matrix import CALLS, CERTIFICATE, ON_ONE_LOOP, Expected, check, failure, server_tls, short
+from tests.runtime.matrix import CALLS, CERTIFICATE, EACH_CALL, ON_ONE_LOOP, Expected, check, failure, server_tls, short
 
 from modelhub.errors import (
     AuthenticationFailed,
@@ -47,10 +47,8 @@ MALFORMED = Expected(MalformedResponse, Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT)
 NO_CONNECTION = Expected(Timeout, Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT, sent=False, phase="connect")
 NO_CONTENT = Expected(Timeout, Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT, phase="first_token")
 
-CALL = pytest.mark.parametrize("call", CALLS)
 
-
-@CALL
+@EACH_CALL
 @pytest.mark.parametrize(
     ("door", "tls", "expected"),
     [
@@ -71,13 +69,13 @@ async def test_a_server_that_lets_nobody_in(call: str, door: Door, *, tls: bool,
         check(await failure(call, server.url, **short(expected, "connect", "first_token")), expected)
 
 
-@CALL
+@EACH_CALL
 async def test_a_name_that_leads_nowhere(call: str) -> None:
     """Nothing was sent."""
     check(await failure(call, "http://no-such-host.localhost:9"), REFUSED)
 
 
-@CALL
+@EACH_CALL
 async def test_a_certificate_that_nobody_vouches_for(call: str) -> None:
     """The key is not sent to whoever that is."""
     async with WireServer(Reply(), tls=server_tls()) as server:
@@ -85,7 +83,7 @@ async def test_a_certificate_that_nobody_vouches_for(call: str) -> None:
     assert server.requests == []
 
 
-@CALL
+@EACH_CALL
 async def test_a_certificate_of_another_host(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is trusted, and is not for this address."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
@@ -94,7 +92,7 @@ async def test_a_certificate_of_another_host(call: str, monkeypatch: pytest.Monk
     assert server.requests == []
 
 
-@CALL
+@EACH_CALL
 async def test_a_server_without_tls(call: str) -> None:
     """`https` before a server that speaks none, and says so in clear."""
 
@@ -125,7 +123,7 @@ HEADS: Mapping[str, tuple[Reply, Expected]] = {
 }
 
 
-@CALL
+@EACH_CALL
 @pytest.mark.parametrize("name", HEADS)
 async def test_the_head_of_the_answer(call: str, name: str) -> None:
     """It breaks off, does not come, or is none."""
@@ -134,7 +132,7 @@ async def test_the_head_of_the_answer(call: str, name: str) -> None:
         check(await failure(call, server.url, **short(expected, "first_token")), expected)
 
 
-@CALL
+@EACH_CALL
 async def test_the_callers_own_time(call: str) -> None:
     """It ends everything, and nobody is at fault."""
     async with WireServer(Reply(delay=60)) as server:
@@ -198,8 +196,8 @@ def refusing(status: int, words: str, *, page: bool = False) -> Callable[[Reques
     return answer
 
 
-@CALL
 @ON_ONE_LOOP
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(("status", "words"), STATUSES, ids=lambda value: str(value) or "alone")
 async def test_every_status_becomes_its_error(call: str, status: int, words: str) -> None:
     """By the vendor's code, by the status, and by the words last."""
@@ -207,7 +205,7 @@ async def test_every_status_becomes_its_error(call: str, status: int, words: str
         check(await failure(call, server.url), expected_of(status, words))
 
 
-@CALL
+@EACH_CALL
 @pytest.mark.parametrize("status", [302, 401, 404, 429, 502, 503])
 async def test_a_proxys_page_becomes_the_error_of_its_status(call: str, status: int) -> None:
     """So does a body that breaks off: the status has come."""

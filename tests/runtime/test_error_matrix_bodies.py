@@ -12,6 +12,7 @@ from tests.canary import CANARY
 from tests.runtime.matrix import (
     CALLS,
     CERTIFICATE,
+    EACH_CALL,
     GOOD,
     ON_ONE_LOOP,
     Expected,
@@ -51,7 +52,6 @@ UNREADABLE = replace(MALFORMED, status=None)
 NO_CONTENT = Expected(Timeout, Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT, phase="first_token")
 INTERRUPTED = Expected(StreamInterrupted, Scope.ENDPOINT, Retry.OTHER_DEPLOYMENT)
 
-CALL = pytest.mark.parametrize("call", CALLS)
 STREAMS = ("chat-stream", "speech-stream")
 IN_JSON = ("chat", "embed", "rerank", "transcribe")
 SOUND = ("speak", "speech-stream")
@@ -63,7 +63,7 @@ def good(call: str) -> Reply:
     return Reply(200, {"content-type": content_type}, body)
 
 
-@CALL
+@EACH_CALL
 async def test_without_a_fault_every_call_is_answered(call: str) -> None:
     """Each cell of the matrix fails for its own reason."""
     async with WireServer(good(call)) as server, hub_at(server.url) as hub:
@@ -78,7 +78,7 @@ CUTS: Mapping[str, tuple[Reply, Expected]] = {
 }
 
 
-@CALL
+@EACH_CALL
 @pytest.mark.parametrize("name", CUTS)
 @pytest.mark.parametrize("tls", [False, True])
 async def test_a_body_that_breaks_off_before_its_content(
@@ -133,7 +133,7 @@ PARSED: Mapping[str, tuple[Reply, Expected]] = {
 }
 
 
-@CALL
+@EACH_CALL
 @pytest.mark.parametrize("name", PARSED)
 async def test_a_body_that_is_none(call: str, name: str) -> None:
     """Whatever the call wants of it, it cannot be read."""

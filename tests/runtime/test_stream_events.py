@@ -252,6 +252,7 @@ async def test_a_stream_that_broke_stays_broken() -> None:
         assert repr(stream) == "<Stream custom/m: broken>"
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # one of them is waited for
 async def test_what_a_plugin_does_after_its_finish_is_its_own_affair() -> None:
     """More events, an exception, or a pause: the answer is whole, and comes soon."""
 

@@ -318,6 +318,7 @@ class TestPrices:
         assert usage is not None
         assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens) == (1_000, 7, 900)
 
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it takes a second
     async def test_calls_at_once_have_times_of_their_own(self) -> None:
         """One provider object serves them all, and holds nothing of a call."""
         seconds: dict[str, float] = {}
