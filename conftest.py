@@ -62,8 +62,10 @@ def remember_what_is_installed() -> None:
 
 remember_what_is_installed()
 
-# A loaded machine is no bug: how long one example takes says nothing.
-settings.register_profile("modelhub", deadline=None)
+# A loaded machine is no bug: how long one example takes says nothing. Each run draws others: `thorough` is for when
+# something is being looked for.
+settings.register_profile("modelhub", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("modelhub")
 
 
